@@ -1,0 +1,1 @@
+"""The faces of glide-edit: the command line and the studio. They build requests and show results."""

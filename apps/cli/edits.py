@@ -1,0 +1,193 @@
+"""`glide-edit inpaint`, `generate` and `sketch`: from arguments to a request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apps.cli import options
+from apps.cli.outputs import check_targets, numbered, suffix_for
+from glide_edit.errors import InputError
+
+if TYPE_CHECKING:
+    from masks import Mask
+
+
+def inpaint(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)],
+    mask: Annotated[
+        Path,
+        typer.Option(
+            "--mask", metavar="MASK", help="A picture of the same size: white = change.", show_default=False
+        ),
+    ],
+    prompt: options.Prompt,
+    out: options.Out = None,
+    n: options.Count = 1,
+    seed: options.Seed = 0,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    upsampler_steps: options.UpsamplerSteps = None,
+    mask_means: Annotated[
+        options.MaskMeans, typer.Option("--mask-means", help="What the white of --mask stands for.")
+    ] = "change",
+    grow: Annotated[
+        int, typer.Option("--grow", metavar="PX", help="Grow the selection by so many pixels.")
+    ] = 0,
+    protect: Annotated[
+        Path | None,
+        typer.Option(
+            "--protect", metavar="MASK", help="A picture: white = never change, also where --grow reaches."
+        ),
+    ] = None,
+    context: Annotated[
+        float,
+        typer.Option(
+            "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
+        ),
+    ] = 2.0,
+    finish: Annotated[
+        options.Finish, typer.Option("--finish", help="How the repaint is put back; membrane shows no seam.")
+    ] = "membrane",
+    model: options.ModelName = "toybox",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Repaint the selected part of a picture. All pixels outside the selection stay as they are.
+
+    Writes PHOTO's name with -edit beside it, as PNG where PHOTO is lossy.
+    """
+    from glide_edit.images import losses, open_picture
+
+    image = open_picture(photo)
+    from apps.cli.work import Work, carry_out
+    from glide_edit.requests import Inpaint
+
+    request = Inpaint(
+        image=image,
+        mask=_open_mask(mask, mask_means),
+        prompt=prompt,
+        n=n,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        sampler=sampler,
+        upsampler_steps=upsampler_steps,
+        grow=grow,
+        protect=None if protect is None else _open_mask(protect),
+        context=context,
+        finish=finish,
+    )
+    suffix, why = suffix_for(photo, image)
+    targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), n)
+    check_targets(targets, like=image, force=force)
+    said = losses(image, targets[0]) if out else (why,) if why else ()
+    carry_out(request, Work(targets, model, device, precision, force, as_json, tuple(said)))
+
+
+def generate(
+    words: Annotated[
+        str | None, typer.Argument(metavar="[PROMPT]", help="What to draw, in words.", show_default=False)
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", "-p", metavar="TEXT", help="The same, as an option.", show_default=False),
+    ] = None,
+    out: options.Out = None,
+    n: options.Count = 1,
+    seed: options.Seed = 0,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    upsampler_steps: options.UpsamplerSteps = None,
+    model: options.ModelName = "toybox",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Draw a picture from words alone. Writes generate-SEED.png in the current folder."""
+    if (words is None) == (prompt is None):
+        raise InputError("Give the prompt once: glide-edit generate PROMPT, or --prompt TEXT.")
+    from apps.cli.work import Work, carry_out
+    from glide_edit.requests import Generate
+
+    request = Generate(
+        prompt=words if words is not None else prompt or "",
+        n=n,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        sampler=sampler,
+        upsampler_steps=upsampler_steps,
+    )
+    targets = numbered(out, n) if out else [Path(f"generate-{each}.png") for each in request.seeds]
+    check_targets(targets, force=force)
+    carry_out(request, Work(targets, model, device, precision, force, as_json))
+
+
+def sketch(
+    drawing: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DRAWING", help="A line drawing: dark lines on light paper.", show_default=False
+        ),
+    ],
+    prompt: options.Prompt,
+    out: options.Out = None,
+    n: options.Count = 1,
+    seed: options.Seed = 0,
+    steps: options.Steps = None,
+    guidance: options.Guidance = None,
+    sampler: options.Sampler = None,
+    upsampler_steps: options.UpsamplerSteps = None,
+    model: options.ModelName = "toybox",
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Turn a line drawing into a picture. Writes DRAWING's name with -picture beside it, as PNG."""
+    from glide_edit.images import open_picture
+
+    lines = open_picture(drawing)
+    from apps.cli.work import Work, carry_out
+    from glide_edit.requests import Sketch
+
+    request = Sketch(
+        drawing=lines,
+        prompt=prompt,
+        n=n,
+        seed=seed,
+        steps=steps,
+        guidance=guidance,
+        sampler=sampler,
+        upsampler_steps=upsampler_steps,
+    )
+    targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), n)
+    check_targets(targets, force=force)
+    carry_out(request, Work(targets, model, device, precision, force, as_json))
+
+
+def _open_mask(path: Path, means: options.MaskMeans = "change") -> Mask:
+    """A mask file. Errors name it, and say how to turn it round."""
+    from glide_edit.editor import open_mask
+    from masks import MaskError
+
+    try:
+        white = open_mask(path)
+    except MaskError as error:
+        raise MaskError(f"{path}: {error}") from error
+    mask = white if means == "change" else ~white
+    if mask.is_empty:
+        hint = "black" if means == "keep" else "white"
+        raise MaskError(
+            f"{path} selects nothing: paint what it should select {hint}, "
+            "or see --mask-means if it is painted the other way round"
+        )
+    return mask

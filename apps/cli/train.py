@@ -1,0 +1,158 @@
+"""`glide-edit train`: train one stage of a model, with a line that says how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from apps.cli import options
+from apps.cli.errors import STOPPED
+from apps.cli.progress import live
+from glide_edit.errors import InputError
+
+if TYPE_CHECKING:
+    from glide_edit.training.run import TrainOutcome
+
+BETWEEN_LINES = 60.0
+"""Seconds between two lines of progress where stderr is no terminal."""
+
+
+def train(
+    stage: Annotated[
+        Literal["base", "upsampler"],
+        typer.Argument(help="The network that draws, or the one that enlarges.", show_default=False),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="DIR",
+            help="The run's folder; a run that was stopped goes on.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", metavar="toybox|FOLDER", help="What to learn from; a FOLDER needs metadata.jsonl."
+        ),
+    ] = "toybox",
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache", metavar="DIR", help="Render the toybox once into this folder [default: on the fly]."
+        ),
+    ] = None,
+    cache_size: Annotated[
+        int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.", min=1)
+    ] = 24576,
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", help="Pictures a step.", min=1)
+    ] = 32,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.", min=0.0)
+    ] = 6e-4,
+    seed: Annotated[
+        int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.", min=0)
+    ] = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", metavar="FOLDER", help="A model folder whose weights to begin with."),
+    ] = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    checkpoint_seconds: Annotated[
+        float,
+        typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints.", min=0.0),
+    ] = 300.0,
+    sample_seconds: Annotated[
+        float,
+        typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples.", min=0.0),
+    ] = 600.0,
+) -> None:
+    """Train one stage of a model, or go on training it. Ctrl-C saves and stops."""
+    if cache is not None and data != "toybox":
+        raise InputError("--cache is for --data toybox: leave it out with a folder of pictures.")
+    from glide_edit.training.run import TrainSettings, run
+
+    settings = TrainSettings(
+        stage=stage,
+        out=out,
+        data=data,
+        cache=cache,
+        cache_size=cache_size,
+        minutes=minutes,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        start=start,
+        device=device,
+        precision=precision,
+        checkpoint_seconds=checkpoint_seconds,
+        sample_seconds=sample_seconds,
+    )
+    with _telling() as (on_log, on_cache):
+        outcome = run(settings, on_log, on_cache)
+    _report(out, outcome)
+    if not outcome.finished:
+        typer.echo("stopped: the same command goes on from here", err=True)
+        raise typer.Exit(STOPPED)
+
+
+@contextmanager
+def _telling() -> Iterator[tuple[Callable[[dict[str, Any]], None], Callable[[int, int], None]]]:
+    """What to call with the records of a run, and with (done, count) while its cache is rendered.
+
+    On a terminal a line is kept up to date; elsewhere a line is printed now and then.
+    """
+    with live() as display:
+        task = display.add_task("starting", total=None, said="")
+        printed = -BETWEEN_LINES
+
+        def tell(what: str, done: float, total: float, said: str) -> None:
+            nonlocal printed
+            display.update(task, description=what, completed=done, total=total, said=said)
+            if display.disable and time.monotonic() - printed >= BETWEEN_LINES:
+                printed = time.monotonic()
+                typer.echo(f"{what}: {said}", err=True)
+
+        yield (
+            lambda record: tell("training", record["done"], 1.0, _line(record)),
+            lambda done, count: tell("rendering", done, count, f"{done:,} of {count:,} pictures"),
+        )
+
+
+def _line(record: dict[str, Any]) -> str:
+    """A run's record in a line: step, views a second, loss, percent, time left."""
+    done = min(1.0, record["done"])
+    left = record["seconds"] * (1 - done) / done
+    minutes, seconds = divmod(round(left), 60)
+    return (
+        f"step {record['step']:,}, {record['views_per_second']:.1f} views/s, loss {record['loss']:.4f}, "
+        f"{100 * done:.0f} %, {minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+    )
+
+
+def _report(out: Path, outcome: TrainOutcome) -> None:
+    progress = outcome.progress
+    typer.echo(
+        f"{progress.step:,} steps, {progress.views:,} views, {progress.seconds / 60:.1f} minutes of training"
+    )
+    typer.echo(f"model    {outcome.model}")
+    if (out / "loss.png").exists():
+        typer.echo(f"loss     {out / 'loss.png'}")
+    typer.echo(f"samples  {out / 'samples'}")

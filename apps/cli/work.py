@@ -1,0 +1,139 @@
+"""Carrying out a request on the command line: load, show progress, save, say what was written."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from apps.cli.errors import STOPPED
+from apps.cli.outputs import receipt_line
+from apps.cli.progress import live
+from glide_edit.editor import Editor
+from glide_edit.images import Picture
+from glide_edit.operations.work import work_for
+from glide_edit.requests import Inpaint, Request
+from glide_edit.results import EditResult, Progress, Receipt
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a request's pictures go (a path each), with which model, and what is to be said of it."""
+
+    targets: Sequence[Path]
+    model: str
+    device: str
+    precision: str
+    force: bool
+    as_json: bool
+    notes: tuple[str, ...] = ()
+
+
+def carry_out(request: Request, work: Work) -> None:
+    """Run a request and write its pictures; on Ctrl-C those that were finished by then.
+
+    Raises:
+        GlideEditError, MaskError: what loading, running and saving raise.
+        typer.Exit: stopped, with code 130.
+    """
+    if not work.as_json:
+        _tell_notes(work.notes)
+    with live() as display:
+        task = display.add_task(f"loading {work.model}", total=None, said="")
+        editor = Editor.load(work.model, work.device, work.precision)
+        began, finished = time.perf_counter(), list[Picture]()
+        stopped = False
+        result: EditResult | None = None
+        try:
+            for event in editor.stream(request):
+                if isinstance(event, EditResult):
+                    result = event
+                    break
+                finished += event.pictures
+                display.update(
+                    task,
+                    description=event.stage,
+                    completed=event.step,
+                    total=event.total,
+                    said=_said(event, request.n),
+                )
+        except KeyboardInterrupt:
+            stopped = True
+            result = _partial(editor, request, finished, time.perf_counter() - began) if finished else None
+    if result is not None:
+        receipts = [result.save(path, k, force=work.force) for k, path in _numbered(result, work)]
+        _report(editor, result, receipts, work, complete=not stopped)
+    if stopped:
+        typer.echo(f"stopped: {len(finished)} of {request.n} pictures were finished", err=True)
+        raise typer.Exit(STOPPED)
+
+
+def _said(event: Progress, n: int) -> str:
+    step = f"step {event.step} of {event.total}"
+    return step if n == 1 else f"{step}, {event.finished} of {n} pictures done"
+
+
+def _partial(editor: Editor, request: Request, pictures: Sequence[Picture], seconds: float) -> EditResult:
+    """What was finished, as a result that can be saved like any other."""
+    model = editor.model
+    return EditResult(
+        request=request,
+        pictures=tuple(pictures),
+        receipts=(),
+        model=f"{model.name} {model.identity}",
+        seconds=seconds,
+        allowed=work_for(request).allowed,
+    )
+
+
+def _numbered(result: EditResult, work: Work) -> list[tuple[int, Path]]:
+    return list(enumerate(work.targets[: len(result.pictures)]))
+
+
+def _report(
+    editor: Editor, result: EditResult, receipts: Sequence[Receipt | None], work: Work, *, complete: bool
+) -> None:
+    notes = (*work.notes, *result.notes)
+    if work.as_json:
+        typer.echo(json.dumps(_record(result, receipts, notes, work, complete=complete)))
+        return
+    _tell_notes(result.notes)
+    grown = isinstance(result.request, Inpaint) and result.request.grow > 0
+    for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
+        if receipt is not None:
+            typer.echo(receipt_line(path, receipt, grown=grown))
+        else:
+            picture, seed = result.pictures[index], result.request.seeds[index]
+            typer.echo(f"{path}: {picture.width} x {picture.height} pixels, seed {seed}")
+    typer.echo(f"{result.seconds:.1f} s with {result.model} on {editor.runtime.reason}", err=True)
+
+
+def _record(
+    result: EditResult,
+    receipts: Sequence[Receipt | None],
+    notes: Sequence[str],
+    work: Work,
+    *,
+    complete: bool,
+) -> dict[str, object]:
+    """What ``--json`` prints. The recipe is that of all pictures together."""
+    count = len(result.pictures)
+    return {
+        "files": [str(path) for path in work.targets[:count]],
+        "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
+        "seeds": list(result.request.seeds[:count]),
+        "seconds": round(result.seconds, 3),
+        "notes": list(notes),
+        "model": result.model,
+        "recipe": {**result.recipe(), "request": result.request.to_json()},
+        "complete": complete,
+    }
+
+
+def _tell_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)

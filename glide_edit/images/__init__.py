@@ -1,0 +1,38 @@
+"""Pictures at the edge: open, check, turn upright, convert; and save with what the file said about itself.
+
+Outside the networks a picture is RGB, (height, width, 3), uint8 or uint16, upright; inside it is a float32
+tensor, (batch, channels, height, width) in [-1, 1]. ``open_picture`` takes whatever a person has and gives
+a ``Picture``; ``save_picture`` writes one with its ICC profile, resolution, EXIF and alpha. What had to be
+converted on the way in is said in ``Picture.notes``. Nothing here changes its arguments.
+
+Not carried over, on purpose: thumbnails, maker notes, XMP and the text of a PNG. They describe (or show)
+the picture as it was before it was edited.
+"""
+
+from glide_edit.images.opening import MAX_PIXELS, PictureLike, open_picture, read_text
+from glide_edit.images.picture import Picture, from_tensor, pixels_sha256, to_depth, to_tensor, to_uint8
+from glide_edit.images.saving import (
+    check_output,
+    default_output_suffix,
+    losses,
+    save_picture,
+    write_atomically,
+)
+
+__all__ = [
+    "MAX_PIXELS",
+    "Picture",
+    "PictureLike",
+    "check_output",
+    "default_output_suffix",
+    "from_tensor",
+    "losses",
+    "open_picture",
+    "pixels_sha256",
+    "read_text",
+    "save_picture",
+    "to_depth",
+    "to_tensor",
+    "to_uint8",
+    "write_atomically",
+]

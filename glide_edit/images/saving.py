@@ -1,0 +1,256 @@
+"""Saving a picture with its metadata, whole or not at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image
+from PIL import TiffImagePlugin as Tiff
+
+from glide_edit.errors import ImageError, InputError, OutputExists
+from glide_edit.images.opening import PictureLike, open_picture
+from glide_edit.images.picture import EXIF_KEPT, Picture, swap_red_and_blue, to_depth, to_uint8, with_alpha
+
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_LARGEST_SIDE = {"JPEG": 65_535, "WEBP": 16_383}
+
+
+def default_output_suffix(picture: Picture) -> str:
+    """The suffix to save under when none was asked for: without loss, whatever the source was."""
+    return ".tiff" if picture.format == "TIFF" else ".png"
+
+
+def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, force: bool = False) -> Path:
+    """Say before the work what would stop ``save_picture`` after it. ``like`` is the picture to be saved, or
+    one of the same size and alpha.
+
+    Raises ImageError for a format that is not written or that cannot hold the picture, InputError for a
+    folder that is not there, and OutputExists unless ``force``. Returns the path.
+    """
+    path = Path(path)
+    output_format = _format_for(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder: give the name of a file in it.")
+    if not os.path.isdir(path.parent):
+        raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
+    if os.path.lexists(path) and not force:
+        raise _already_there(path)
+    if like is not None:
+        largest = _LARGEST_SIDE.get(output_format)
+        if largest is not None and max(like.height, like.width) > largest:
+            raise ImageError(
+                f"{path.suffix} holds at most {largest} pixels a side and the picture is "
+                f"{like.width} x {like.height}: save it as .png or .tiff."
+            )
+        if (
+            output_format == "JPEG"
+            and like.alpha is not None
+            and int(like.alpha.min()) < np.iinfo(like.alpha.dtype).max
+        ):
+            raise ImageError(
+                f"the picture is partly transparent, which {path.suffix} cannot hold: save it as .png."
+            )
+    return path
+
+
+def losses(picture: Picture, path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Sentences on what saving under this name does to the pixels; none for PNG and TIFF."""
+    output_format = _format_for(Path(path))
+    said = []
+    if output_format in ("JPEG", "WEBP") and picture.bit_depth == 16:
+        said.append(f"{Path(path).suffix} keeps 8 of the 16 bits")
+    if output_format == "JPEG":
+        said.append(f"{Path(path).suffix} encodes anew, so that pixels may change everywhere")
+    return tuple(said)
+
+
+def save_picture(
+    picture: PictureLike,
+    path: str | os.PathLike[str],
+    *,
+    like: Picture | None = None,
+    text: Mapping[str, str] | None = None,
+    force: bool = False,
+    quality: int = 95,
+) -> Path:
+    """Write a picture in the format that the suffix names: .png, .jpg, .jpeg, .webp, .tif or .tiff.
+
+    PNG and TIFF hold everything: 16 bits, alpha, ICC profile, resolution, EXIF. WebP is written without loss
+    at 8 bits. JPEG, at ``quality`` 1-100 and without colour subsampling, drops an alpha that is opaque
+    everywhere and refuses any other; ``losses`` says what a format costs.
+
+    ``like`` is the picture that this one was made from: it gives the profile, resolution and EXIF that
+    ``picture`` lacks, and alpha if both have the same size. ``text`` goes into a PNG as text chunks and
+    nowhere else.
+
+    The file appears whole or not at all. Raises what ``check_output`` does, and InputError where it cannot
+    be written.
+    """
+    if not 1 <= quality <= 100:
+        raise InputError(f"quality is {quality}: give a number from 1 to 100.")
+    picture = _dressed_like(open_picture(picture), like)
+    path = check_output(path, like=picture, force=force)
+    match _format_for(path):
+        case "PNG":
+            data = _encode_png(picture, text or {})
+        case "TIFF":
+            data = _encode_tiff(picture)
+        case "JPEG":
+            opaque = replace(picture, alpha=None)
+            data = _encode_with_pil(opaque, "JPEG", quality=quality, subsampling=0, optimize=True)
+        case _:
+            data = _encode_with_pil(picture, "WEBP", lossless=True, exact=True)
+    return write_atomically(path, data, force=force)
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> Path:
+    """Write a file through a temporary one beside it, so that it is there whole or not at all.
+
+    Raises OutputExists if it is there already and ``force`` is not set, and InputError where it cannot be
+    written.
+    """
+    path = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if os.path.lexists(target) and not force:
+            raise _already_there(path)
+        os.replace(temporary, target)
+    except OutputExists:
+        raise
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _already_there(path: Path) -> OutputExists:
+    return OutputExists(
+        f"{path} exists already and was left alone: choose another name, or ask to overwrite it."
+    )
+
+
+def _format_for(path: Path) -> str:
+    try:
+        return _FORMATS[path.suffix.lower()]
+    except KeyError:
+        ending = f"ends in {path.suffix}" if path.suffix else "has no ending"
+        raise ImageError(f"{path} {ending}: pictures are saved as {', '.join(_FORMATS)}.") from None
+
+
+def _dressed_like(picture: Picture, like: Picture | None) -> Picture:
+    if like is None:
+        return picture
+    alpha = picture.alpha
+    if alpha is None and like.alpha is not None and like.alpha.shape == picture.pixels.shape[:2]:
+        alpha = to_depth(like.alpha, picture.pixels.dtype)
+    return replace(
+        picture,
+        alpha=alpha,
+        icc_profile=picture.icc_profile or like.icc_profile,
+        dpi=picture.dpi or like.dpi,
+        exif=picture.exif or like.exif,
+    )
+
+
+def _encode_with_pil(picture: Picture, output_format: str, **options: Any) -> bytes:
+    if picture.icc_profile:
+        options["icc_profile"] = picture.icc_profile
+    if picture.dpi:
+        options["dpi"] = tuple(round(value) for value in picture.dpi)
+    if picture.exif and len(picture.exif) < 65_500:  # JPEG has room for no more
+        options["exif"] = picture.exif
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(to_uint8(with_alpha(picture)))).save(file, output_format, **options)
+    return file.getvalue()
+
+
+def _encode_png(picture: Picture, text: Mapping[str, str]) -> bytes:
+    """OpenCV writes the pixels, since PIL has no 16-bit RGB; the other chunks go in behind its header."""
+    import cv2
+
+    array = swap_red_and_blue(with_alpha(picture))
+    done, encoded = cv2.imencode(".png", array, [cv2.IMWRITE_PNG_COMPRESSION, 6])
+    assert done
+    png = encoded.tobytes()
+    chunks = []
+    if picture.icc_profile:
+        chunks.append(_png_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc_profile)))
+    if picture.dpi:
+        x, y = (round(value / 0.0254) for value in picture.dpi)
+        chunks.append(_png_chunk(b"pHYs", struct.pack(">IIB", x, y, 1)))
+    if picture.exif:
+        chunks.append(_png_chunk(b"eXIf", picture.exif.removeprefix(b"Exif\0\0")))
+    chunks.extend(_png_chunk(b"iTXt", _png_text(key, value)) for key, value in text.items())
+    header = 8 + 25  # the signature and IHDR
+    return png[:header] + b"".join(chunks) + png[header:]
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _png_text(key: str, value: str) -> bytes:
+    if (
+        not (1 <= len(key) <= 79 and key.isascii() and key.isprintable() and key == key.strip())
+        or "\0" in value
+    ):
+        raise InputError(
+            f"text of a PNG needs a key of 1 to 79 ASCII characters and a value without NUL, not {key!r}."
+        )
+    data = value.encode(errors="replace")
+    # PIL, guarding itself, refuses a whole file for one compressed text of more than 1 MiB.
+    compress = 1024 < len(data) < 2**20
+    return key.encode() + (b"\0\1\0\0\0" + zlib.compress(data) if compress else b"\0\0\0\0\0" + data)
+
+
+def _encode_tiff(picture: Picture) -> bytes:
+    """One deflated strip with differences along the rows; PIL writes the directory, having no 16-bit RGB."""
+    array = with_alpha(picture)
+    height, width, channels = array.shape
+    differences = array.copy()
+    differences[:, 1:] -= array[:, :-1]  # wraps around, as it should
+    strip = zlib.compress(differences.astype(array.dtype.newbyteorder("<")).tobytes(), 6)
+
+    directory = Tiff.ImageFileDirectory_v2()
+    if picture.exif:
+        exif = Image.Exif()
+        exif.load(picture.exif)
+        directory.update({tag: exif[tag] for tag in EXIF_KEPT if tag in exif})
+        for entry in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
+            if values := exif.get_ifd(entry):
+                directory[entry] = values
+    directory[Tiff.IMAGEWIDTH] = width
+    directory[Tiff.IMAGELENGTH] = height
+    directory[Tiff.BITSPERSAMPLE] = (picture.bit_depth,) * channels
+    directory[Tiff.COMPRESSION] = 8  # deflate
+    directory[Tiff.PHOTOMETRIC_INTERPRETATION] = 2  # RGB
+    directory[Tiff.STRIPOFFSETS] = 0  # right behind the directory, whose length PIL adds
+    directory[Tiff.SAMPLESPERPIXEL] = channels
+    directory[Tiff.ROWSPERSTRIP] = height
+    directory[Tiff.STRIPBYTECOUNTS] = len(strip)
+    directory[Tiff.PREDICTOR] = 2
+    if picture.dpi:
+        directory[Tiff.X_RESOLUTION], directory[Tiff.Y_RESOLUTION] = picture.dpi
+        directory[Tiff.RESOLUTION_UNIT] = 2  # to the inch
+    if channels == 4:
+        directory[Tiff.EXTRASAMPLES] = 2  # alpha that is not multiplied in
+    if picture.icc_profile:
+        directory[Tiff.ICCPROFILE] = picture.icc_profile
+    file = io.BytesIO()
+    directory.save(file)
+    return file.getvalue() + strip

@@ -1,0 +1,139 @@
+"""Which device and which precision a model runs with: decided here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from glide_edit.errors import InputError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+_CPU_UNITS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16"}
+"""What makes bfloat16 faster than float32 on a CPU: the flag in /proc/cpuinfo and the name to print."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The decision. ``threads`` are the CPU threads a network may use; ``reason`` is one line to print."""
+
+    device: torch.device
+    dtype: torch.dtype
+    channels_last: bool
+    threads: int
+    reason: str
+
+
+def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
+    """Decide where and how to run.
+
+    ``device`` is "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps";
+    ``precision`` is "auto", "float32" or "bfloat16". By itself bfloat16 is chosen where the hardware
+    multiplies it: CUDA of capability 8 or more, a CPU with AMX-BF16 or AVX512-BF16.
+
+    Raises:
+        InputError: an unknown device or precision, or one this machine does not have.
+    """
+    if precision not in ("auto", *PRECISIONS):
+        raise InputError(f"Unknown precision {precision!r}; possible are auto, {', '.join(PRECISIONS)}.")
+    place = _device(device)
+    name, unit = _hardware(place)
+    best = torch.bfloat16 if unit else torch.float32
+    dtype = PRECISIONS.get(precision, best)
+    if place.type == "mps" and dtype != torch.float32:
+        raise InputError("bfloat16 is not possible on mps: leave the precision out, or say float32.")
+    # Measured: on a CPU float32 convolutions gain from channels-last as well.
+    channels_last = place.type != "mps"
+    words = [f"{str(dtype).removeprefix('torch.')} weights"]
+    if precision != "auto":
+        words[0] += " as asked"
+    if dtype == torch.bfloat16 and not unit:
+        words.append("slow here")
+    if channels_last:
+        words.append("channels-last")
+    return Runtime(place, dtype, channels_last, _threads(), f"{name}: {', '.join(words)}")
+
+
+def apply(runtime: Runtime) -> None:
+    """Give PyTorch the runtime's number of threads, for the whole process."""
+    torch.set_num_threads(runtime.threads)
+
+
+def _device(device: str) -> torch.device:
+    possible = _possible()
+    if device == "auto":
+        return torch.device("cuda" if "cuda" in possible else "cpu")
+    if device not in possible:
+        raise InputError(f"No device {device!r} on this machine; possible are auto, {', '.join(possible)}.")
+    return torch.device(device)
+
+
+def _possible() -> list[str]:
+    names = ["cpu"]
+    if torch.cuda.is_available():
+        names += ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return names
+
+
+def _hardware(device: torch.device) -> tuple[str, bool]:
+    """A name to print, and whether bfloat16 is multiplied in hardware there."""
+    if device.type == "cuda":
+        major, minor = torch.cuda.get_device_capability(device)
+        return f"CUDA of capability {major}.{minor}", major >= 8
+    if device.type == "mps":
+        return "Apple GPU", False
+    unit = _cpu_unit()
+    if unit is None:
+        return f"CPU without {' or '.join(_CPU_UNITS.values())}", False
+    return f"CPU with {_CPU_UNITS[unit]}", True
+
+
+def _cpu_unit() -> str | None:
+    """The flag of the CPU's bfloat16 unit, the faster one where it has both."""
+    try:
+        has = {
+            "amx_bf16": torch.cpu._is_amx_tile_supported(),
+            "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
+        }
+    except AttributeError:  # a private interface: it may go
+        flags = _cpu_flags()
+        has = {flag: flag in flags for flag in _CPU_UNITS}
+    return next((flag for flag, there in has.items() if there), None)
+
+
+def _cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return set()
+    return {flag for line in lines if line.startswith("flags") for flag in line.partition(":")[2].split()}
+
+
+def _threads() -> int:
+    """OMP_NUM_THREADS where it is set, else one a core this process may run on."""
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    if asked.isdecimal() and int(asked) > 0:
+        return int(asked)
+    logical = _affinity()
+    siblings = {_siblings(cpu) for cpu in logical}
+    return max(1, len(siblings))
+
+
+def _affinity() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _siblings(cpu: int) -> str:
+    """The hyperthreads that share a core with this one: two of them are no faster than one here."""
+    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return str(cpu)

@@ -1,0 +1,184 @@
+"""Weights on disk: safetensors files, compared key by key and shape by shape with the module they are for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from glide_edit.errors import ModelFormatError
+
+Shapes = Mapping[str, tuple[int, ...]]
+M = TypeVar("M", bound=nn.Module)
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves out everything in ``torch.nn.init``."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def blank(make: Callable[[], M], what: str) -> M:
+    """A module whose values are not set, to compare with and to fill; no random numbers are used up.
+
+    Not on PyTorch's meta device: what it needs of Python takes seconds to import. Memory that is never
+    written to costs nothing either.
+
+    Raises:
+        ModelFormatError: the configuration makes no module, or one that does not fit into memory.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), _WithoutInitialisation():
+            return make()
+    except (RuntimeError, ValueError, OverflowError, MemoryError) as error:
+        raise ModelFormatError(
+            f"The configuration of {what} makes no network: {_one_line(error)}."
+        ) from error
+
+
+def shapes_of(module: nn.Module) -> Shapes:
+    return {name: tuple(value.shape) for name, value in module.state_dict().items()}
+
+
+def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtype, what: str) -> bytes:
+    """The tensors, which must be exactly the module's and finite, as a safetensors file in ``dtype``.
+
+    Raises:
+        ModelFormatError: a key is missing or unknown, a shape is wrong, or a value is not finite.
+    """
+    compare({name: tuple(value.shape) for name, value in tensors.items()}, shapes_of(module), what)
+    stored = {}
+    for name, value in tensors.items():
+        stored[name] = value.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
+        if not bool(torch.isfinite(stored[name]).all()):
+            raise ModelFormatError(
+                f"The tensor {name} of {what} holds values that are not finite in {_name(dtype)}: "
+                "its training went wrong, so go back to an earlier checkpoint."
+            )
+    return save(stored, metadata={"format": "pt"})
+
+
+def read(path: Path, shapes: Shapes) -> dict[str, Tensor]:
+    """The tensors of a file, on the CPU and as stored. They may be the mapped file itself: copy to keep.
+
+    Raises:
+        ModelFormatError: the file is missing or damaged, or does not hold exactly floating-point tensors of
+            these names and shapes.
+    """
+    with _Opened(path) as file:
+        names = list(file.keys())
+        compare({name: tuple(file.get_slice(name).get_shape()) for name in names}, shapes, str(path))
+        tensors = {name: file.get_tensor(name) for name in names}
+    for name, value in tensors.items():
+        if not value.is_floating_point():
+            raise ModelFormatError(
+                f"The tensor {name} in {path} is {_name(value.dtype)}: weights are floating-point."
+            )
+    return tensors
+
+
+def count_parameters(path: Path) -> int:
+    """How many numbers a file of weights holds, from its header alone.
+
+    Raises:
+        ModelFormatError: the file is missing or damaged.
+    """
+    with _Opened(path) as file:
+        shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - not a dict
+    return sum(torch.Size(shape).numel() for shape in shapes)
+
+
+def compare(found: Shapes, expected: Shapes, where: str) -> None:
+    """Raises ModelFormatError unless names and shapes are the same."""
+    missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    told = [f"lacks {_some(missing)}" if missing else "", f"has unknown {_some(unknown)}" if unknown else ""]
+    if missing or unknown:
+        raise ModelFormatError(
+            f"{where} {' and '.join(filter(None, told))}: it was made for another configuration."
+        )
+    wrong = [name for name, shape in expected.items() if found[name] != shape]
+    if wrong:
+        raise ModelFormatError(
+            f"{where} has {wrong[0]} of shape {list(found[wrong[0]])}, not {list(expected[wrong[0]])}: "
+            "it was made for another configuration."
+        )
+
+
+def file_size(path: Path) -> int:
+    """In bytes.
+
+    Raises:
+        ModelFormatError: the file is missing or cannot be read.
+    """
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256 in hexadecimal.
+
+    Raises:
+        ModelFormatError: the file is missing or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+class _Opened:
+    """``safe_open`` whose errors, whenever they come, are ours."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> safe_open:
+        try:
+            self._file = safe_open(self._path, framework="pt")
+            return self._file.__enter__()
+        except (SafetensorError, OSError) as error:
+            raise _unreadable(self._path, error) from error
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._file.__exit__(kind, error, trace)
+        if isinstance(error, SafetensorError | OSError):
+            raise _unreadable(self._path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ModelFormatError:
+    if isinstance(error, FileNotFoundError):
+        return ModelFormatError(
+            f"{path} is missing: the model folder is incomplete, so copy or fetch it again."
+        )
+    return ModelFormatError(
+        f"{path} is damaged or unreadable, so copy or fetch it again ({_one_line(error)})."
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]

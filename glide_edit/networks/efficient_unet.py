@@ -1,0 +1,383 @@
+"""The Efficient U-Net: Imagen's layout (arXiv 2205.11487, appendix B) at a size that runs on a CPU.
+
+Capacity sits at low resolution, a level goes down before its blocks and up after them, and skip
+connections are scaled by 1/sqrt(2). A patch stem (pixel-unshuffle) keeps full-resolution layers, which
+cost the most and know the least, out of the network. One class serves the base network and the upsampler:
+the configuration declares which conditions are input channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glide_edit.conditioning import Conditioning, Prediction, TextStates
+from glide_edit.diffusion.schedule import Schedule
+from glide_edit.errors import InputError
+
+
+@dataclass(frozen=True)
+class EfficientUNetConfig:
+    """The shape of an Efficient U-Net.
+
+    ``channels``, ``blocks`` and ``attention`` have one entry a level, from fine to coarse; level 0 works at
+    ``image_size / patch`` cells. ``text_width`` 0 means no text. ``known``, ``drawing`` and ``low_res``
+    declare input channels: known image 3 + keep-mask 1, drawing 1, low-resolution image 3.
+
+    Raises:
+        InputError: no network can be built like this, or it could not take a picture of ``image_size``.
+    """
+
+    image_size: int
+    channels: tuple[int, ...]
+    blocks: tuple[int, ...]
+    attention: tuple[bool, ...]
+    patch: int = 2
+    head_width: int = 32
+    embedding_width: int = 256
+    text_width: int = 0
+    known: bool = False
+    drawing: bool = False
+    low_res: bool = False
+    prediction: Literal["v", "eps"] = "v"
+
+    def __post_init__(self) -> None:
+        levels = {len(self.channels), len(self.blocks), len(self.attention)}
+        if len(levels) > 1 or not self.channels:
+            raise InputError(
+                "channels, blocks and attention must have one entry for each level of the network."
+            )
+        sizes = (self.image_size, self.patch, self.head_width, *self.channels)
+        if min(sizes) < 1 or min(*self.blocks, self.text_width) < 0:
+            raise InputError(
+                "image_size, patch, head_width and channels must be 1 or more, blocks and text_width 0."
+            )
+        if self.embedding_width < 4 or self.embedding_width % 4:
+            raise InputError(f"embedding_width must be a multiple of 4, not {self.embedding_width}.")
+        if self.prediction not in ("v", "eps"):
+            raise InputError(f'prediction must be "v" or "eps", not {self.prediction!r}.')
+        for channels, attend in zip(self.channels, self.attention, strict=True):
+            if channels % _groups(channels) or 2 * channels % _groups(2 * channels):
+                raise InputError(
+                    f"A level of {channels} channels cannot be normalised in groups: take a multiple of 16."
+                )
+            heads = channels // self.head_width
+            if attend and (heads == 0 or channels % heads):
+                raise InputError(
+                    f"{channels} channels with attention cannot be cut into heads of {self.head_width}."
+                )
+        if self.image_size % self.stride:
+            raise InputError(f"image_size must be a multiple of {self.stride}, not {self.image_size}.")
+
+    @property
+    def input_channels(self) -> int:
+        return 3 + 4 * self.known + self.drawing + 3 * self.low_res
+
+    @property
+    def stride(self) -> int:
+        """Heights and widths of x_t must be a multiple of this."""
+        return self.patch * 2 ** (len(self.channels) - 1)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> EfficientUNetConfig:
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
+
+
+def sinusoidal_embedding(position: Tensor, width: int, max_period: float = 10000.0) -> Tensor:
+    """(B,) positions -> (B, width) float32 cosines and sines (Vaswani et al. 2017), always in float32."""
+    half = width // 2
+    steps = torch.arange(half, dtype=torch.float32, device=position.device)
+    angles = position.float()[:, None] * torch.exp(-math.log(max_period) * steps / half)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def _zero(module: nn.Conv2d | nn.Linear) -> Any:
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+def _groups(channels: int) -> int:
+    return max(1, channels // 16)
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(_groups(channels), channels)
+
+
+class ResidualBlock(nn.Module):
+    """norm - SiLU - conv, norm - scale and shift by the time embedding - SiLU - conv, beside a shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int, embedding_width: int) -> None:
+        super().__init__()
+        self.norm_in = _group_norm(channels_in)
+        self.conv_in = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.film = nn.Linear(embedding_width, 2 * channels_out)
+        self.norm_out = _group_norm(channels_out)
+        self.conv_out = _zero(nn.Conv2d(channels_out, channels_out, 3, padding=1))
+        # Without a bias: beside conv_out's it would be redundant, and torch.compile fails on the CPU when
+        # two parameters have the same bf16 gradient.
+        self.shortcut = (
+            nn.Identity()
+            if channels_in == channels_out
+            else nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        h = self.conv_in(F.silu(self.norm_in(x)))
+        scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
+        h = torch.addcmul(shift, self.norm_out(h), 1 + scale)
+        return self.shortcut(x) + self.conv_out(F.silu(h))
+
+
+class TextAttention(nn.Module):
+    """Self-attention over the cells with the text's keys and values prepended (GLIDE, section 2)."""
+
+    def __init__(self, channels: int, text_width: int, head_width: int) -> None:
+        super().__init__()
+        self.heads = channels // head_width
+        self.norm = _group_norm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.text_kv = nn.Linear(text_width, 2 * channels, bias=False) if text_width else None
+        self.out = _zero(nn.Linear(channels, channels))
+
+    def project_text(self, states: Tensor) -> Tensor:
+        """(B, L, D) text states -> (2, B, heads, L, head_width) keys and values."""
+        assert self.text_kv is not None
+        batch, length, _ = states.shape
+        return self.text_kv(states).reshape(batch, length, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+
+    def forward(self, x: Tensor, text_kv: Tensor | None, text_bias: Tensor | None) -> Tensor:
+        batch, channels, height, width = x.shape
+        cells = height * width
+        h = self.norm(x).permute(0, 2, 3, 1).reshape(batch, cells, channels)
+        q, k, v = self.qkv(h).reshape(batch, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        if text_kv is not None:
+            k, v = torch.cat([text_kv[0], k], dim=2), torch.cat([text_kv[1], v], dim=2)
+        # Plain products: at these sizes faster on the CPU than scaled_dot_product_attention, whose backward
+        # pass is slow there.
+        weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        if text_bias is not None:
+            weights = weights + F.pad(text_bias, (0, cells))
+        h = (weights.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, cells, channels)
+        return x + self.out(h).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+class _Level(nn.Module):
+    """The blocks of one level on the way down or up, each followed by attention where the level has it."""
+
+    def __init__(
+        self, widths: Sequence[int], channels: int, embedding: int, config: EfficientUNetConfig, attend: bool
+    ):
+        super().__init__()
+        self.blocks = nn.ModuleList(ResidualBlock(width, channels, embedding) for width in widths)
+        self.attentions = nn.ModuleList(
+            TextAttention(channels, config.text_width, config.head_width) for _ in widths if attend
+        )
+
+
+class EfficientUNet(nn.Module):
+    """A U-Net that predicts v or eps; see the module's first lines. Implements ``ConditionedNetwork``."""
+
+    def __init__(self, config: EfficientUNetConfig, schedule: Schedule) -> None:
+        super().__init__()
+        self.config = config
+        self.schedule = schedule
+        channels = config.channels
+        embedding = config.embedding_width
+        self.time_width = embedding // 2
+        self.time = nn.Sequential(
+            nn.Linear(self.time_width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
+        )
+        if config.low_res:
+            self.low_res_noise = nn.Linear(self.time_width, embedding, bias=False)
+        if config.text_width:
+            self.text_pool = nn.Linear(config.text_width, embedding, bias=False)
+        self.stem = nn.Conv2d(config.input_channels * config.patch**2, channels[0], 3, padding=1)
+        self.down = nn.ModuleList()
+        self.downsample = nn.ModuleList()
+        self.up = nn.ModuleList()
+        self.upsample = nn.ModuleList()
+        for i, (width, count, attend) in enumerate(
+            zip(channels, config.blocks, config.attention, strict=True)
+        ):
+            finer = channels[max(i - 1, 0)]
+            self.downsample.append(nn.Conv2d(finer, width, 3, stride=2, padding=1) if i else nn.Identity())
+            self.down.append(_Level([width] * count, width, embedding, config, attend))
+            self.up.append(_Level([2 * width] * count, width, embedding, config, attend))
+            # Convolved before it is enlarged: a quarter of the work of the other order.
+            self.upsample.append(nn.Conv2d(width, finer, 3, padding=1) if i else nn.Identity())
+        self.middle_in = ResidualBlock(channels[-1], channels[-1], embedding)
+        self.middle_attention = (
+            TextAttention(channels[-1], config.text_width, config.head_width)
+            if config.attention[-1]
+            else None
+        )
+        self.middle_out = ResidualBlock(channels[-1], channels[-1], embedding)
+        self.norm = _group_norm(channels[0])
+        self.head = _zero(nn.Conv2d(channels[0], 3 * config.patch**2, 3, padding=1))
+
+    # -- the contract -------------------------------------------------------------------------------
+
+    def prepare(self, conditioning: Conditioning) -> Conditioning:
+        """Project the text into every attention layer's keys and values, once per edit."""
+        text = conditioning.text
+        if text is None or not self.config.text_width or text.keys_values is not None:
+            return conditioning
+        layers = tuple(layer.project_text(text.states.to(self.dtype)) for layer in self.attention_layers())
+        return replace(conditioning, text=replace(text, keys_values=layers))
+
+    def predict(self, x_t: Tensor, t: Tensor, branches: Sequence[Conditioning]) -> list[Prediction]:
+        """One batched call over all branches. x_t (B, 3, H, W), t (B,); x0 comes in float32, unclipped."""
+        merged = _merge([self.prepare(branch) for branch in branches])
+        count = len(branches)
+        output = self(x_t.repeat(count, 1, 1, 1), t.repeat(count), merged).float()
+        to_x0 = self.schedule.x0_from_v if self.config.prediction == "v" else self.schedule.x0_from_eps
+        return [Prediction(x0=to_x0(part, x_t, t)) for part in output.chunk(count)]
+
+    # -- the network --------------------------------------------------------------------------------
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.stem.weight.dtype
+
+    def attention_layers(self) -> list[TextAttention]:
+        """In the order in which the forward pass meets them."""
+        middle = [self.middle_attention] if self.middle_attention is not None else []
+        down, up = self._levels()
+        going_down = [layer for level in down for layer in level.attentions]
+        going_up = [layer for level in reversed(up) for layer in level.attentions]
+        return cast("list[TextAttention]", [*going_down, *middle, *going_up])
+
+    def _levels(self) -> tuple[Sequence[_Level], Sequence[_Level]]:
+        return cast("Sequence[_Level]", self.down), cast("Sequence[_Level]", self.up)
+
+    def forward(self, x_t: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
+        """x_t (B, 3, H, W), t (B,) -> what ``config.prediction`` names, (B, 3, H, W)."""
+        embedding, kv, bias = self._embed(t, conditioning)
+        h = self._stem(x_t, conditioning)
+        layers = iter(kv)
+        down, up = self._levels()
+        skips: list[Tensor] = []
+        for downsample, level in zip(self.downsample, down, strict=True):
+            h = downsample(h)
+            for i, block in enumerate(level.blocks):
+                h = block(h, embedding)
+                if level.attentions:
+                    h = level.attentions[i](h, next(layers), bias)
+                skips.append(h * 2**-0.5)
+        h = self.middle_in(h, embedding)
+        if self.middle_attention is not None:
+            h = self.middle_attention(h, next(layers), bias)
+        h = self.middle_out(h, embedding)
+        for index in reversed(range(len(up))):
+            level = up[index]
+            for i, block in enumerate(level.blocks):
+                h = block(torch.cat([h, skips.pop()], dim=1), embedding)
+                if level.attentions:
+                    h = level.attentions[i](h, next(layers), bias)
+            if index:
+                h = F.interpolate(self.upsample[index](h), scale_factor=2.0, mode="nearest")
+        return F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.config.patch)
+
+    def _embed(
+        self, t: Tensor, conditioning: Conditioning
+    ) -> tuple[Tensor, list[Tensor | None], Tensor | None]:
+        """The time embedding with all that is added to it, each layer's text keys and values, their bias."""
+        scaled = t.float() * (1000.0 / self.schedule.num_timesteps)
+        embedding = self.time(sinusoidal_embedding(scaled, self.time_width).to(self.dtype))
+        if self.config.low_res:
+            noise = conditioning.low_res_noise
+            noise = torch.zeros_like(scaled) if noise is None else noise
+            embedding = embedding + self.low_res_noise(
+                sinusoidal_embedding(noise.float() * 1000.0, self.time_width).to(self.dtype)
+            )
+        text = conditioning.text
+        if text is None or not self.config.text_width:
+            return F.silu(embedding), [None] * len(self.attention_layers()), None
+        real = text.token_mask[:, :, None].to(self.dtype)
+        pooled = (text.states.to(self.dtype) * real).sum(1) / real.sum(1).clamp(min=1)
+        embedding = embedding + self.text_pool(pooled)
+        kv: Sequence[Tensor | None] = text.keys_values or [
+            layer.project_text(text.states.to(self.dtype)) for layer in self.attention_layers()
+        ]
+        # A finite bias: a prompt of padding only must not make a row of minus infinities.
+        bias = torch.where(text.token_mask, 0.0, -1e4).to(self.dtype)[:, None, None, :]
+        return F.silu(embedding), list(kv), bias
+
+    def _stem(self, x_t: Tensor, conditioning: Conditioning) -> Tensor:
+        batch, _, height, width = x_t.shape
+        parts = [x_t]
+        if self.config.known:
+            for value, count in ((conditioning.known, 3), (conditioning.keep_mask, 1)):
+                parts.append(x_t.new_zeros(batch, count, height, width) if value is None else value)
+        if self.config.drawing:
+            drawing = conditioning.drawing
+            parts.append(x_t.new_zeros(batch, 1, height, width) if drawing is None else drawing)
+        if self.config.low_res:
+            assert conditioning.low_res is not None, "an upsampler needs a low-resolution image"
+            parts.append(
+                F.interpolate(
+                    conditioning.low_res.float(), (height, width), mode="bicubic", align_corners=False
+                )
+            )
+        x = F.pixel_unshuffle(torch.cat([part.to(x_t.dtype) for part in parts], dim=1), self.config.patch)
+        return self.stem(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
+
+
+def _merge(branches: Sequence[Conditioning]) -> Conditioning:
+    """Stack branches along the batch, filling "nothing given" where one branch lacks what another has."""
+    if len(branches) == 1:
+        return branches[0]
+
+    def stack(name: str) -> Tensor | None:
+        values = [getattr(branch, name) for branch in branches]
+        given = next((value for value in values if value is not None), None)
+        if given is None:
+            return None
+        return torch.cat([torch.zeros_like(given) if value is None else value for value in values])
+
+    return Conditioning(
+        text=_merge_text([branch.text for branch in branches]),
+        known=stack("known"),
+        keep_mask=stack("keep_mask"),
+        drawing=stack("drawing"),
+        low_res=stack("low_res"),
+        low_res_noise=stack("low_res_noise"),
+    )
+
+
+def _merge_text(texts: Sequence[TextStates | None]) -> TextStates | None:
+    given = next((text for text in texts if text is not None), None)
+    if given is None:
+        return None
+    absent = replace(given, token_mask=torch.zeros_like(given.token_mask))
+    filled = [absent if text is None else text for text in texts]
+    length = max(text.states.shape[1] for text in filled)
+    layers = None
+    if given.keys_values is not None:
+        layers = tuple(
+            torch.cat([_pad_tokens(kv, 3, length) for kv in layer], dim=1)
+            for layer in zip(*(text.keys_values or () for text in filled), strict=True)
+        )
+    return TextStates(
+        states=torch.cat([_pad_tokens(text.states, 1, length) for text in filled]),
+        token_mask=torch.cat([_pad_tokens(text.token_mask, 1, length) for text in filled]),
+        keys_values=layers,
+    )
+
+
+def _pad_tokens(tensor: Tensor, dim: int, length: int) -> Tensor:
+    missing = length - tensor.shape[dim]
+    if missing == 0:
+        return tensor
+    shape = [*tensor.shape[:dim], missing, *tensor.shape[dim + 1 :]]
+    return torch.cat([tensor, tensor.new_zeros(shape)], dim=dim)

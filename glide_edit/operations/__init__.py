@@ -1,0 +1,1 @@
+"""How each request is carried out, over one cascade of stages."""

@@ -1,0 +1,74 @@
+"""Inpainting a picture of any size: a square around the selection is redrawn and put back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glide_edit.images import Picture
+from glide_edit.operations.cascade import Job, Known
+from glide_edit.requests import Inpaint
+from glide_edit.results import Receipt
+from masks import Areas, Crop, Mask, compare_outside, derive_areas, put_back, shrink_known, solve_crop
+
+SMALLEST_CROP = 64
+"""px; a smaller square shows the model too little of what surrounds a small selection."""
+
+
+@dataclass(frozen=True, eq=False)
+class InpaintWork:
+    """Where an inpainting happens: the areas of the selection and the crop the model sees."""
+
+    request: Inpaint
+    areas: Areas
+    crop: Crop
+
+    @classmethod
+    def of(cls, request: Inpaint) -> InpaintWork:
+        areas = derive_areas(request.mask, request.grow, request.protect)
+        return cls(request, areas, solve_crop(areas.repaint, request.context, SMALLEST_CROP))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.request.image.notes
+
+    @property
+    def allowed(self) -> Mask:
+        return self.areas.allowed
+
+    def job(self) -> Job:
+        """What the cascade draws: the crop, of which all but the repaint area is known."""
+        image = self.crop.extract(self.request.image.pixels).astype(np.float32) / self._white * 2 - 1
+        keep = ~self.crop.extract_mask(self.areas.repaint.selected)
+
+        def known(size: int) -> Known:
+            small, kept = shrink_known(image, keep, (size, size))
+            return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
+
+        return Job(self.request, known=known)
+
+    def finish(self, drawn: NDArray[np.float32]) -> tuple[Picture, Receipt]:
+        """Put what was drawn, float32 (S, S, 3) in [0, 255], back into the picture, and check the rest of it."""
+        source = self.request.image
+        side = self.crop.side
+        how = cv2.INTER_AREA if side < len(drawn) else cv2.INTER_CUBIC
+        patch = cv2.resize(drawn, (side, side), interpolation=how) * (self._white / 255)
+        x0, y0, x1, y1 = self.crop.box
+        inside = np.s_[y0:y1, x0:x1]
+        pixels = source.pixels.copy()
+        pixels[inside] = put_back(
+            source.pixels[inside],
+            patch[y0 - self.crop.y0 : y1 - self.crop.y0, x0 - self.crop.x0 : x1 - self.crop.x0],
+            self.areas.allowed.selected[inside],
+            self.request.finish,
+        )
+        receipt = Receipt(compare_outside(source.pixels, pixels, self.areas.allowed.selected))
+        return replace(source, pixels=pixels), receipt
+
+    @property
+    def _white(self) -> int:
+        return int(np.iinfo(self.request.image.pixels.dtype).max)

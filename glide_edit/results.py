@@ -1,0 +1,122 @@
+"""What an operation gives back: pictures, a receipt for each, and progress on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.errors import InputError
+from glide_edit.images import Picture, open_picture, save_picture, to_depth
+from glide_edit.requests import Request
+from masks import Mask, Preservation, compare_outside
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+RECIPE_KEY = "glide-edit"
+"""The key of the PNG text (and of other formats' metadata) that holds the recipe."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof of what was left alone: every pixel outside the allowed area, compared before and after.
+
+    ``where`` says what was compared: "memory", or the name of the file that was read back.
+    """
+
+    preservation: Preservation
+    where: str = "memory"
+
+    @property
+    def kept(self) -> bool:
+        """Nothing outside changed."""
+        return self.preservation.changed == 0
+
+    def __str__(self) -> str:
+        p = self.preservation
+        text = f"{p.changed:,} of {p.outside:,} pixels outside changed"
+        return text if p.changed == 0 else f"{text}, by up to {p.largest_change}"
+
+    def to_json(self) -> dict[str, Any]:
+        p = self.preservation
+        return {
+            "outside": p.outside,
+            "changed": p.changed,
+            "largest_change": p.largest_change,
+            "before_sha256": p.before_sha256,
+            "after_sha256": p.after_sha256,
+            "where": self.where,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Progress:
+    """One step of the work: ``step`` of ``total`` in ``stage`` (both count from 1) for some of the pictures.
+
+    ``preview`` is uint8 (S, S, 3), the picture as the model believes it at this step, at the stage's size.
+    ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished.
+    """
+
+    stage: str
+    step: int
+    total: int
+    preview: NDArray[np.uint8]
+    finished: int = 0
+    pictures: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class EditResult:
+    """The pictures of a request, one a seed, at the source's own bit depth.
+
+    ``receipts`` has one for each picture where the request had a selection, else it is empty. ``notes`` are
+    sentences for the user (a prompt cut short, a palette converted). ``seconds`` is the time it took, and
+    ``network_seconds`` the part of it spent in samplers.
+    """
+
+    request: Request
+    pictures: tuple[Picture, ...]
+    receipts: tuple[Receipt, ...]
+    model: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    network_seconds: float = 0.0
+    allowed: Mask | None = field(default=None, repr=False)
+
+    @cached_property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures as 8-bit PIL images, for looking at and for quick saving."""
+        return tuple(picture.to_pil() for picture in self.pictures)
+
+    def recipe(self, index: int = 0) -> dict[str, Any]:
+        """What repeats picture ``index``: the request for its one seed, and the model's identity."""
+        request = self.request.replace(seed=self.request.seeds[index], n=1)
+        return {"glide-edit": 1, "model": self.model, "request": request.to_json()}
+
+    def save(self, path: str | Path, index: int = 0, *, force: bool = False) -> Receipt | None:
+        """Write a picture with its recipe, read it back, and return the receipt of the file.
+
+        The format follows the suffix. A lossy format changes pixels everywhere, and its receipt says so.
+
+        Raises:
+            InputError: no picture ``index``, or a format that cannot be written.
+            OutputExists: the file is there and ``force`` is False.
+        """
+        if not 0 <= index < len(self.pictures):
+            raise InputError(f"There are {len(self.pictures)} pictures: no number {index}.")
+        target = save_picture(
+            self.pictures[index], path, text={RECIPE_KEY: json.dumps(self.recipe(index))}, force=force
+        )
+        source = self.request.source
+        if self.allowed is None or source is None:
+            return None
+        written = open_picture(target).pixels
+        # A format of 8 bits is compared at 8 bits: what it costs beyond that is then seen.
+        before = to_depth(source.pixels, written.dtype)
+        return Receipt(compare_outside(before, written, self.allowed.selected), target.name)

@@ -1,0 +1,105 @@
+"""The text encoder of models that train their own: a small pre-norm transformer over tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from glide_edit.conditioning import TextStates
+from glide_edit.errors import InputError
+from glide_edit.text.tokenizer import BytePairTokenizer
+
+
+@dataclass(frozen=True)
+class TextTransformerConfig:
+    """``context`` is the largest number of tokens; ``width`` must be a multiple of ``heads``.
+
+    Raises:
+        InputError: it is not, or a number is less than 1.
+    """
+
+    vocabulary: int
+    width: int = 192
+    layers: int = 3
+    heads: int = 6
+    context: int = 40
+
+    def __post_init__(self) -> None:
+        if min(self.vocabulary, self.width, self.layers, self.heads, self.context) < 1:
+            raise InputError(
+                "vocabulary, width, layers, heads and context of a text transformer must be 1 or more."
+            )
+        if self.width % self.heads:
+            raise InputError(
+                f"A text transformer's width, {self.width}, must be a multiple of its {self.heads} heads."
+            )
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TextTransformerConfig:
+        return cls(**data)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 4 * width)
+        self.contract = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        heads = (batch, length, 3, self.heads, width // self.heads)
+        q, k, v = self.qkv(self.norm_attention(x)).reshape(heads).permute(2, 0, 3, 1, 4)
+        weights = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias).softmax(dim=-1)
+        x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
+        return x + self.contract(F.gelu(self.expand(self.norm_mlp(x))))
+
+
+class TextTransformer(nn.Module):
+    """Bidirectional: every real token sees every real token. Padding is masked and never seen."""
+
+    def __init__(self, config: TextTransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocabulary, config.width)
+        self.positions = nn.Parameter(torch.randn(config.context, config.width) * 0.02)
+        self.blocks = nn.ModuleList(_Block(config.width, config.heads) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+
+    def forward(self, ids: Tensor, token_mask: Tensor) -> TextStates:
+        """ids (B, L) int64, token_mask (B, L) bool, L at most ``context`` -> states (B, L, width)."""
+        x = self.tokens(ids) + self.positions[: ids.shape[1]]
+        # Finite, so that a prompt of padding only gives numbers (which nobody attends to) and not NaN.
+        bias = torch.where(token_mask, 0.0, -1e4).to(x.dtype)[:, None, None, :]
+        for block in self.blocks:
+            x = block(x, bias)
+        return TextStates(states=self.norm(x), token_mask=token_mask)
+
+
+class TextEncoder:
+    """A tokenizer and a transformer: prompts in, text states out."""
+
+    def __init__(self, tokenizer: BytePairTokenizer, transformer: TextTransformer) -> None:
+        self.tokenizer = tokenizer
+        self.transformer = transformer
+
+    def dropped_tokens(self, prompt: str) -> int:
+        """How many tokens of the prompt are beyond the model's context and will not be read."""
+        return self.tokenizer.encode([prompt]).dropped[0]
+
+    def encode(self, prompts: Sequence[str]) -> TextStates:
+        """(B prompts) -> states (B, L, width) on the transformer's device, without gradients."""
+        tokens = self.tokenizer.encode(prompts)
+        device = self.transformer.positions.device
+        with torch.no_grad():
+            return self.transformer(tokens.ids.to(device), tokens.token_mask.to(device))

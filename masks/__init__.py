@@ -1,0 +1,29 @@
+"""What may change in a picture: selections, their areas, putting a repaint back. NumPy and OpenCV only."""
+
+from masks import draw, shape
+from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
+from masks.blend import Finish, put_back
+from masks.crop import Crop, solve_crop
+from masks.mask import Mask, MaskError, Means, Size, check, require_usable
+from masks.verify import Preservation, compare_outside
+
+__all__ = [
+    "Areas",
+    "Crop",
+    "Finish",
+    "Mask",
+    "MaskError",
+    "Means",
+    "Preservation",
+    "Size",
+    "check",
+    "compare_outside",
+    "derive_areas",
+    "draw",
+    "put_back",
+    "require_usable",
+    "shape",
+    "shrink_keep",
+    "shrink_known",
+    "solve_crop",
+]

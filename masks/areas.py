@@ -1,0 +1,133 @@
+"""What may change, what is drawn anew, and how both go down to a network's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from masks import shape
+from masks.mask import Mask, MaskError, Size, as_size, bool_plane, require_usable
+from masks.membrane import RING_WIDTH
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The areas of one edit, all of the picture's size.
+
+    Attributes:
+        selection: as the user gave it.
+        allowed: the only pixels that may change.
+        repaint: what the network is asked to draw; holds ``allowed`` and the ring around it.
+    """
+
+    selection: Mask
+    allowed: Mask
+    repaint: Mask
+
+
+def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) -> Areas:
+    """The areas that follow from a selection.
+
+    ``repaint`` is ``allowed`` grown by RING_WIDTH (2 px), into protected pixels too: the membrane compares
+    the network's drawing with the original on that ring, and where known pixels are pasted into the drawing
+    the two are the same and say nothing about its colours. At a network's size the ring is drawn for
+    certain, because ``shrink_keep`` gives up every cell it touches. The ring is never put back.
+
+    Args:
+        selection: what the user wants changed.
+        grow: px to extend it by.
+        protect: what must not change, whatever the selection; None for nothing.
+
+    Raises:
+        MaskError: an empty selection, a ``protect`` of another size or one that leaves nothing;
+            a bad ``grow``.
+    """
+    require_usable(selection)
+    allowed = shape.grow(selection, grow)
+    if protect is not None:
+        allowed = allowed - protect
+        if allowed.is_empty:
+            raise MaskError("the protected area covers the whole selection: select more or protect less")
+    return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
+
+
+def shrink_keep(keep: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
+    """A keep-mask at another size: a cell is kept only if *every* source pixel under it is.
+
+    Any overlap counts, however small, so thin strokes survive. Where the size goes up, the same rule holds.
+
+    Args:
+        keep: bool (H, W), True = known.
+        size: (h, w), in any relation to (H, W).
+
+    Returns:
+        bool (h, w).
+
+    Raises:
+        MaskError: ``keep`` is not bool (H, W), or a bad size.
+    """
+    height, width = bool_plane(keep, "keep").shape
+    rows, columns = as_size(size)
+    top, bottom = _spans(height, rows)
+    left, right = _spans(width, columns)
+    lost = np.zeros((height + 1, width + 1), np.int64)
+    np.cumsum(np.cumsum(~keep, axis=0, dtype=np.int64), axis=1, out=lost[1:, 1:])
+    bands = lost[bottom] - lost[top]
+    return np.asarray(bands[:, right] == bands[:, left])
+
+
+def shrink_known(
+    image: NDArray[Any], keep: NDArray[np.bool_], size: Size
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A picture's known part at another size; no colour from elsewhere gets into it.
+
+    Down: the average by area over kept pixels. Up: bilinear between kept pixels, normalised by their weights.
+
+    Args:
+        image: (H, W, C), uint8, uint16 or float in any range. What it holds outside ``keep`` (NaN too) is
+            not read.
+        keep: bool (H, W), True = known.
+        size: (h, w), in any relation to (H, W).
+
+    Returns:
+        The picture, float32 (h, w, C) in the source's range, 0 where not kept; and
+        ``shrink_keep(keep, size)``.
+
+    Raises:
+        MaskError: shapes that do not belong together, or a bad size.
+    """
+    keep_small = shrink_keep(keep, size)
+    if image.ndim != 3 or image.shape[:2] != keep.shape or image.shape[2] == 0:
+        raise MaskError(
+            f"an image of shape {image.shape} and a keep-mask of shape {keep.shape}: give (H, W, C), (H, W)"
+        )
+    known = np.where(keep[:, :, None], image, 0).astype(np.float32)
+    colours = _resize(known, as_size(size))
+    weights = _resize(keep.astype(np.float32)[:, :, None], as_size(size))
+    # Every pixel under a kept cell is known, and the one nearest to its centre has a quarter of the weight
+    # or more.
+    out = np.zeros_like(colours)
+    np.divide(colours, weights, out=out, where=keep_small[:, :, None])
+    return out, keep_small
+
+
+def _spans(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """For each of ``target`` cells the first source pixel under it and the one after the last."""
+    # In whole numbers: a float's rounding could drop a sliver of overlap.
+    edges = np.arange(target + 1, dtype=np.int64) * source
+    return edges[:-1] // target, -(-edges[1:] // target)
+
+
+def _resize(image: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+    """Area averages along an axis that gets shorter, bilinear along one that gets longer."""
+    # One axis at a time: OpenCV averages by area only where neither axis gets longer.
+    for axis in sorted((0, 1), key=lambda axis: size[axis] / image.shape[axis]):
+        target = (size[0], image.shape[1]) if axis == 0 else (image.shape[0], size[1])
+        how = cv2.INTER_AREA if target[axis] < image.shape[axis] else cv2.INTER_LINEAR
+        resized = cv2.resize(image, target[::-1], interpolation=how)
+        image = np.asarray(resized, np.float32).reshape(*target, image.shape[2])
+    return image

@@ -1,0 +1,117 @@
+"""Masks from masks: growing, shrinking, softening, mending, combining."""
+
+from __future__ import annotations
+
+from functools import reduce
+from math import isfinite
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from masks.mask import Mask, MaskError
+
+# Distances between pixels are square roots of whole numbers, which float32 rounds; neighbouring ones are
+# further apart than this up to a radius of 5000 px.
+ROUNDING = 1e-4
+
+
+def grow(mask: Mask, radius: float) -> Mask:
+    """Select also what lies within ``radius`` px (Euclidean, between pixel centres) of the selection.
+
+    Raises:
+        MaskError: a radius that is negative or not finite.
+    """
+    checked_radius(radius)
+    if mask.is_empty or mask.share == 1 or radius < 1:
+        return mask
+    return Mask(distance_inside(~mask.selected) <= radius + ROUNDING)
+
+
+def shrink(mask: Mask, radius: float) -> Mask:
+    """Unselect what lies within ``radius`` px of an unselected pixel.
+
+    The picture is taken to go on beyond its border as it is there: a selection that touches the border does
+    not shrink away from it. So ``shrink(mask, r) == ~grow(~mask, r)``.
+
+    Raises:
+        MaskError: a radius that is negative or not finite.
+    """
+    return ~grow(~mask, radius)
+
+
+def feather(mask: Mask, radius: float) -> NDArray[np.float32]:
+    """Weights that rise from the selection's edge inwards: float32 (H, W) in [0, 1].
+
+    Exactly 0 outside the selection, above 0 everywhere in it, 1 from ``radius`` px within its edge pixels on,
+    and smooth (3s^2 - 2s^3) between. Like ``shrink``, it does not count the picture's border as an edge.
+
+    Raises:
+        MaskError: a radius that is negative or not finite.
+    """
+    checked_radius(radius)
+    depth = distance_inside(mask.selected)
+    s = np.clip(depth / np.float32(radius + 1), 0, 1)
+    weights: NDArray[np.float32] = s * s * (3 - 2 * s)
+    return weights
+
+
+def fill_holes(mask: Mask) -> Mask:
+    """Select also what the selection encloses: what the picture's border cannot be reached from.
+
+    The path to the border goes by the pixels' sides, so a diagonal line of single pixels encloses.
+    """
+    # A rim of unselected pixels joins everything that touches the border, and holds the seed.
+    canvas = np.pad(mask.selected, 1).astype(np.uint8)
+    cv2.floodFill(canvas, None, (0, 0), 2, flags=4)
+    return Mask(canvas[1:-1, 1:-1] != 2)
+
+
+def drop_specks(mask: Mask, min_area: int) -> Mask:
+    """Unselect every island of fewer than ``min_area`` px. Pixels that share a corner are one island.
+
+    Raises:
+        MaskError: a negative area.
+    """
+    if min_area < 0:
+        raise MaskError(f"the smallest area to keep is {min_area} px: give 0 or more")
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.selected.astype(np.uint8), connectivity=8)
+    stays = stats[:, cv2.CC_STAT_AREA] >= min_area
+    stays[0] = False
+    return Mask(stays[labels])
+
+
+def invert(mask: Mask) -> Mask:
+    """Change what was kept and keep what was changed."""
+    return ~mask
+
+
+def union(first: Mask, *others: Mask) -> Mask:
+    """What any of the masks selects. Raises MaskError where sizes differ."""
+    return reduce(Mask.__or__, others, first)
+
+
+def intersection(first: Mask, *others: Mask) -> Mask:
+    """What all of the masks select. Raises MaskError where sizes differ."""
+    return reduce(Mask.__and__, others, first)
+
+
+def difference(first: Mask, *others: Mask) -> Mask:
+    """What the first mask selects and none of the others does. Raises MaskError where sizes differ."""
+    return reduce(Mask.__sub__, others, first)
+
+
+def distance_inside(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """How deep each pixel lies: float32 (H, W), px from its centre to that of the nearest pixel not inside.
+
+    0 outside, at least 1 inside, infinite where everything is inside.
+    """
+    if inside.all():
+        return np.full(inside.shape, np.inf, np.float32)
+    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(depth, np.float32)
+
+
+def checked_radius(radius: float) -> None:
+    if not (isfinite(radius) and radius >= 0):
+        raise MaskError(f"a radius of {radius} px: give a finite number from 0 up")
