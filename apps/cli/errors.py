@@ -48,7 +48,7 @@ def _sentence(error: Exception) -> str | None:
     from masks.mask import MaskError  # whoever raised one has paid for this import already
 
     if isinstance(error, OutputExists):
-        return f"{error} (--force overwrites)"
+        return f"{str(error).rstrip('.')} with --force."  # it ends in "ask to overwrite it"
     if isinstance(error, GlideEditError | MaskError):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:

@@ -15,6 +15,9 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _CPU_UNITS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16"}
 """What makes bfloat16 faster than float32 on a CPU: the flag in /proc/cpuinfo and the name to print."""
 
+CPU_INFO = Path("/proc/cpuinfo")
+CPU_TOPOLOGY = Path("/sys/devices/system/cpu")
+
 
 @dataclass(frozen=True)
 class Runtime:
@@ -106,9 +109,9 @@ def _cpu_unit() -> str | None:
     return next((flag for flag, there in has.items() if there), None)
 
 
-def _cpu_flags(path: Path = Path("/proc/cpuinfo")) -> set[str]:
+def _cpu_flags() -> set[str]:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return set()
     return {flag for line in lines if line.startswith("flags") for flag in line.partition(":")[2].split()}
@@ -119,9 +122,7 @@ def _threads() -> int:
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if asked.isdecimal() and int(asked) > 0:
         return int(asked)
-    logical = _affinity()
-    siblings = {_siblings(cpu) for cpu in logical}
-    return max(1, len(siblings))
+    return max(1, len({_siblings(cpu) for cpu in _affinity()}))
 
 
 def _affinity() -> set[int]:
@@ -132,7 +133,7 @@ def _affinity() -> set[int]:
 
 def _siblings(cpu: int) -> str:
     """The hyperthreads that share a core with this one: two of them are no faster than one here."""
-    path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    path = CPU_TOPOLOGY / f"cpu{cpu}" / "topology" / "thread_siblings_list"
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

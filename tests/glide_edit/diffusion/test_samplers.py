@@ -72,7 +72,7 @@ def test_steps_are_counted_and_end_in_the_clean_picture(sampler: Sampler) -> Non
 
 
 def test_three_dpm_solver_steps_by_hand() -> None:
-    # Half the log-SNR is -1, then 0, then 2: steps of 1 and 2, so the second one carries on the change between
+    # Half the log-SNR is -1, then 0, then 2: steps of 1 and 2, so the second carries on the change between
     # the first two clean pictures by 2 / (2 * 1) of it.
     alphas_bar = 1 / (1 + np.exp([-4.0, 0.0, 2.0]))
     schedule = Schedule("by hand", 1 - alphas_bar / np.array([1.0, *alphas_bar[:-1]]))
