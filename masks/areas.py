@@ -125,7 +125,7 @@ def _spans(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int6
 def _resize(image: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
     """Area averages along an axis that gets shorter, bilinear along one that gets longer."""
     # One axis at a time: OpenCV averages by area only where neither axis gets longer.
-    for axis in sorted((0, 1), key=lambda axis: size[axis] / image.shape[axis]):
+    for axis in (0, 1):
         target = (size[0], image.shape[1]) if axis == 0 else (image.shape[0], size[1])
         how = cv2.INTER_AREA if target[axis] < image.shape[axis] else cv2.INTER_LINEAR
         resized = cv2.resize(image, target[::-1], interpolation=how)

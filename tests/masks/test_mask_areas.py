@@ -20,11 +20,12 @@ tiny_sizes = st.tuples(st.integers(1, 13), st.integers(1, 13))
 
 
 def overlaps(source: int, target: int) -> NDArray[Any]:
-    """How much of each cell's length lies over each source pixel, exactly: (target, source) of sum 1 a row."""
+    """The share of each cell's length that lies over each source pixel, exactly: (target, source)."""
     step = Fraction(source, target)
 
     def shared(cell: int, pixel: int) -> Fraction:
-        return max(Fraction(0), min(pixel + 1, (cell + 1) * step) - max(pixel, cell * step))
+        start, stop = max(Fraction(pixel), cell * step), min(Fraction(pixel + 1), (cell + 1) * step)
+        return max(Fraction(0), stop - start)
 
     rows = [[shared(i, j) / step for j in range(source)] for i in range(target)]
     return np.array(rows, object)

@@ -98,7 +98,7 @@ def test_no_seam_shows_where_a_repaint_is_a_shade_off(mask: Mask, seed: int) -> 
     result = put_back(original, (smooth + offset).astype(np.float32), mask.selected)
     if mask.share < 1:
         edge = (mask - shape.shrink(mask, 1)).selected
-        # The fade is within 1 % of 1 up to 1.6 px from the edge, rounding twice is 1, the rest is the film's error.
+        # Rounding twice is 1, the rest is the film's error and the fade's 1 % in the first pixels.
         assert np.abs(result[edge] - smooth[edge]).max(initial=0) <= 2
 
 
@@ -113,6 +113,17 @@ def test_far_inside_the_networks_own_colours_stand() -> None:
     assert profile[100] == pytest.approx(100 + 30 * (1 - np.exp(-1)), abs=1)
     assert (np.diff(profile) >= 0).all()
     assert np.diff(profile).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_correction_beyond_white_or_black_is_clipped(dtype: Any) -> None:
+    top = int(np.iinfo(dtype).max)
+    allowed = draw.box((10, 10, 30, 30), (40, 40)).selected
+    for shade in (0, top):
+        original = np.full((40, 40, 1), shade, dtype)
+        repaint = np.full(original.shape, top - shade, np.float32)
+        repaint[allowed] = shade
+        assert (put_back(original, repaint, allowed)[allowed] == shade).all()
 
 
 def test_thin_strokes_take_the_whole_correction() -> None:
@@ -203,19 +214,38 @@ def laplace(values: NDArray[Any], inside: NDArray[np.bool_]) -> NDArray[Any]:
     return out
 
 
-@few
-@given(masks(st.tuples(st.integers(1, 24), st.integers(1, 24))), seeds)
+def off_by(values: NDArray[Any], inside: NDArray[np.bool_]) -> float:
+    """The film's largest error as a share of the range of the values around it."""
+    film = harmonic(values[None].astype(np.float32), ~inside, inside)[0]
+    around = max(float(np.ptp(values[~inside])), 0.01)
+    return float(np.abs(film - laplace(values, inside))[inside].max()) / around
+
+
+short = st.integers(1, 4)
+long = st.integers(1, 150)
+areas_to_solve = st.one_of(
+    st.tuples(st.integers(1, 24), st.integers(1, 24)), st.tuples(short, long), st.tuples(long, short)
+)
+
+
+@quick
+@given(masks(areas_to_solve), seeds)
 def test_the_film_solves_laplaces_equation(mask: Mask, seed: int) -> None:
-    if mask.share == 1:
-        return
-    rng = np.random.default_rng(seed)
-    ys, xs = np.indices(mask.size) / 12
-    waves = [np.sin(rng.uniform(-2, 2) * xs + rng.uniform(-2, 2) * ys + rng.uniform(0, 6)) for _ in range(2)]
-    values = np.stack(waves).astype(np.float32)
-    film = harmonic(values, ~mask.selected, mask.selected)
-    for plane, wave in zip(film, waves, strict=True):
-        # 1.5 % of the range of 2.
-        assert np.abs(plane - laplace(wave, mask.selected))[mask.selected].max() < 0.03
+    if mask.share < 1:
+        rng = np.random.default_rng(seed)
+        ys, xs = np.indices(mask.size) / 12
+        wave = np.sin(rng.uniform(-2, 2) * xs + rng.uniform(-2, 2) * ys + rng.uniform(0, 6))
+        assert off_by(wave, mask.selected) < 0.02
+
+
+@pytest.mark.parametrize("height", [1, 3, 8])
+@pytest.mark.parametrize("edge", [110, 111, 112])
+def test_the_film_reaches_the_end_of_a_long_strip(height: int, edge: int) -> None:
+    # Without the best length of step the cycles diverge here: the edge lies just left of a coarse cell's.
+    inside = np.zeros((height, 240), bool)
+    inside[:, edge:] = True
+    values = np.random.default_rng(edge).uniform(-1, 1, inside.shape)
+    assert off_by(values, inside) < 0.03
 
 
 @few

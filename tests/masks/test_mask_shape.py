@@ -149,6 +149,12 @@ def test_bad_radii(change: Callable[..., Any], radius: float) -> None:
         change(Mask.full((3, 3)), radius)
 
 
+def test_pixels_that_share_a_corner_are_one_island() -> None:
+    diagonal = Mask(np.eye(5, dtype=bool))
+    assert shape.drop_specks(diagonal, 5) == diagonal
+    assert shape.drop_specks(diagonal, 6).is_empty
+
+
 def test_a_negative_area() -> None:
     with pytest.raises(MaskError, match="-1 px"):
         shape.drop_specks(Mask.full((3, 3)), -1)
