@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from glide_edit.images import Picture, open_picture
+from glide_edit.errors import InputError
+from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.operations.cascade import CascadeStep, check, preview, run_cascade, to_pixels
+from glide_edit.operations.cascade import check, remarks, run_cascade
+from glide_edit.operations.finished import Finished, preview, to_pixels
+from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
-from glide_edit.requests import Generate, Inpaint, Request, Sketch
-from glide_edit.results import EditResult, Progress, Receipt
+from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch
+from glide_edit.results import EditResult, Progress
 from masks import Mask
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    ImageSource = str | Path | Image | NDArray[Any] | Picture
-    MaskSource = str | Path | Image | NDArray[Any] | Mask
-
-_DEVICES: dict[str, threading.Lock] = {}
-_DEVICES_GUARD = threading.Lock()
+MaskLike = PictureLike | Mask
 
 
 class Editor:
-    """Runs requests with one model. May be shared by threads: a device does one run at a time, others wait."""
+    """Runs requests with one model. Threads may share it: a device does one run at a time, others wait."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        with _DEVICES_GUARD:
-            self._device = _DEVICES.setdefault(str(model.runtime.device), threading.Lock())
+        self._device = shared_device(model.runtime.device)
 
     @classmethod
     def load(cls, model: str | Path = "toybox", device: str = "auto", precision: str = "auto") -> Editor:
@@ -63,87 +57,87 @@ class Editor:
         """A picture from words; ``settings`` are the fields of ``Generate``."""
         return self.run(Generate(prompt=prompt, **settings))
 
-    def inpaint(self, image: ImageSource, mask: MaskSource, prompt: str = "", **settings: Any) -> EditResult:
-        """Repaint the masked part of a picture; ``settings`` are the fields of ``Inpaint``.
+    def inpaint(
+        self,
+        image: PictureLike,
+        mask: MaskLike,
+        prompt: str = "",
+        *,
+        protect: MaskLike | None = None,
+        **settings: Any,
+    ) -> EditResult:
+        """Repaint the masked part of a picture; ``settings`` are the other fields of ``Inpaint``.
 
-        ``mask`` is a ``Mask``, or a picture in which white (128 and above) is what to change.
+        ``mask`` and ``protect`` are a ``Mask``, or a picture in which white (128 and above) is what to change
+        or to protect.
         """
-        return self.run(Inpaint(image=open_picture(image), mask=open_mask(mask), prompt=prompt, **settings))
+        request = Inpaint(
+            image=open_picture(image),
+            mask=open_mask(mask),
+            prompt=prompt,
+            protect=None if protect is None else open_mask(protect),
+            **settings,
+        )
+        return self.run(request)
 
-    def sketch(self, drawing: ImageSource, prompt: str = "", **settings: Any) -> EditResult:
+    def sketch(self, drawing: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
         """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
         return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
 
     # -- running ------------------------------------------------------------------------------------
 
     def run(self, request: Request) -> EditResult:
-        """Carry out a request. Raises InputError where this model cannot do it."""
-        for event in self.stream(request):
-            if isinstance(event, EditResult):
-                return event
+        """Carry out a request. Raises what ``stream`` raises."""
+        with closing(self.stream(request)) as events:
+            for event in events:
+                if isinstance(event, EditResult):
+                    return event
         raise AssertionError("a stream ends with its result")
 
-    def stream(self, request: Request) -> Iterator[Progress | EditResult]:
+    def stream(self, request: Request) -> Generator[Progress | EditResult, None, None]:
         """Carry out a request step by step: ``Progress`` events, and the ``EditResult`` last.
 
-        Stop iterating (or close the generator) and the work stops; pictures that were finished by then came
-        with the events.
-        """
-        check(self.model, request)
-        with self._device:
-            yield from self._stream(request)
+        The request is checked in this call; the work begins with the first event, when the device is free.
+        Until the last one the device is this stream's. Stop iterating (or close the generator) and the work
+        stops; pictures that were finished by then came with the events.
 
-    def _stream(self, request: Request) -> Iterator[Progress | EditResult]:
-        began, network_seconds = time.perf_counter(), 0.0
-        work = work_for(request)
-        pictures: list[Picture] = []
-        receipts: list[Receipt] = []
-        notes = [*work.notes, *self._prompt_notes(request)]
-        last_stage = self.model.stages[-1].name
-        for step in run_cascade(self.model, work.job()):
-            network_seconds += step.network_seconds
-            done: list[Picture] = []
-            if step.stage == last_stage and step.step == step.total:
-                done = self._finish(work, step, receipts, notes)
-                pictures += done
-            yield Progress(step.stage, step.step, step.total, preview(step.x0), len(pictures), tuple(done))
+        Raises:
+            InputError: this model cannot do it, or (with the first event) the caller has another open stream
+                on the same device.
+            MaskError: the protected area leaves nothing to change.
+        """
+        if not isinstance(request, tuple(OPERATIONS.values())):
+            raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
+        check(self.model, request)
+        return self._events(request, work_for(request))
+
+    def _events(self, request: Request, work: Work) -> Generator[Progress | EditResult, None, None]:
+        done: list[Finished] = []
+        network_seconds = 0.0
+        with self._device.turn() as turn:
+            began = time.perf_counter()
+            for step in run_cascade(self.model, work.job()):
+                network_seconds += step.network_seconds
+                new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
+                done += new
+                pictures = tuple(each.picture for each in new)
+                yield Progress(step.stage, step.step, step.total, preview(step.x0), len(done), pictures)
+                turn.renew()
+            seconds = time.perf_counter() - began
+        notes = [*work.notes, *remarks(self.model, request), *(note for each in done for note in each.notes)]
         yield EditResult(
             request=request,
-            pictures=tuple(pictures),
-            receipts=tuple(receipts),
+            pictures=tuple(each.picture for each in done),
+            receipts=tuple(each.receipt for each in done if each.receipt is not None),
             model=f"{self.model.name} {self.model.identity}",
             notes=tuple(dict.fromkeys(notes)),
-            seconds=time.perf_counter() - began,
+            seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
         )
 
-    def _finish(
-        self, work: Work, step: CascadeStep, receipts: list[Receipt], notes: list[str]
-    ) -> list[Picture]:
-        pictures = []
-        for drawn in to_pixels(step.x0):
-            if not np.isfinite(drawn).all():
-                notes.append("The model's output was not finite everywhere; the original was kept there.")
-            picture, receipt = work.finish(drawn)
-            pictures.append(picture)
-            if receipt is not None:
-                receipts.append(receipt)
-        return pictures
 
-    def _prompt_notes(self, request: Request) -> list[str]:
-        encoder = self.model.text_encoder
-        if not request.prompt.strip():
-            return []
-        if encoder is None:
-            return [f"The model {self.model.name} reads no text: the prompt was ignored."]
-        dropped = encoder.dropped_tokens(request.prompt)
-        if not dropped:
-            return []
-        return [f"The prompt is too long for this model: its last {dropped} tokens were left out."]
-
-
-def open_mask(source: MaskSource) -> Mask:
+def open_mask(source: MaskLike) -> Mask:
     """A mask from a picture in which white (128 and above), or painted alpha, is what to change."""
     if isinstance(source, Mask):
         return source

@@ -1,23 +1,24 @@
 """What can be asked of an editor: frozen, validated when made, and JSON both ways.
 
-JSON never holds pixels or paths: a picture is its size and hash, a mask its run lengths. To get a request back
-from JSON, hand ``request_from_json`` the picture.
+JSON never holds pixels or paths: a picture is its size and hash, a mask its run lengths. To get a request
+back from JSON, hand ``request_from_json`` the picture.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
+
+import numpy as np
 
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
 from glide_edit.images import Picture
-from masks import Mask, require_usable
+from masks import Finish, Mask, require_usable
 
-FinishName = Literal["hard", "membrane", "feather"]
-FINISHES: tuple[FinishName, ...] = ("hard", "membrane", "feather")
+FINISHES: tuple[str, ...] = get_args(Finish)
 MOST_IMAGES = 64
 MOST_STEPS = 1000
 LARGEST_SEED = 2**63 - 1
@@ -29,9 +30,9 @@ R = TypeVar("R", bound="Request")
 class Request:
     """What every operation has. What is None is the model's own preset.
 
-    ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on; a picture depends on its own seed
-    alone. ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance``
-    is the scale of classifier-free guidance, 1 for none.
+    ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on; a picture depends on its own
+    seed alone. ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's;
+    ``guidance`` is the scale of classifier-free guidance, 1 for none.
 
     Raises:
         InputError: a value out of range; the sentence says which and what is possible.
@@ -50,15 +51,30 @@ class Request:
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str):
             raise InputError(f"The prompt must be text, not {type(self.prompt).__name__}.")
-        _whole("n", self.n, 1, MOST_IMAGES)
-        _whole("seed", self.seed, 0, LARGEST_SEED - MOST_IMAGES)
+        self._whole("n", 1, MOST_IMAGES)
+        self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
         for name in ("steps", "upsampler_steps"):
             if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1, MOST_STEPS)
-        if self.guidance is not None and not 0.0 <= self.guidance <= 100.0:
-            raise InputError(f"guidance must be between 0 and 100, not {self.guidance}.")
-        if self.sampler is not None and self.sampler not in SAMPLERS:
+                self._whole(name, 1, MOST_STEPS)
+        if self.guidance is not None:
+            self._number("guidance", 0, 100)
+        if self.sampler is not None and self.sampler not in tuple(SAMPLERS):
             raise InputError(f"Unknown sampler {self.sampler!r}; known are {', '.join(SAMPLERS)}.")
+
+    def _whole(self, name: str, least: int, most: int) -> None:
+        """Check a whole number, and keep it as Python's own: NumPy's cannot be written as JSON."""
+        value = getattr(self, name)
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
+            raise InputError(f"{name} must be a whole number between {least} and {most}, not {value!r}.")
+        object.__setattr__(self, name, int(value))
+
+    def _number(self, name: str, least: float, most: float) -> None:
+        """The same for any number."""
+        value = getattr(self, name)
+        is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most:
+            raise InputError(f"{name} must be a number between {least} and {most}, not {value!r}.")
+        object.__setattr__(self, name, float(value))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -104,7 +120,7 @@ class Generate(Request):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Inpaint(Request):
-    """Repaint the selected part of a picture. With an empty prompt it is filled with what its surroundings suggest.
+    """Repaint the selected part of a picture; with an empty prompt as its surroundings suggest.
 
     ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
     into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
@@ -118,19 +134,18 @@ class Inpaint(Request):
     grow: int = 0
     protect: Mask | None = None
     context: float = 2.0
-    finish: FinishName = "membrane"
+    finish: Finish = "membrane"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        size = (self.image.height, self.image.width)
-        require_usable(self.mask, size)
-        if self.protect is not None and self.protect.size != size:
-            raise InputError(
-                f"The protected area is {_by(self.protect.size)}, but the picture is {_by(size)} (height x width)."
-            )
-        _whole("grow", self.grow, 0, 4096)
-        if not 1.0 <= self.context <= 16.0:
-            raise InputError(f"context must be between 1 and 16, not {self.context}.")
+        _check_picture("image", self.image)
+        _check_mask("mask", self.mask)
+        require_usable(self.mask, (self.image.height, self.image.width))
+        if self.protect is not None:
+            _check_mask("protect", self.protect)
+            _check_size("The protected area", self.protect.size, self.image)
+        self._whole("grow", 0, 4096)
+        self._number("context", 1, 16)
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
 
@@ -147,6 +162,10 @@ class Sketch(Request):
 
     drawing: Picture
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("drawing", self.drawing)
+
     @property
     def source(self) -> Picture:
         return self.drawing
@@ -161,40 +180,65 @@ def request_from_json(
     """The request that ``to_json`` described, with ``source`` for the picture it started from.
 
     Raises:
-        InputError: an unknown operation or field, no picture where one is needed, or (unless ``same`` is False)
-            a picture whose hash is not the recorded one.
+        InputError: not a request, a field that is unknown, missing or out of range, no picture where one is
+            needed, one of another size than the mask, or (unless ``same`` is False) one whose hash is not the
+            recorded one.
+        MaskError: a mask that cannot be read or used.
     """
-    fields = dict(record)
-    kind = OPERATIONS.get(str(fields.pop("operation", None)))
-    if kind is None:
-        raise InputError(f"Not a request: its operation must be one of {', '.join(OPERATIONS)}.")
+    if not isinstance(record, Mapping) or record.get("operation") not in tuple(OPERATIONS):
+        raise InputError(
+            f"Not a request: it must be a JSON object whose operation is one of {', '.join(OPERATIONS)}."
+        )
+    kind = OPERATIONS[record["operation"]]
+    fields = {name: value for name, value in record.items() if name != "operation"}
     known = {field.name: field for field in dataclasses.fields(kind)}
-    unknown = set(fields) - set(known)
-    if unknown:
-        raise InputError(f"{kind.operation} has no {', '.join(sorted(unknown))}.")
-    for name in ("mask", "protect"):
-        if name in fields:
-            fields[name] = Mask.from_rle(fields[name])
+    if unknown := set(fields) - set(known):
+        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(str, unknown)))}.")
+    required = {name for name, field in known.items() if field.default is dataclasses.MISSING}
+    if missing := required - set(fields):
+        raise InputError(f"Not a complete request: {kind.operation} needs {', '.join(sorted(missing))}.")
     for name in ("image", "drawing"):
-        if name not in fields:
-            continue
-        if source is None:
-            raise InputError(
-                f"This request starts from a picture: give it as well (sha256 {fields[name]['sha256'][:12]})."
-            )
-        if same and source.sha256 != fields[name]["sha256"]:
-            raise InputError("The picture is not the one this request was made with: its pixels differ.")
-        fields[name] = source
-    try:
-        return kind(**fields)
-    except TypeError as error:
-        raise InputError(f"Not a complete {kind.operation} request ({error}).") from error
+        if name in fields:
+            fields[name] = _recorded_picture(fields[name], source, same)
+    for name in ("mask", "protect"):
+        if fields.get(name) is not None:
+            fields[name] = _recorded_mask(name, fields[name], source)
+    return kind(**fields)
 
 
-def _whole(name: str, value: object, least: int, most: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise InputError(f"{name} must be a whole number between {least} and {most}, not {value!r}.")
+def _recorded_picture(record: Any, source: Picture | None, same: bool) -> Picture:
+    sha256 = record.get("sha256") if isinstance(record, Mapping) else None
+    if not isinstance(sha256, str):
+        raise InputError("Not a request: it does not say which picture it starts from (a sha256).")
+    if source is None:
+        raise InputError(f"This request starts from a picture: give it as well (sha256 {sha256[:12]}).")
+    if same and source.sha256 != sha256:
+        raise InputError("The picture is not the one this request was made with: its pixels differ.")
+    return source
 
 
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+def _recorded_mask(name: str, record: Any, source: Picture | None) -> Mask:
+    size = record.get("size") if isinstance(record, Mapping) else None
+    # Before its runs unfold: a few bytes of a hostile file could ask for gigabytes.
+    if source is not None and isinstance(size, list) and len(size) == 2:
+        _check_size(f"The recorded {name}", size, source)
+    return Mask.from_rle(record)
+
+
+def _check_picture(name: str, value: object) -> None:
+    if not isinstance(value, Picture):
+        raise InputError(f"{name} must be a Picture, not {type(value).__name__}: open_picture makes one.")
+
+
+def _check_mask(name: str, value: object) -> None:
+    if not isinstance(value, Mask):
+        raise InputError(f"{name} must be a Mask, not {type(value).__name__}: Mask.from_array makes one.")
+
+
+def _check_size(what: str, size: Sequence[object], picture: Picture) -> None:
+    if list(size) != [picture.height, picture.width]:
+        high, wide = size
+        raise InputError(
+            f"{what} is {wide} wide and {high} high but the picture is {picture.width} wide and "
+            f"{picture.height} high: both must have the same size."
+        )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 RECIPE_KEY = "glide-edit"
-"""The key of the PNG text (and of other formats' metadata) that holds the recipe."""
+"""The key of the text in a saved PNG that holds the recipe; other formats carry none."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ class EditResult:
     """The pictures of a request, one a seed, at the source's own bit depth.
 
     ``receipts`` has one for each picture where the request had a selection, else it is empty. ``notes`` are
-    sentences for the user (a prompt cut short, a palette converted). ``seconds`` is the time it took, and
-    ``network_seconds`` the part of it spent in samplers.
+    sentences for the user (a prompt cut short, a palette converted). ``model`` is its name and identity.
+    ``seconds`` is the time it took once the device was free, and ``network_seconds`` the part of it spent in
+    samplers. ``allowed`` is what may have changed.
     """
 
     request: Request
@@ -95,21 +96,26 @@ class EditResult:
         return tuple(picture.to_pil() for picture in self.pictures)
 
     def recipe(self, index: int = 0) -> dict[str, Any]:
-        """What repeats picture ``index``: the request for its one seed, and the model's identity."""
+        """What repeats picture ``index``: the request for its one seed, and the model's identity.
+
+        Raises:
+            InputError: no picture ``index``.
+        """
+        self._check(index)
         request = self.request.replace(seed=self.request.seeds[index], n=1)
         return {"glide-edit": 1, "model": self.model, "request": request.to_json()}
 
     def save(self, path: str | Path, index: int = 0, *, force: bool = False) -> Receipt | None:
-        """Write a picture with its recipe, read it back, and return the receipt of the file.
+        """Write a picture, in a PNG with its recipe, read it back, and return the receipt of the file.
 
-        The format follows the suffix. A lossy format changes pixels everywhere, and its receipt says so.
+        The format follows the suffix. A lossy format changes pixels everywhere, and its receipt says so. A
+        format of 8 bits is compared with the source at 8 bits; ``images.losses`` says what it costs.
 
         Raises:
-            InputError: no picture ``index``, or a format that cannot be written.
+            InputError: no picture ``index``, or a file that cannot be written.
             OutputExists: the file is there and ``force`` is False.
         """
-        if not 0 <= index < len(self.pictures):
-            raise InputError(f"There are {len(self.pictures)} pictures: no number {index}.")
+        self._check(index)
         target = save_picture(
             self.pictures[index], path, text={RECIPE_KEY: json.dumps(self.recipe(index))}, force=force
         )
@@ -117,6 +123,9 @@ class EditResult:
         if self.allowed is None or source is None:
             return None
         written = open_picture(target).pixels
-        # A format of 8 bits is compared at 8 bits: what it costs beyond that is then seen.
         before = to_depth(source.pixels, written.dtype)
         return Receipt(compare_outside(before, written, self.allowed.selected), target.name)
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < len(self.pictures):
+            raise InputError(f"No picture {index}: there are {len(self.pictures)}, counted from 0.")

@@ -92,7 +92,7 @@ def inpaint(
 
 def generate(
     words: Annotated[
-        str | None, typer.Argument(metavar="[PROMPT]", help="What to draw, in words.", show_default=False)
+        str | None, typer.Argument(metavar="PROMPT", help="What to draw, in words.", show_default=False)
     ] = None,
     prompt: Annotated[
         str | None,

@@ -26,7 +26,10 @@ def live() -> Iterator[Progress]:
         BarColumn(bar_width=30),
         TextColumn("{task.fields[said]}", markup=False),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+    shown = console.is_terminal
+    with Progress(
+        *columns, console=console, transient=True, refresh_per_second=4, disable=not shown
+    ) as display:
         yield display
 
 

@@ -13,7 +13,6 @@ import typer
 from apps.cli import options
 from apps.cli.errors import STOPPED
 from apps.cli.progress import live
-from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
     from glide_edit.training.run import TrainOutcome
@@ -50,7 +49,7 @@ def train(
         ),
     ] = None,
     cache_size: Annotated[
-        int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.", min=1)
+        int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.")
     ] = 24576,
     minutes: Annotated[
         float | None,
@@ -59,15 +58,11 @@ def train(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="N", help="Pictures a step.", min=1)
-    ] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", help="Pictures a step.")] = 32,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.", min=0.0)
+        float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.")
     ] = 6e-4,
-    seed: Annotated[
-        int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.", min=0)
-    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")] = 0,
     start: Annotated[
         Path | None,
         typer.Option("--start", metavar="FOLDER", help="A model folder whose weights to begin with."),
@@ -76,16 +71,14 @@ def train(
     precision: options.Precision = "auto",
     checkpoint_seconds: Annotated[
         float,
-        typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints.", min=0.0),
+        typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints."),
     ] = 300.0,
     sample_seconds: Annotated[
         float,
-        typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples.", min=0.0),
+        typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples."),
     ] = 600.0,
 ) -> None:
     """Train one stage of a model, or go on training it. Ctrl-C saves and stops."""
-    if cache is not None and data != "toybox":
-        raise InputError("--cache is for --data toybox: leave it out with a folder of pictures.")
     from glide_edit.training.run import TrainSettings, run
 
     settings = TrainSettings(
@@ -153,6 +146,6 @@ def _report(out: Path, outcome: TrainOutcome) -> None:
         f"{progress.step:,} steps, {progress.views:,} views, {progress.seconds / 60:.1f} minutes of training"
     )
     typer.echo(f"model    {outcome.model}")
-    if (out / "loss.png").exists():
-        typer.echo(f"loss     {out / 'loss.png'}")
-    typer.echo(f"samples  {out / 'samples'}")
+    for what, path in (("loss", out / "loss.png"), ("samples", out / "samples")):
+        if path.exists():  # no plot without matplotlib, no samples where it was stopped early
+            typer.echo(f"{what:<8} {path}")

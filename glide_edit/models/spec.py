@@ -212,8 +212,6 @@ class ModelSpec:
         data = _record(value, keys, "the file")
         presets = _presets(data["presets"])
         stages = [_stage(item, presets, f"stages[{i}]") for i, item in enumerate(_stage_list(data["stages"]))]
-        if set(presets) != {stage.name for stage in stages}:
-            raise ModelFormatError("presets.default must have an entry for every stage and no other.")
         spec = cls(
             name=records.text(data["name"], "name"),
             family=records.text(data["family"], "family"),
@@ -223,6 +221,8 @@ class ModelSpec:
             text=None if data["text_encoder"] is None else TextSpec.from_json(data["text_encoder"]),
             files=records.mapping(data["files"], "files"),
         )
+        if set(presets) != {stage.name for stage in stages}:
+            raise ModelFormatError("presets.default must have an entry for every stage and no other.")
         _check_files(spec)
         return spec
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from glide_edit.conditioning import Conditioning
+from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.diffusion.noise import NoiseSource, noise_for
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
@@ -20,7 +18,7 @@ from glide_edit.errors import InputError
 from glide_edit.guidance import DynamicThreshold, Finish, Guided, PasteKnown, StaticThreshold, classifier_free
 from glide_edit.models.folder import Model, Stage
 from glide_edit.models.presets import StagePreset
-from glide_edit.requests import Request
+from glide_edit.requests import Inpaint, Request, Sketch
 
 LOW_RES_NOISE = -2
 """The step number under which the noise for the upsampler's low-resolution picture is drawn."""
@@ -47,13 +45,17 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class CascadeStep:
-    """A step of a stage for the pictures of ``seeds``: ``x0`` (B, 3, S, S) is what they look like so far."""
+    """A step of a stage for the pictures of ``seeds``: ``x0`` (B, 3, S, S) is what they look like so far.
+
+    ``is_last``: no stage and no step follows for these seeds, so that this is what was drawn.
+    """
 
     stage: str
     step: int
     total: int
     seeds: tuple[int, ...]
     x0: Tensor
+    is_last: bool
     network_seconds: float
 
 
@@ -61,8 +63,8 @@ def check(model: Model, request: Request) -> None:
     """Refuse what this model cannot do, before any time is spent.
 
     Raises:
-        InputError: no base stage, a prompt for a model without text, a drawing for one without that channel,
-            or more steps than the schedule has.
+        InputError: no base stage, a selection or a drawing for a model without that channel, or more steps
+            than a schedule has.
     """
     base = model.stages[0]
     if base.name != "base":
@@ -70,83 +72,127 @@ def check(model: Model, request: Request) -> None:
             f"The model {model.name} has only an upsampler: assemble it with a base stage first."
         )
     config = base.network.config
-    if request.operation == "sketch" and not config.drawing:
+    if isinstance(request, Sketch) and not config.drawing:
         raise InputError(f"The model {model.name} has no drawing channel: it cannot follow a sketch.")
-    if request.operation == "inpaint" and not config.known:
+    if isinstance(request, Inpaint) and not config.known:
         raise InputError(f"The model {model.name} was not trained to inpaint.")
     for stage in model.stages:
         _timesteps(stage.schedule, _settings(stage, request))
 
 
+def remarks(model: Model, request: Request) -> tuple[str, ...]:
+    """What of a request this model will not heed, as sentences for the user."""
+    said = []
+    if request.prompt.strip():
+        if model.text_encoder is None or not _reads_text(model):
+            said.append(f"The model {model.name} reads no text: the prompt was ignored.")
+        elif dropped := model.text_encoder.dropped_tokens(request.prompt):
+            said.append(f"The prompt is too long for this model: its last {dropped} tokens were left out.")
+    if request.upsampler_steps is not None and len(model.stages) == 1:
+        said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
+    return tuple(said)
+
+
 def run_cascade(model: Model, job: Job) -> Iterator[CascadeStep]:
     """Draw all seeds of the request, a few at a time, through all stages.
 
-    The last step of the last stage of each group has the finished pictures in ``x0``. Stop iterating and the
-    work stops.
+    Stop iterating and the work stops.
     """
-    seeds = job.request.seeds
+    seeds, text = job.request.seeds, _encoded(model, job.request.prompt)
     for start in range(0, len(seeds), MOST_AT_ONCE):
-        group = seeds[start : start + MOST_AT_ONCE]
+        group = _Group(model, job, seeds[start : start + MOST_AT_ONCE], text)
         picture: Tensor | None = None
-        for index, stage in enumerate(model.stages):
-            for step in _run_stage(model, stage, index, job, group, picture):
+        for index in range(len(model.stages)):
+            for step in _run_stage(group, index, picture):
                 picture = step.x0
                 yield step
 
 
-def _run_stage(
-    model: Model, stage: Stage, index: int, job: Job, seeds: tuple[int, ...], before: Tensor | None
-) -> Iterator[CascadeStep]:
+@dataclass(frozen=True, eq=False)
+class _Group:
+    """Pictures that are drawn side by side; ``prompt`` is the encoded one (1, L, D), the same for all."""
+
+    model: Model
+    job: Job
+    seeds: tuple[int, ...]
+    prompt: TextStates | None
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.runtime.device
+
+    @property
+    def text(self) -> TextStates | None:
+        if self.prompt is None:
+            return None
+        count = len(self.seeds)
+        return TextStates(self.prompt.states.expand(count, -1, -1), self.prompt.token_mask.expand(count, -1))
+
+    def repeat(self, tensor: Tensor) -> Tensor:
+        """(1, C, S, S) on any device, for every picture on the model's device."""
+        return tensor.to(self.device).expand(len(self.seeds), -1, -1, -1)
+
+
+def _run_stage(group: _Group, index: int, before: Tensor | None) -> Iterator[CascadeStep]:
     began = time.perf_counter()
-    size, device = stage.image_size, model.runtime.device
-    preset = _settings(stage, job.request)
+    stage = group.model.stages[index]
+    preset = _settings(stage, group.job.request)
+    noise = NoiseSource(group.seeds, index, 0, (3, stage.image_size, stage.image_size), group.device)
+    denoiser = _denoiser(stage, group, _condition(stage, group, index, before), preset)
     steps = _timesteps(stage.schedule, preset)
-    source = NoiseSource(seeds, index, 0, (3, size, size), device)
-    denoiser = _denoiser(model, stage, index, job, seeds, before, preset)
-    sampler = get_sampler(preset.sampler)
-    taken = sampler(denoiser, source.start(), steps, source)
-    while True:
-        step = next(taken, None)
-        if step is None:
-            return
-        last = step.index == step.total - 1
-        picture = step.x.clamp(-1, 1) if last else step.x0
-        yield CascadeStep(stage.name, step.index + 1, step.total, seeds, picture, time.perf_counter() - began)
-        began = time.perf_counter()
+    for step in get_sampler(preset.sampler)(denoiser, noise.start(), steps, noise):
+        at_end = step.index + 1 == step.total
+        if group.device.type == "cuda":
+            torch.cuda.synchronize(group.device)  # or the clock would stop before the work does
+        yield CascadeStep(
+            stage=stage.name,
+            step=step.index + 1,
+            total=step.total,
+            seeds=group.seeds,
+            x0=step.x.clamp(-1, 1) if at_end else step.x0,
+            is_last=at_end and index + 1 == len(group.model.stages),
+            network_seconds=time.perf_counter() - began,
+        )
+        began = time.perf_counter()  # what happens between the steps is not the network's time
 
 
-def _denoiser(
-    model: Model,
-    stage: Stage,
-    index: int,
-    job: Job,
-    seeds: tuple[int, ...],
-    before: Tensor | None,
-    preset: StagePreset,
-) -> Guided:
-    count, size, device = len(seeds), stage.image_size, model.runtime.device
-    config = stage.network.config
+def _condition(stage: Stage, group: _Group, index: int, before: Tensor | None) -> Conditioning:
+    """What the stage is told of the pictures, apart from the text."""
+    job, config = group.job, stage.network.config
     condition = Conditioning()
-    paste = None
-    if job.known is not None:
-        known, keep_mask = (tensor.to(device) for tensor in job.known(size))
-        paste = PasteKnown(known, keep_mask)
-        if config.known:
-            expand = partial(_repeat, count=count)
-            condition = replace(condition, known=expand(known), keep_mask=expand(keep_mask))
+    if job.known is not None and config.known:
+        known, keep_mask = (group.repeat(tensor) for tensor in job.known(stage.image_size))
+        condition = replace(condition, known=known, keep_mask=keep_mask)
     if job.drawing is not None and config.drawing:
-        condition = replace(condition, drawing=_repeat(job.drawing(size).to(device), count))
+        condition = replace(condition, drawing=group.repeat(job.drawing(stage.image_size)))
     if config.low_res:
         assert before is not None, "an upsampler follows another stage"
-        low_res, level = _noised(before, seeds, index, preset.low_res_noise)
+        low_res, level = _noised(before, group.seeds, index, stage.preset.low_res_noise)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
+    return condition
+
+
+def _denoiser(stage: Stage, group: _Group, condition: Conditioning, preset: StagePreset) -> Guided:
     branches = [(condition, 1.0)]
-    prompt = job.request.prompt.strip()
-    if prompt and config.text_width and model.text_encoder is not None:
-        text = model.text_encoder.encode([prompt] * count)
-        branches = classifier_free(replace(condition, text=text), condition, preset.guidance)
+    if group.text is not None and stage.network.config.text_width:
+        branches = classifier_free(replace(condition, text=group.text), condition, preset.guidance)
     threshold = DynamicThreshold(preset.percentile) if preset.threshold == "dynamic" else StaticThreshold()
+    paste = None
+    if group.job.known is not None:
+        known, keep_mask = group.job.known(stage.image_size)
+        paste = PasteKnown(known.to(group.device), keep_mask.to(group.device))
     return Guided(stage.network, branches, preset.interval, Finish(threshold, paste))
+
+
+def _encoded(model: Model, prompt: str) -> TextStates | None:
+    """The prompt (1, L, D) once for all pictures; None where there is none or nobody reads it."""
+    if model.text_encoder is None or not prompt.strip() or not _reads_text(model):
+        return None
+    return model.text_encoder.encode([prompt])
+
+
+def _reads_text(model: Model) -> bool:
+    return any(stage.network.config.text_width for stage in model.stages)
 
 
 def _noised(before: Tensor, seeds: tuple[int, ...], index: int, level: float) -> tuple[Tensor, Tensor]:
@@ -157,12 +203,9 @@ def _noised(before: Tensor, seeds: tuple[int, ...], index: int, level: float) ->
     return (1 - level**2) ** 0.5 * before + level * noise, levels
 
 
-def _repeat(tensor: Tensor, count: int) -> Tensor:
-    return tensor.expand(count, -1, -1, -1)
-
-
 def _settings(stage: Stage, request: Request) -> StagePreset:
     """The stage's preset with what the request says of it."""
+    asked: dict[str, Any]
     if stage.name == "base":
         asked = {"steps": request.steps, "sampler": request.sampler, "guidance": request.guidance}
     else:
@@ -174,13 +217,3 @@ def _timesteps(schedule: Schedule, preset: StagePreset) -> list[float]:
     if preset.sampler == "dpm-solver++":
         return solver_timesteps(schedule, preset.steps)
     return [float(t) for t in timesteps(schedule, preset.steps)]
-
-
-def to_pixels(x0: Tensor) -> NDArray[np.float32]:
-    """(B, 3, S, S) in [-1, 1] -> float32 (B, S, S, 3) in [0, 255]; what is not finite stays so."""
-    return ((x0.float() + 1) * 127.5).permute(0, 2, 3, 1).cpu().numpy()
-
-
-def preview(x0: Tensor) -> NDArray[np.uint8]:
-    """The first picture of a batch as uint8 (S, S, 3)."""
-    return np.nan_to_num(to_pixels(x0[:1])[0]).round().clip(0, 255).astype(np.uint8)

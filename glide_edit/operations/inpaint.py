@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from glide_edit.images import Picture
 from glide_edit.operations.cascade import Job, Known
+from glide_edit.operations.finished import Drawn, Finished
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
 from masks import Areas, Crop, Mask, compare_outside, derive_areas, put_back, shrink_known, solve_crop
@@ -21,7 +21,11 @@ SMALLEST_CROP = 64
 
 @dataclass(frozen=True, eq=False)
 class InpaintWork:
-    """Where an inpainting happens: the areas of the selection and the crop the model sees."""
+    """Where an inpainting happens: the areas of the selection and the crop the model sees.
+
+    Raises:
+        MaskError: the protected area leaves nothing to change.
+    """
 
     request: Inpaint
     areas: Areas
@@ -45,15 +49,16 @@ class InpaintWork:
         image = self.crop.extract(self.request.image.pixels).astype(np.float32) / self._white * 2 - 1
         keep = ~self.crop.extract_mask(self.areas.repaint.selected)
 
+        @cache
         def known(size: int) -> Known:
             small, kept = shrink_known(image, keep, (size, size))
             return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
 
         return Job(self.request, known=known)
 
-    def finish(self, drawn: NDArray[np.float32]) -> tuple[Picture, Receipt]:
-        """Put what was drawn, float32 (S, S, 3) in [0, 255], back into the picture, and check the rest of it."""
-        source = self.request.image
+    def finish(self, drawn: Drawn) -> Finished:
+        """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
+        source, allowed = self.request.image, self.areas.allowed.selected
         side = self.crop.side
         how = cv2.INTER_AREA if side < len(drawn) else cv2.INTER_CUBIC
         patch = cv2.resize(drawn, (side, side), interpolation=how) * (self._white / 255)
@@ -63,11 +68,14 @@ class InpaintWork:
         pixels[inside] = put_back(
             source.pixels[inside],
             patch[y0 - self.crop.y0 : y1 - self.crop.y0, x0 - self.crop.x0 : x1 - self.crop.x0],
-            self.areas.allowed.selected[inside],
+            allowed[inside],
             self.request.finish,
         )
-        receipt = Receipt(compare_outside(source.pixels, pixels, self.areas.allowed.selected))
-        return replace(source, pixels=pixels), receipt
+        notes: tuple[str, ...] = ()
+        if not np.isfinite(drawn).all():
+            notes = ("The model's output was not finite everywhere; the original was kept there.",)
+        receipt = Receipt(compare_outside(source.pixels, pixels, allowed))
+        return Finished(replace(source, pixels=pixels), receipt, notes)
 
     @property
     def _white(self) -> int:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from glide_edit.errors import InputError
-from glide_edit.images import Picture, open_picture
 from glide_edit.operations.cascade import Job
+from glide_edit.operations.finished import Drawn, Finished, new_picture
 from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.requests import Generate, Inpaint, Request, Sketch
-from glide_edit.results import Receipt
 from masks import Mask
 
 
 class Work(Protocol):
-    """One operation on its way: ``notes`` are for the user, ``allowed`` is what may change, if anything is kept."""
+    """One operation on its way: ``notes`` for the user, and where something is kept, what may change."""
 
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -31,8 +27,8 @@ class Work(Protocol):
         """What the cascade is asked to draw."""
         ...
 
-    def finish(self, drawn: NDArray[np.float32]) -> tuple[Picture, Receipt | None]:
-        """From what was drawn, float32 (S, S, 3) in [0, 255], to the finished picture and its receipt."""
+    def finish(self, drawn: Drawn) -> Finished:
+        """From what was drawn to the finished picture and its receipt."""
         ...
 
 
@@ -47,8 +43,8 @@ class GenerateWork:
     def job(self) -> Job:
         return Job(self.request)
 
-    def finish(self, drawn: NDArray[np.float32]) -> tuple[Picture, Receipt | None]:
-        return open_picture(np.nan_to_num(drawn).round().clip(0, 255).astype(np.uint8)), None
+    def finish(self, drawn: Drawn) -> Finished:
+        return new_picture(drawn)
 
 
 def work_for(request: Request) -> Work:
@@ -59,4 +55,4 @@ def work_for(request: Request) -> Work:
         return SketchWork.of(request)
     if isinstance(request, Generate):
         return GenerateWork(request)
-    raise InputError(f"The operation {request.operation!r} cannot be run.")
+    raise InputError(f"Not a request that can be run: {type(request).__name__}.")

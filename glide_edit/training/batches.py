@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 
 import cv2
 import numpy as np
@@ -19,23 +20,32 @@ from glide_edit.training.views import Mixture, View, make_view
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``weight`` (B, 1, S, S)."""
+    """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S)."""
 
     step: int
     image: Tensor
     captions: tuple[str, ...]
     keep_mask: Tensor
     drawing: Tensor
-    weight: Tensor
+    foreground: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        moved = {k: getattr(self, k).to(device) for k in ("image", "keep_mask", "drawing", "weight")}
-        return Batch(step=self.step, captions=self.captions, **moved)
+        return Batch(
+            step=self.step,
+            image=self.image.to(device),
+            captions=self.captions,
+            keep_mask=self.keep_mask.to(device),
+            drawing=self.drawing.to(device),
+            foreground=self.foreground.to(device),
+        )
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a batch is made of. ``crop`` less than the source's size cuts a random square out of each view."""
+    """What a batch is made of: sources with their shares, and the mixture of conditions.
+
+    ``crop`` less than the source's size cuts a random square out of each view.
+    """
 
     sources: Sequence[tuple[Source, float]]
     batch_size: int
@@ -58,40 +68,25 @@ class BatchPlan:
             captions=tuple(view.caption for view in views),
             keep_mask=_plane([view.keep for view in views]),
             drawing=_plane([view.drawing for view in views]),
-            weight=_plane([view.weight for view in views]),
+            foreground=_plane([view.foreground for view in views]),
         )
 
-    def stream(self, first_step: int, ahead: int = 3) -> Iterator[Batch]:
-        """Batches from ``first_step`` on, made ahead in a thread."""
-        ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=ahead)
-        stop = threading.Event()
+    def stream(self, first_step: int, ahead: int = 3) -> Generator[Batch, None, None]:
+        """Batches from ``first_step`` on, made ahead in a thread; close it to end the thread.
 
-        def work() -> None:
-            step = first_step
-            try:
-                while not stop.is_set():
-                    item = self.make(step)
-                    step += 1
-                    while not stop.is_set():
-                        try:
-                            ready.put(item, timeout=0.2)
-                            break
-                        except queue.Full:
-                            continue
-            except BaseException as error:  # handed to the reader, which raises it
-                ready.put(error)
-
-        thread = threading.Thread(target=work, name="batches", daemon=True)
-        thread.start()
+        An error in the making of a batch is raised where that batch would have come.
+        """
+        # OpenCV's own threads would fight with the network's for the cores.
+        cv2.setNumThreads(1)
+        pool = ThreadPoolExecutor(1, "batches")
         try:
-            while True:
-                item = ready.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
+            pending = deque(pool.submit(self.make, first_step + k) for k in range(ahead))
+            for step in count(first_step + ahead):
+                batch = pending.popleft().result()
+                pending.append(pool.submit(self.make, step))
+                yield batch
         finally:
-            stop.set()
-            thread.join(timeout=30)
+            pool.shutdown(cancel_futures=True)
 
 
 def _plane(arrays: Sequence[NDArray]) -> Tensor:
@@ -102,22 +97,21 @@ def _cropped(view: View, size: int, rng: np.random.Generator) -> View:
     """A random square of the view; three times in four it holds a bit of what matters most."""
     side = view.image.shape[0]
     corner = rng.integers(0, side - size + 1, 2)
-    important = np.argwhere(view.weight > view.weight.min())
+    important = np.argwhere(view.foreground if view.foreground.any() else ~view.keep)
     if len(important) and rng.random() < 0.75:
-        corner = np.clip(
-            important[rng.integers(len(important))] - rng.integers(size // 4, size, 2), 0, side - size
-        )
-    window = tuple(slice(int(c), int(c) + size) for c in corner)
+        middle = important[rng.integers(len(important))]
+        corner = np.clip(middle - rng.integers(size // 4, size, 2), 0, side - size)
+    top, left = (int(c) for c in corner)
+    window = (slice(top, top + size), slice(left, left + size))
     return View(
-        view.image[window], view.caption, view.keep[window], view.drawing[window], view.weight[window]
+        image=view.image[window],
+        caption=view.caption,
+        keep=view.keep[window],
+        drawing=view.drawing[window],
+        foreground=view.foreground[window],
     )
 
 
 def shrink(image: Tensor, size: int) -> Tensor:
     """(B, C, S, S) -> (B, C, size, size) by averaging areas; S must be a multiple of size."""
     return torch.nn.functional.avg_pool2d(image, image.shape[-1] // size)
-
-
-def hide_opencv_threads() -> None:
-    """OpenCV's own threads fight with the network's for the cores while both run."""
-    cv2.setNumThreads(1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from glide_edit.errors import TrainingError
@@ -25,33 +27,71 @@ class Progress:
     seconds: float = 0.0
 
 
-def save(folder: Path, tensors: dict[str, Tensor], progress: Progress, recipe: dict) -> None:
-    """Replace the folder's checkpoint. A kill at any moment leaves the old one or the new one."""
-    temporary = folder / f".{FILE_NAME}.{os.getpid()}"
-    metadata = {"progress": json.dumps(asdict(progress)), "recipe": json.dumps(recipe)}
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata=metadata)
-    with open(temporary, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, folder / FILE_NAME)
-
-
-def load(folder: Path) -> tuple[dict[str, Tensor], Progress, dict] | None:
-    """The folder's checkpoint, or None where there is none.
+def save(folder: Path, tensors: Mapping[str, Tensor], progress: Progress, recipe: Mapping[str, Any]) -> None:
+    """Replace the folder's checkpoint. A kill at any moment leaves the old one or the new one.
 
     Raises:
-        TrainingError: the file is there but cannot be read.
+        TrainingError: it cannot be written; the old one is as it was.
+    """
+    metadata = {"progress": json.dumps(asdict(progress)), "recipe": json.dumps(recipe)}
+    # As bytes: save_file goes through a temporary file of its own, and leaves it behind when it is killed.
+    data = to_bytes({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, metadata)
+    temporary = folder / f".{FILE_NAME}.{os.getpid()}"
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, folder / FILE_NAME)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise TrainingError(
+            f"The checkpoint in {folder} cannot be written ({error.strerror}): make room and repeat the "
+            "command, which goes on from the checkpoint before."
+        ) from error
+
+
+def exists(folder: Path, recipe: Mapping[str, Any]) -> bool:
+    """Whether there is a checkpoint to go on from.
+
+    Raises:
+        TrainingError: there is one, but it cannot be read or is of a run with another recipe.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            old = json.loads(file.metadata()["recipe"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    changed = sorted(key for key in {*old, *recipe} if old.get(key) != recipe.get(key))
+    if changed:
+        raise TrainingError(
+            f"{folder} holds a run with other settings ({', '.join(changed)}): "
+            "repeat its command to go on with it, or name another --out folder."
+        )
+    return True
+
+
+def load(folder: Path, recipe: Mapping[str, Any]) -> tuple[dict[str, Tensor], Progress] | None:
+    """The folder's checkpoint, or None where there is none. What a killed ``save`` left is removed.
+
+    Raises:
+        TrainingError: as ``exists``.
     """
     for leftover in folder.glob(f".{FILE_NAME}.*"):
         leftover.unlink(missing_ok=True)
-    path = folder / FILE_NAME
-    if not path.exists():
+    if not exists(folder, recipe):
         return None
+    path = folder / FILE_NAME
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-        return tensors, Progress(**json.loads(metadata["progress"])), json.loads(metadata["recipe"])
+            progress = Progress(**json.loads(file.metadata()["progress"]))
+            return {name: file.get_tensor(name) for name in file.keys()}, progress  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise TrainingError(
-            f"{path} is not a checkpoint of this program: delete it to begin anew ({error})."
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"{path} is not a checkpoint of this program: delete it to begin anew ({error}).")

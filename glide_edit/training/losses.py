@@ -25,6 +25,25 @@ def min_snr_weight(schedule: Schedule, t: Tensor, prediction: str, gamma: float 
     return (snr.clamp(max=gamma) / divisor).float()
 
 
+OBJECT_WEIGHT = 3.0
+"""How much an error on an object counts, where there is no noise; the background counts 1."""
+
+KEPT_WEIGHT = 0.2
+"""How much an error on a known pixel counts: it will be pasted over."""
+
+
+def pixel_weight(foreground: Tensor, keep_mask: Tensor, alpha_bar: Tensor) -> Tensor:
+    """(B, 1, H, W) weights of the squared error from the foreground and the keep-mask, both (B, 1, H, W).
+
+    Objects are a fifth of the pixels and nearly all of the meaning. But a weight that depends on the picture to
+    be found moves the network's answer away from the mean, towards pictures full of objects, wherever it cannot
+    yet know where they are. So objects weigh more only as far as the noise, ``alpha_bar`` (B,), shows them.
+    """
+    shown = (alpha_bar**2).to(foreground.dtype)[:, None, None, None]
+    objects = 1 + (OBJECT_WEIGHT - 1) * foreground * shown
+    return objects * (1 - (1 - KEPT_WEIGHT) * keep_mask)
+
+
 def weighted_error(output: Tensor, target: Tensor, pixel_weight: Tensor) -> Tensor:
     """(B,) mean squared errors; ``pixel_weight`` (B, 1, H, W) is normalised over the batch."""
     error = (output - target).square().mean(dim=1, keepdim=True)

@@ -1,14 +1,16 @@
 """One training run from its settings: data, networks, the loop, and what people look at meanwhile.
 
-A run's folder holds ``checkpoint.safetensors`` (to go on from), ``log.jsonl``, ``loss.png``,
-``samples/*.png`` and ``model/``, the model folder with the averaged weights.
+A run's folder holds ``checkpoint.safetensors`` (to go on from), ``tokenizer.json``, ``log.jsonl``,
+``loss.png``, ``samples/*.png`` and ``model/``, the model folder with the averaged weights.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,26 +19,25 @@ from torch import Tensor
 
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import TrainingError
-from glide_edit.models.folder import StageSpec, TextSpec, load_model, write_model
+from glide_edit.models.folder import Model, load_model, write_model
 from glide_edit.models.presets import BASE_PRESET, UPSAMPLER_PRESET
-from glide_edit.models.runtime import Runtime, apply, choose_runtime
+from glide_edit.models.runtime import apply, choose_runtime
+from glide_edit.models.spec import StageSpec, TextSpec
 from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
-from glide_edit.toybox import caption, sample_scene
+from glide_edit.training import checkpoint
 from glide_edit.training.batches import BatchPlan
+from glide_edit.training.cache import build_cache
 from glide_edit.training.checkpoint import Progress
-from glide_edit.training.loop import Hooks, LoopOptions, Trainee, train
-from glide_edit.training.pictures import loss_plot, sample_sheet
-from glide_edit.training.sources import (
-    FIRST_TRAINING_SEED,
-    ImageFolder,
-    RenderedToybox,
-    Source,
-    build_cache,
-)
+from glide_edit.training.folder import ImageFolder
+from glide_edit.training.log import LOG_NAME, loss_plot
+from glide_edit.training.loop import Hooks, LoopOptions, train
+from glide_edit.training.pictures import PROMPTS, sample_sheet
+from glide_edit.training.sources import RenderedToybox, Source
+from glide_edit.training.trainee import Trainee
 from glide_edit.training.views import Mixture
-from glide_edit.training.weights import MasterWeights
+from glide_edit.training.weights import under
 
 StageName = Literal["base", "upsampler"]
 
@@ -51,8 +52,8 @@ BASE_CONFIG = EfficientUNetConfig(
 )
 UPSAMPLER_CONFIG = EfficientUNetConfig(
     image_size=256,
-    channels=(48, 96, 160),
-    blocks=(1, 2, 2),
+    channels=(64, 96, 128),
+    blocks=(2, 2, 2),
     attention=(False, False, False),
     patch=4,
     known=True,
@@ -64,18 +65,26 @@ CROP = 128
 VOCABULARY = 512
 CONTEXT = 40
 
+TOYBOX = "toybox"
+TOKENIZER_NAME = "tokenizer.json"
+
 
 @dataclass(frozen=True)
 class TrainSettings:
     """What ``glide-edit train`` is told.
 
     ``data`` is "toybox" or a folder with ``metadata.jsonl``; with ``cache`` the toybox is rendered once into
-    that folder (``cache_size`` pictures), without it on the fly. ``start`` is a model folder to begin with.
+    that folder (``cache_size`` pictures), without it on the fly. ``start`` is a model folder whose weights to
+    begin with; it counts only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes``
+    and ``steps`` is given; a later call may give more of them, and the run goes on.
+
+    Raises:
+        TrainingError: an impossible setting.
     """
 
     stage: StageName
     out: Path
-    data: str = "toybox"
+    data: str = TOYBOX
     cache: Path | None = None
     cache_size: int = 24576
     minutes: float | None = None
@@ -89,10 +98,33 @@ class TrainSettings:
     network: EfficientUNetConfig | None = None
     checkpoint_seconds: float = 300.0
     sample_seconds: float = 600.0
+    log_every: int = 20
+
+    def __post_init__(self) -> None:
+        self.options()  # which checks its own
+        if self.batch_size < 1:
+            raise TrainingError(f"The batch size must be at least 1, not {self.batch_size}.")
+        if self.config.image_size < 16:
+            raise TrainingError(f"Pictures must be at least 16 pixels wide, not {self.config.image_size}.")
+        if self.cache is not None and self.data != TOYBOX:
+            raise TrainingError("A cache is for the toybox: leave it out with a folder of pictures.")
+        if self.cache_size < 1:
+            raise TrainingError(f"A cache holds at least 1 picture, not {self.cache_size}.")
 
     @property
     def config(self) -> EfficientUNetConfig:
         return self.network or (BASE_CONFIG if self.stage == "base" else UPSAMPLER_CONFIG)
+
+    def options(self) -> LoopOptions:
+        return LoopOptions(
+            minutes=self.minutes,
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            seed=self.seed,
+            checkpoint_seconds=self.checkpoint_seconds,
+            sample_seconds=self.sample_seconds,
+            log_every=self.log_every,
+        )
 
     def recipe(self) -> dict[str, Any]:
         """What must not change between a run and its continuation."""
@@ -109,7 +141,7 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """Where the model folder is and how far the run came."""
+    """Where the model folder is and how far the run came; not ``finished`` where it was asked to stop."""
 
     model: Path
     progress: Progress
@@ -123,132 +155,176 @@ def run(
 ) -> TrainOutcome:
     """Train one stage, or go on training it; see ``TrainSettings``.
 
+    ``on_log`` gets the numbers of the log and ``done``, the share of the run that is behind; ``on_cache``
+    (done, count) while a cache is rendered.
+
     Raises:
-        TrainingError: no data, an impossible setting, or a checkpoint of another run in ``out``.
+        TrainingError: unusable data, a network that cannot start from the weights given, a checkpoint of
+            another run in ``out``, a folder that cannot be written, or a loss that is not a number.
+        ModelError: ``start`` is no model folder, the network cannot be of this stage, or the model folder
+            cannot be written.
         InputError: an unknown device or precision.
     """
-    if settings.batch_size < 1:
-        raise TrainingError(f"The batch size must be at least 1, not {settings.batch_size}.")
-    options = LoopOptions(
-        minutes=settings.minutes,
-        steps=settings.steps,
-        learning_rate=settings.learning_rate,
-        seed=settings.seed,
-        checkpoint_seconds=settings.checkpoint_seconds,
-        sample_seconds=settings.sample_seconds,
-    )
+    try:
+        return _run(settings, on_log, on_cache)
+    except OSError as error:
+        raise TrainingError(
+            f"{error.filename or settings.out} cannot be used ({error.strerror or error}): "
+            "put that right and repeat the command, which goes on from the last checkpoint."
+        ) from error
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            "The device has too little memory: begin anew in another --out folder with a smaller batch."
+        ) from error
+
+
+def _run(
+    settings: TrainSettings,
+    on_log: Callable[[dict[str, Any]], None],
+    on_cache: Callable[[int, int], None] | None,
+) -> TrainOutcome:
     runtime = choose_runtime(settings.device, settings.precision)
     apply(runtime)
-    source = _source(settings, on_cache)
+    # What cannot work is said before any time is spent.
+    stage, options = _stage(settings), settings.options()
+    resuming = checkpoint.exists(settings.out, settings.recipe())
+    start = None
+    if settings.start is not None and not resuming:
+        start = load_model(settings.start, choose_runtime("cpu", "float32"))
+    source, prompts = _source(settings, on_cache)
     settings.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
-    trainee, start = _trainee(settings, source)
-    trainee = trainee.to(device=runtime.device, dtype=runtime.dtype, memory_format=torch.channels_last)
-    crop = min(CROP, settings.config.image_size) if settings.stage == "upsampler" else None
-    plan = BatchPlan([(source, 1.0)], settings.batch_size, Mixture(), settings.seed, crop)
-    hooks = Hooks(
-        on_log=on_log, on_sample=lambda progress: _look(settings, trainee, source, runtime, progress)
-    )
+    trainee = _trainee(settings, source, start, resuming)
+    tensors = None if start is None else _start_tensors(settings, start, trainee)
+    trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
+    if runtime.channels_last:
+        trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    plan = BatchPlan([(source, 1.0)], settings.batch_size, Mixture(), settings.seed, _crop(settings))
+
+    def look(progress: Progress) -> None:
+        folder = settings.out / "samples"
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{progress.step:07d}.png"
+        sample_sheet(trainee, source, prompts, settings.seed, path, runtime.device)
+        loss_plot(settings.out / LOG_NAME, settings.out / "loss.png")
+
     weights, progress = train(
-        trainee, plan, options, settings.out, settings.recipe(), torch.device(runtime.device), hooks, start
+        trainee,
+        plan,
+        options,
+        settings.out,
+        settings.recipe(),
+        runtime.device,
+        Hooks(on_log=on_log, on_sample=look),
+        tensors,
     )
-    with weights.averaged():
-        _look(settings, trainee, source, runtime, progress)
-    return TrainOutcome(_export(settings, trainee, weights, progress), progress, options.done(progress) >= 1)
+    finished = options.done(progress) >= 1
+    model = _export(settings, stage, trainee, weights.ema(), progress)
+    if finished:
+        with weights.averaged():
+            look(progress)
+    return TrainOutcome(model, progress, finished)
 
 
-def _source(settings: TrainSettings, on_cache: Callable[[int, int], None] | None) -> Source:
+def _stage(settings: TrainSettings) -> StageSpec:
+    preset = BASE_PRESET if settings.stage == "base" else UPSAMPLER_PRESET
+    return StageSpec(settings.stage, settings.config, Schedule.cosine(), preset)
+
+
+def _crop(settings: TrainSettings) -> int | None:
+    """The largest crop up to ``CROP`` that the network and its low-resolution picture can take."""
+    if settings.stage == "base":
+        return None
+    unit = math.lcm(settings.config.stride, 4)
+    crop = min(CROP, settings.config.image_size) // unit * unit
+    if crop == 0:
+        raise TrainingError(f"The network's pictures must be at least {unit} pixels wide.")
+    return crop
+
+
+def _source(
+    settings: TrainSettings, on_cache: Callable[[int, int], None] | None
+) -> tuple[Source, tuple[str, ...]]:
+    """The data, and the prompts of the sample sheets."""
     size = settings.config.image_size
-    if settings.data != "toybox":
-        return ImageFolder(Path(settings.data), size)
+    if settings.data != TOYBOX:
+        folder = ImageFolder(Path(settings.data), size)
+        return folder, tuple(islice(folder.captions(), len(PROMPTS)))
     if settings.cache is None:
-        return RenderedToybox(size)
-    return build_cache(settings.cache, settings.cache_size, size, settings.seed, on_cache)
+        return RenderedToybox(size), PROMPTS
+    return build_cache(settings.cache, settings.cache_size, size, settings.seed, on_cache), PROMPTS
 
 
-def _trainee(settings: TrainSettings, source: Source) -> tuple[Trainee, dict[str, Tensor] | None]:
-    """Fresh networks, and the weights to start from where a model folder was given."""
-    given = load_model(settings.start, choose_runtime("cpu", "float32")) if settings.start else None
+def _trainee(settings: TrainSettings, source: Source, start: Model | None, resuming: bool) -> Trainee:
+    """The networks with fresh weights."""
     network = EfficientUNet(settings.config, Schedule.cosine())
-    transformer = tokenizer = None
-    if settings.config.text_width:
-        if given is not None and given.text_encoder is not None:
-            tokenizer = given.text_encoder.tokenizer
-        else:
-            tokenizer = _tokenizer(settings, source)
-        config = TextTransformerConfig(
-            tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
-        )
-        transformer = TextTransformer(config)
-    trainee = Trainee(network, transformer, tokenizer)
-    if given is None:
-        return trainee, None
-    stage = next((stage for stage in given.stages if stage.name == settings.stage), None)
-    if stage is None:
-        raise TrainingError(f"{settings.start} has no stage {settings.stage} to start from.")
-    tensors = {f"network.{name}": value for name, value in stage.network.named_parameters()}
-    if transformer is not None and given.text_encoder is not None:
-        own = given.text_encoder.transformer.named_parameters()
-        tensors |= {f"transformer.{name}": value for name, value in own}
-    return trainee, tensors
+    if not settings.config.text_width:
+        return Trainee(network, None, None)
+    tokenizer = _tokenizer(settings, source, start, resuming)
+    config = TextTransformerConfig(
+        tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
+    )
+    return Trainee(network, TextTransformer(config), tokenizer)
 
 
-def _tokenizer(settings: TrainSettings, source: Source) -> BytePairTokenizer:
-    """The run's tokenizer: kept beside its checkpoint, so that a continuation has the same."""
-    path = settings.out / "tokenizer.json"
-    if path.exists():
-        return BytePairTokenizer.load(path, CONTEXT)
-    tokenizer = BytePairTokenizer.train(_captions(source), VOCABULARY, CONTEXT)
+def _tokenizer(
+    settings: TrainSettings, source: Source, start: Model | None, resuming: bool
+) -> BytePairTokenizer:
+    """The run's tokenizer: made once and kept beside the checkpoint, which means nothing without it."""
+    path = settings.out / TOKENIZER_NAME
+    if resuming:
+        try:
+            return BytePairTokenizer.load(path, CONTEXT)
+        except Exception as error:  # tokenizers raises this very class
+            raise TrainingError(
+                f"{path} is missing or damaged, and the checkpoint beside it needs it: "
+                f"bring it back, or name another --out folder ({error})."
+            ) from error
+    if start is not None and start.text_encoder is not None:
+        tokenizer = start.text_encoder.tokenizer
+    else:
+        tokenizer = BytePairTokenizer.train(source.captions(), VOCABULARY, CONTEXT)
     temporary = path.with_suffix(".tmp")
     tokenizer.save(temporary)
     temporary.replace(path)
     return tokenizer
 
 
-def _captions(source: Source) -> Iterable[str]:
-    if isinstance(source, ImageFolder):
-        return source.captions()
-    scenes = (sample_scene(FIRST_TRAINING_SEED + k) for k in range(600))
-    return (caption(scene, k) for scene in scenes for k in range(8))
-
-
-def _look(
-    settings: TrainSettings, trainee: Trainee, source: Source, runtime: Runtime, progress: Progress
-) -> None:
-    folder = settings.out / "samples"
-    folder.mkdir(exist_ok=True)
-    sample_sheet(
-        trainee, source, settings.seed, folder / f"{progress.step:07d}.png", torch.device(runtime.device)
-    )
-    loss_plot(settings.out / "log.jsonl", settings.out / "loss.png")
-
-
-def _export(settings: TrainSettings, trainee: Trainee, weights: MasterWeights, progress: Progress) -> Path:
-    """Write the averaged weights as a model folder of one stage."""
-    averaged = weights.ema()
-
-    def part(prefix: str) -> dict[str, Tensor]:
-        return {
-            name.removeprefix(prefix): value for name, value in averaged.items() if name.startswith(prefix)
-        }
-
-    preset = BASE_PRESET if settings.stage == "base" else UPSAMPLER_PRESET
-    stage = StageSpec(
-        name=settings.stage, config=trainee.network.config, schedule=trainee.schedule, preset=preset
-    )
-    text = None
+def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> dict[str, Tensor]:
+    """The weights to begin with, by the trainee's names."""
+    given = next((stage.network for stage in start.stages if stage.name == settings.stage), None)
+    if given is None:
+        raise TrainingError(f"{settings.start} has no stage {settings.stage} to start from.")
+    text = None if start.text_encoder is None else start.text_encoder.transformer
+    fits = given.config == settings.config
     if trainee.transformer is not None:
-        text = TextSpec(config=trainee.transformer.config)
+        fits = fits and text is not None and text.config == trainee.transformer.config
+    if not fits:
+        raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
+    tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in given.named_parameters()}
+    if trainee.transformer is not None and text is not None:
+        tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
+    return tensors
+
+
+def _export(
+    settings: TrainSettings,
+    stage: StageSpec,
+    trainee: Trainee,
+    averaged: dict[str, Tensor],
+    progress: Progress,
+) -> Path:
+    """Write the averaged weights as a model folder of one stage."""
+    text = None
+    if trainee.transformer is not None and trainee.tokenizer is not None:
+        text = (TextSpec(trainee.transformer.config), under(averaged, "transformer."), trainee.tokenizer)
+    # A model is passed on: where on this machine its data lay is nobody's business.
+    recipe = settings.recipe() | {"data": Path(settings.data).name}
     return write_model(
         settings.out / "model",
         name=settings.out.name,
         licence="",
-        provenance={"training": {settings.stage: settings.recipe() | asdict(progress)}},
-        stages=[(stage, part("network."))],
-        text=(text, part("transformer."), trainee.tokenizer) if text and trainee.tokenizer else None,
+        provenance={"training": {settings.stage: recipe | asdict(progress)}},
+        stages=[(stage, under(averaged, "network."))],
+        text=text,
     )
-
-
-def shortened(settings: TrainSettings, **changes: Any) -> TrainSettings:
-    """The same settings with some changed; for scripts."""
-    return replace(settings, **changes)

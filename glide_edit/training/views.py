@@ -7,6 +7,7 @@ of caption, known image and drawing is seen in training, so any may be left out 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,20 +27,18 @@ class Mixture:
     caption: float = 0.88
     object_mask: float = 0.5
     object_caption: float = 0.5
-    object_weight: float = 2.0
-    kept_weight: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """``image`` uint8 (S, S, 3); ``keep`` bool (S, S), all False where nothing is known; ``drawing`` float32
-    (S, S), ink +1 and paper -1, all 0 for none; ``weight`` float32 (S, S) of the loss."""
+    (S, S), ink +1 and paper -1, all 0 for none; ``foreground`` bool (S, S), where an object is seen."""
 
     image: NDArray[np.uint8]
     caption: str
     keep: Keep
     drawing: NDArray[np.float32]
-    weight: NDArray[np.float32]
+    foreground: NDArray[np.bool_]
 
 
 def make_view(item: Item, mixture: Mixture, rng: np.random.Generator) -> View:
@@ -61,11 +60,8 @@ def make_view(item: Item, mixture: Mixture, rng: np.random.Generator) -> View:
         drawing = vary_drawing(item.drawing, rng)
     if rng.random() >= mixture.caption:
         caption = ""
-    weight = np.ones((size, size), np.float32)
-    if item.foreground is not None:
-        weight += mixture.object_weight * item.foreground
-    weight[keep] *= mixture.kept_weight
-    return View(np.array(item.image), caption, keep, drawing, weight)
+    foreground = np.zeros((size, size), bool) if item.foreground is None else np.array(item.foreground)
+    return View(np.array(item.image), caption, keep, drawing, foreground)
 
 
 def vary_drawing(drawing: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -74,7 +70,7 @@ def vary_drawing(drawing: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
     Wobble, stroke width, gaps and strength vary, so that a person's drawing is in the range seen.
     """
     size = drawing.shape[0]
-    ink = 1.0 - drawing.astype(np.float32) / 255.0
+    ink: NDArray[Any] = 1.0 - drawing.astype(np.float32) / 255.0
     if rng.random() < 0.7:
         ink = _wobble(ink, rng.uniform(0.2, 1.2) * size / 64, rng)
     if rng.random() < 0.4:
@@ -88,10 +84,10 @@ def vary_drawing(drawing: NDArray[np.uint8], rng: np.random.Generator) -> NDArra
 
 def _smooth_noise(size: int, cells: int, rng: np.random.Generator) -> NDArray[np.float32]:
     coarse = rng.standard_normal((cells, cells)).astype(np.float32)
-    return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _wobble(ink: NDArray[np.float32], amount: float, rng: np.random.Generator) -> NDArray[np.float32]:
+def _wobble(ink: NDArray[Any], amount: float, rng: np.random.Generator) -> NDArray[Any]:
     size = ink.shape[0]
     rows, columns = np.mgrid[0:size, 0:size].astype(np.float32)
     shifts = [_smooth_noise(size, int(rng.integers(4, 9)), rng) * amount for _ in range(2)]
@@ -105,7 +101,7 @@ def _gaps(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
 def _around_object(whole: Keep, rng: np.random.Generator) -> Keep:
     """What a person would paint to replace this object: its shape grown, a loose outline, or a box."""
     size = whole.shape[0]
-    grown = whole.astype(np.uint8)
+    grown: NDArray[Any] = whole.astype(np.uint8)
     radius = int(rng.integers(0, max(2, size // 10)))
     if radius:
         grown = cv2.dilate(grown, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2))

@@ -11,72 +11,69 @@ from torch import Tensor, nn
 from glide_edit.errors import TrainingError
 
 
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
 class MasterWeights:
     """AdamW on float32 copies of a module's parameters, and their exponential moving average.
 
-    The module itself may be in bf16: bf16 alone cannot hold updates of a thousandth of a weight.
+    The module itself may be in bf16: bf16 alone cannot hold updates of a thousandth of a weight. It must be
+    on its device, in its precision and memory format, before it is given here.
     """
 
-    def __init__(
-        self, module: nn.Module, learning_rate: float, ema_decay: float, weight_decay: float = 0.0
-    ) -> None:
+    def __init__(self, module: nn.Module, learning_rate: float, ema_decay: float) -> None:
         self._parameters = dict(module.named_parameters())
         self._masters = {name: p.detach().float().clone() for name, p in self._parameters.items()}
         self._ema = {name: p.clone() for name, p in self._masters.items()}
         self._ema_decay = ema_decay
-        self.steps = 0
+        self._steps = 0
         self._optimizer = torch.optim.AdamW(
-            list(self._masters.values()),
-            lr=learning_rate,
-            betas=(0.9, 0.99),
-            weight_decay=weight_decay,
-            fused=True,
+            list(self._masters.values()), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.0, fused=True
         )
 
     @torch.no_grad()
     def step(self, learning_rate: float, clip_norm: float = 1.0) -> float:
-        """One update from the gradients the module holds, which are cleared. Returns the gradient's norm."""
+        """One update from the gradients the module holds, which are cleared.
+
+        Returns the gradient's norm; where it is not finite nothing was updated, so that one bad batch does
+        not destroy the run.
+        """
+        self._steps += 1
         for name, parameter in self._parameters.items():
             gradient = parameter.grad
             self._masters[name].grad = None if gradient is None else gradient.float()
             parameter.grad = None
         norm = nn.utils.clip_grad_norm_(list(self._masters.values()), clip_norm)
         if not torch.isfinite(norm):
-            # One bad batch must not destroy the run: skip it.
-            return float("nan")
+            return float(norm)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self._optimizer.step()
-        self.steps += 1
         # A short memory at first: the first weights are random and should be forgotten soon.
-        decay = min(self._ema_decay, (1 + self.steps) / (20 + self.steps))
+        decay = min(self._ema_decay, (1 + self._steps) / (20 + self._steps))
         torch._foreach_lerp_(list(self._ema.values()), list(self._masters.values()), 1 - decay)
-        for name, parameter in self._parameters.items():
-            parameter.copy_(self._masters[name])
+        self._show(self._masters)
         return float(norm)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
         """Inside, the module holds the moving average."""
-        self._load(self._ema)
+        self._show(self._ema)
         try:
             yield
         finally:
-            self._load(self._masters)
+            self._show(self._masters)
 
     def ema(self) -> dict[str, Tensor]:
+        """The moving average by parameter name, float32."""
         return dict(self._ema)
-
-    @torch.no_grad()
-    def _load(self, tensors: Mapping[str, Tensor]) -> None:
-        for name, parameter in self._parameters.items():
-            parameter.copy_(tensors[name])
 
     def state(self) -> dict[str, Tensor]:
         """Everything needed to go on, as flat tensors for safetensors."""
-        tensors = {f"master/{k}": v for k, v in self._masters.items()} | {
-            f"ema/{k}": v for k, v in self._ema.items()
-        }
+        tensors = {f"master/{name}": value for name, value in self._masters.items()}
+        tensors |= {f"ema/{name}": value for name, value in self._ema.items()}
         for name, master in self._masters.items():
             for key, value in self._optimizer.state.get(master, {}).items():
                 tensors[f"adam.{key}/{name}"] = value.reshape(-1) if value.ndim == 0 else value
@@ -84,33 +81,50 @@ class MasterWeights:
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
-        """Raises TrainingError where the tensors are not those of this module."""
+        """Go on from ``state()`` after so many steps.
+
+        Raises:
+            TrainingError: the tensors are not those of this module.
+        """
         for kind, own in (("master", self._masters), ("ema", self._ema)):
-            given = {k.removeprefix(f"{kind}/") for k in tensors if k.startswith(f"{kind}/")}
-            if given != set(own):
-                raise TrainingError(
-                    "The checkpoint belongs to another network: its parameters differ. "
-                    "Give the options it was trained with, or another --out folder."
-                )
-            for name, tensor in own.items():
-                tensor.copy_(tensors[f"{kind}/{name}"])
+            self._copy(own, under(tensors, f"{kind}/"))
         for name, master in self._masters.items():
-            state = {}
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                value = tensors.get(f"adam.{key}/{name}")
-                if value is not None:
-                    state[key] = (
-                        value.reshape(()).clone() if key == "step" else value.to(master.device).clone()
-                    )
+            state: dict[str, Tensor] = {}
+            if f"adam.step/{name}" in tensors:
+                # On the parameter's device: the fused kernel counts there.
+                state["step"] = tensors[f"adam.step/{name}"].reshape(()).to(master.device, copy=True)
+            for key in ("exp_avg", "exp_avg_sq"):
+                if f"adam.{key}/{name}" in tensors:
+                    # With the parameter's strides: the fused kernel walks all four in memory order.
+                    state[key] = torch.empty_like(master).copy_(tensors[f"adam.{key}/{name}"])
             if state:
                 self._optimizer.state[master] = state
-        self.steps = steps
-        self._load(self._masters)
+        self._steps = steps
+        self._show(self._masters)
 
     @torch.no_grad()
     def start_from(self, tensors: Mapping[str, Tensor]) -> None:
-        """Begin with given weights (the shipped ones, say) and a fresh optimizer."""
-        for name, master in self._masters.items():
-            master.copy_(tensors[name])
-            self._ema[name].copy_(tensors[name])
-        self._load(self._masters)
+        """Begin with given weights, by parameter name, and a fresh optimizer.
+
+        Raises:
+            TrainingError: the tensors are not those of this module.
+        """
+        self._copy(self._masters, tensors)
+        self._copy(self._ema, tensors)
+        self._show(self._masters)
+
+    def _copy(self, own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> None:
+        shapes = {name: value.shape for name, value in own.items()}
+        if {name: value.shape for name, value in given.items()} != shapes:
+            raise TrainingError(
+                "The weights belong to another network: their names or shapes differ. "
+                "Give the settings it was trained with, or another folder."
+            )
+        for name, value in own.items():
+            value.copy_(given[name])
+
+    @torch.no_grad()
+    def _show(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put float32 values into the module, in its own precision."""
+        for name, parameter in self._parameters.items():
+            parameter.copy_(tensors[name])

@@ -1,4 +1,4 @@
-"""The Efficient U-Net as guidance and training see it. Networks are tiny, and random where training starts at zero."""
+"""The Efficient U-Net as guidance and training see it: tiny, and random where training starts at zero."""
 
 import hashlib
 from dataclasses import replace
@@ -77,6 +77,7 @@ SHAPES = [
     ({"channels": (16, 16, 48), "blocks": (0, 2, 1), "attention": (False, True, False)}, (8, 24)),
     ({"channels": (32,), "blocks": (1,), "attention": (True,)}, (6, 10)),
     ({"channels": (16, 32), "blocks": (1, 0), "attention": (True, True)}, (4, 4)),
+    ({"blocks": (1, 1), "attention": (True, True)}, (8, 4)),
     ({"text_width": 0, "known": False, "drawing": False}, (40, 8)),
 ]
 
@@ -288,6 +289,21 @@ def test_gradients_reach_every_parameter_and_the_picture(config: EfficientUNetCo
     assert x_t.grad.abs().min() > 0
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
+
+
+@pytest.mark.parametrize("config", [EVERYTHING, UPSAMPLER])
+def test_gradients_are_the_slopes_of_the_answer(config: EfficientUNetConfig) -> None:
+    network = make(config).double()
+    start, direction = noise(2, 3, 16, 16).double(), noise(2, 3, 16, 16, seed=12).double()
+    t, condition = torch.tensor([200.0, 600.0]), given(low_res=config.low_res)
+
+    def score(x_t: Tensor) -> Tensor:
+        return (network(x_t, t, condition) * noise(2, 3, 16, 16, seed=11)).sum()
+
+    (gradient,) = torch.autograd.grad(score(start.requires_grad_()), start)
+    with torch.no_grad():
+        slope = (score(start + 1e-5 * direction) - score(start - 1e-5 * direction)) / 2e-5
+    assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=1e-5)
 
 
 @pytest.mark.parametrize("prediction", ["v", "eps"])

@@ -1,0 +1,70 @@
+"""What is trained: a network, for a base network with its text transformer, and the loss of a batch."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from glide_edit.conditioning import Conditioning
+from glide_edit.diffusion.schedule import Schedule
+from glide_edit.networks.efficient_unet import EfficientUNet
+from glide_edit.text.tokenizer import BytePairTokenizer
+from glide_edit.text.transformer import TextTransformer
+from glide_edit.training.batches import Batch, shrink
+from glide_edit.training.losses import min_snr_weight, pixel_weight, stratified_times, weighted_error
+
+
+class Trainee(nn.Module):
+    """What is trained together: a U-Net and, for a base network, its text transformer."""
+
+    def __init__(
+        self, network: EfficientUNet, transformer: TextTransformer | None, tokenizer: BytePairTokenizer | None
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.transformer = transformer
+        self.tokenizer = tokenizer
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.network.schedule
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
+        """The weighted loss of a batch; times, noise and augmentation come from the (CPU) generator."""
+        image, device = batch.image, batch.image.device
+        count = image.shape[0]
+        t = stratified_times(count, self.schedule.num_timesteps, generator).to(device)
+        eps = torch.randn(image.shape, generator=generator).to(device)
+        x_t = self.schedule.add_noise(image, eps, t)
+        output = self.network(x_t, t, self._conditioning(batch, generator)).float()
+        config = self.network.config
+        target = self.schedule.v_target(image, eps, t) if config.prediction == "v" else eps
+        weight = pixel_weight(batch.foreground, batch.keep_mask, self.schedule.alpha_bar(t))
+        errors = weighted_error(output, target, weight)
+        return (errors * min_snr_weight(self.schedule, t, config.prediction)).mean()
+
+    def _conditioning(self, batch: Batch, generator: torch.Generator) -> Conditioning:
+        config, device = self.network.config, batch.image.device
+        text = low_res = noise_level = None
+        if self.transformer is not None and self.tokenizer is not None:
+            tokens = self.tokenizer.encode(batch.captions)
+            text = self.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
+        if config.low_res:
+            low_res, noise_level = self._low_resolution(batch.image, generator)
+        return Conditioning(
+            text=text,
+            known=batch.image * batch.keep_mask if config.known else None,
+            keep_mask=batch.keep_mask if config.known else None,
+            drawing=batch.drawing if config.drawing else None,
+            low_res=low_res,
+            low_res_noise=noise_level,
+        )
+
+    def _low_resolution(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """The picture at a quarter of the size, with noise mixed in (Imagen's conditioning augmentation)."""
+        small = shrink(image, image.shape[-1] // 4)
+        level = (torch.rand(image.shape[0], generator=generator) * 0.5).to(image.device)
+        level = level * (torch.rand(image.shape[0], generator=generator) < 0.9).to(image.device)
+        noise = torch.randn(small.shape, generator=generator).to(image.device)
+        mix = level[:, None, None, None]
+        return (1 - mix**2).sqrt() * small + mix * noise, level

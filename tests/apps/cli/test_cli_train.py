@@ -1,0 +1,107 @@
+"""`glide-edit train`, with networks that train in a moment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from glide_edit.training import run
+
+    small = {"channels": (16,), "blocks": (1,), "attention": (False,), "embedding_width": 16}
+    monkeypatch.setattr(run, "BASE_CONFIG", replace(run.BASE_CONFIG, image_size=16, **small))
+    monkeypatch.setattr(run, "UPSAMPLER_CONFIG", replace(run.UPSAMPLER_CONFIG, image_size=32, **small))
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_a_base_network_from_a_folder_of_pictures(cli, here: Path) -> None:
+    """Train, look at the model, go on, and refuse to go on with other settings."""
+    assert cli("toybox", "render", 3, "toys", "--size", 16).exit_code == 0
+    train = ("train", "base", "--out", "run", "--data", "toys", "--batch-size", 2, "--seed", 5)
+    result = cli(*train, "--steps", 20, "--learning-rate", 0.001)
+    assert result.exit_code == 0, result.output
+    run = Path("run")
+    assert result.stdout.splitlines()[0].startswith("20 steps, 40 views, ")
+    assert f"model    {run / 'model'}" in result.stdout
+    assert f"samples  {run / 'samples'}" in result.stdout
+    assert (run / "samples" / "0000020.png").exists()
+    progress = result.stderr.splitlines()
+    assert len(progress) == 1
+    assert progress[0].startswith("training: step 20, ")
+    assert "100 %, 0:00:00 left" in progress[0]
+    for word in ("views/s", "loss 0."):
+        assert word in progress[0]
+
+    said = cli("models", "info", run / "model").stdout
+    for setting in ("batch_size: 2", "learning_rate: 0.001", "seed: 5", "data: toys", "step: 20"):
+        assert f"{setting}\n" in said
+
+    longer = cli(*train, "--steps", 21, "--learning-rate", 0.001)
+    assert longer.stdout.startswith("21 steps, 42 views, ")
+    other = cli(*train, "--steps", 22, "--learning-rate", 0.002)
+    assert other.exit_code == 2
+    assert "other settings (learning_rate)" in other.stderr
+
+    begun = cli(
+        "train",
+        "base",
+        "--out",
+        "next",
+        "--data",
+        "toys",
+        "--steps",
+        1,
+        "--batch-size",
+        2,
+        "--start",
+        run / "model",
+    )
+    assert begun.exit_code == 0, begun.output
+
+
+@pytest.mark.usefixtures("small_networks")
+def test_stopped_training_says_how_to_go_on(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    import signal
+
+    from apps.cli import train
+
+    def stop(record: dict[str, object]) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return f"step {record['step']}"
+
+    monkeypatch.setattr(train, "_line", stop)  # said for the first time after 20 steps
+    result = cli("train", "upsampler", "--out", "run", "--steps", 40, "--batch-size", 1)
+    assert result.exit_code == 130, result.output
+    assert result.stdout.startswith("20 steps, 20 views, ")
+    assert "stopped: the same command goes on from here" in result.stderr
+    assert (Path("run") / "checkpoint.safetensors").exists()
+    assert json.loads((Path("run") / "model" / "model.json").read_text())["stages"][0]["name"] == "upsampler"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--minutes or --steps"),
+        (("--steps", 1, "--minutes", 1), "--minutes or --steps"),
+        (("--steps", 0), "more than 0"),
+        (("--steps", 1, "--data", "missing"), "missing has no readable metadata.jsonl"),
+        (("--steps", 1, "--data", "missing", "--cache", "cache"), "A cache is for the toybox"),
+        (("--steps", 1, "--start", "missing"), "no model folder missing"),
+        (("--steps", 1, "--device", "toaster"), "toaster"),
+        (("--steps", 1, "--batch-size", 0), "batch size must be at least 1, not 0"),
+        (("--steps", 1, "--cache", "cache", "--cache-size", 0), "at least 1 picture, not 0"),
+        (("--steps", 1, "--learning-rate", 0), "learning rate must be more than 0"),
+        (("--steps", 1, "--seed", -1), "seed must be"),
+    ],
+)
+def test_refusals(cli, here: Path, arguments: tuple[object, ...], words: str) -> None:
+    result = cli("train", "base", "--out", "run", *arguments)
+    assert result.exit_code == 2, result.output
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (here / "run" / "checkpoint.safetensors").exists()

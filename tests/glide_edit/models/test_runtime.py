@@ -1,0 +1,202 @@
+"""Every machine's choice, on this one: what PyTorch and the system report is put in by hand."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+
+from glide_edit.errors import InputError
+from glide_edit.models import Runtime, apply, choose_runtime, runtime
+
+
+@dataclass
+class Machine:
+    """What is told of the machine."""
+
+    monkeypatch: pytest.MonkeyPatch
+    system: Path
+    capabilities: list[tuple[int, int]] = field(default_factory=list)
+
+    def cpu(self, amx: bool = False, avx: bool = False) -> None:
+        self.monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+        self.monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
+
+    def cpu_flags(self, flags: str | None) -> None:
+        """As if PyTorch could not tell; None: nor /proc/cpuinfo."""
+        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+            self.monkeypatch.delattr(torch.cpu, name, raising=False)
+        if flags is not None:
+            (self.system / "cpuinfo").write_text(
+                f"processor\t: 0\nflags\t\t: fpu {flags}\nbugs\t\t: amx_bf16\n"
+            )
+        self.monkeypatch.setattr(runtime, "CPU_INFO", self.system / "cpuinfo")
+
+    def cuda(self, *capabilities: tuple[int, int]) -> None:
+        self.monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(capabilities))
+        self.monkeypatch.setattr(torch.cuda, "device_count", lambda: len(capabilities))
+        self.monkeypatch.setattr(
+            torch.cuda, "get_device_capability", lambda device: capabilities[torch.device(device).index or 0]
+        )
+
+    def mps(self, there: bool = True) -> None:
+        self.monkeypatch.setattr(torch.backends.mps, "is_available", lambda: there)
+
+    def cores(self, siblings: dict[int, str]) -> None:
+        self.monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        self.monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(siblings), raising=False)
+        for cpu, text in siblings.items():
+            folder = self.system / f"cpu{cpu}" / "topology"
+            folder.mkdir(parents=True)
+            (folder / "thread_siblings_list").write_text(text + "\n")
+        self.monkeypatch.setattr(runtime, "CPU_TOPOLOGY", self.system)
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
+    """A plain CPU and nothing else."""
+    plain = Machine(monkeypatch, tmp_path)
+    plain.cpu()
+    plain.cuda()
+    plain.mps(False)
+    return plain
+
+
+def test_a_plain_cpu_gets_float32(machine: Machine) -> None:
+    chosen = choose_runtime()
+    assert (chosen.device, chosen.dtype, chosen.channels_last) == (torch.device("cpu"), torch.float32, True)
+    assert chosen.reason == "CPU without AMX-BF16 or AVX512-BF16: float32 weights, channels-last"
+
+
+@pytest.mark.parametrize(
+    ("amx", "avx", "name"),
+    [(True, True, "AMX-BF16"), (True, False, "AMX-BF16"), (False, True, "AVX512-BF16")],
+)
+def test_a_cpu_that_multiplies_bfloat16_gets_it(machine: Machine, amx: bool, avx: bool, name: str) -> None:
+    machine.cpu(amx, avx)
+    chosen = choose_runtime()
+    assert (chosen.device.type, chosen.dtype, chosen.channels_last) == ("cpu", torch.bfloat16, True)
+    assert chosen.reason == f"CPU with {name}: bfloat16 weights, channels-last"
+
+
+@pytest.mark.parametrize(
+    ("flags", "dtype"),
+    [
+        ("sse avx512_bf16 amx_tile amx_bf16", torch.bfloat16),
+        ("sse avx512_bf16", torch.bfloat16),
+        ("sse avx512_bf16x amx_tile", torch.float32),
+        (None, torch.float32),
+    ],
+)
+def test_where_pytorch_cannot_tell_the_system_is_asked(
+    machine: Machine, flags: str | None, dtype: torch.dtype
+) -> None:
+    machine.cpu_flags(flags)
+    assert choose_runtime().dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype"),
+    [((7, 5), torch.float32), ((8, 0), torch.bfloat16), ((9, 0), torch.bfloat16), ((12, 0), torch.bfloat16)],
+)
+def test_cuda_goes_first_and_new_cards_get_bfloat16(
+    machine: Machine, capability: tuple[int, int], dtype: torch.dtype
+) -> None:
+    machine.cpu(amx=True)
+    machine.cuda(capability)
+    chosen = choose_runtime()
+    assert (chosen.device.type, chosen.dtype) == ("cuda", dtype)
+    assert chosen.reason.startswith(f"CUDA of capability {capability[0]}.{capability[1]}: ")
+    assert choose_runtime("cpu").dtype == torch.bfloat16
+
+
+def test_one_of_several_cards(machine: Machine) -> None:
+    machine.cuda((9, 0), (7, 0))
+    assert choose_runtime("cuda").dtype == torch.bfloat16
+    second = choose_runtime("cuda:1")
+    assert (second.device, second.dtype) == (torch.device("cuda:1"), torch.float32)
+    with pytest.raises(InputError, match="possible are auto, cpu, cuda, cuda:0, cuda:1"):
+        choose_runtime("cuda:2")
+
+
+def test_mps_is_used_only_when_asked_for(machine: Machine) -> None:
+    machine.mps()
+    assert choose_runtime().device.type == "cpu"
+    chosen = choose_runtime("mps")
+    assert (chosen.device.type, chosen.dtype, chosen.channels_last) == ("mps", torch.float32, False)
+    assert chosen.reason == "Apple GPU: float32 weights"
+    with pytest.raises(InputError, match="not possible on mps"):
+        choose_runtime("mps", "bfloat16")
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:0", "mps", "gpu", "", "CPU", "cpu:0"])
+def test_a_device_that_is_not_there(machine: Machine, device: str) -> None:
+    with pytest.raises(InputError, match=r"No device .* possible are auto, cpu\.$"):
+        choose_runtime(device)
+
+
+@pytest.mark.parametrize("precision", ["float16", "bf16", "", "double"])
+def test_an_unknown_precision(machine: Machine, precision: str) -> None:
+    with pytest.raises(InputError, match="possible are auto, float32, bfloat16"):
+        choose_runtime(precision=precision)
+
+
+def test_what_is_asked_for_is_done_and_said(machine: Machine) -> None:
+    slow = choose_runtime("cpu", "bfloat16")
+    assert slow.dtype == torch.bfloat16
+    assert slow.reason.endswith(": bfloat16 weights as asked, slow here, channels-last")
+    machine.cpu(amx=True)
+    assert (
+        choose_runtime("cpu", "bfloat16").reason
+        == "CPU with AMX-BF16: bfloat16 weights as asked, channels-last"
+    )
+    assert choose_runtime("cpu", "float32").dtype == torch.float32
+
+
+def test_this_very_machine_has_an_answer() -> None:
+    chosen = choose_runtime()
+    assert chosen.dtype in (torch.float32, torch.bfloat16)
+    assert chosen.threads >= 1
+    assert "\n" not in chosen.reason
+
+
+class TestThreads:
+    def test_one_a_core(self, machine: Machine) -> None:
+        machine.cores({0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3", 6: "6-7"})
+        assert choose_runtime().threads == 3
+
+    def test_without_word_of_siblings_one_a_processor(self, machine: Machine) -> None:
+        machine.cores({})
+        machine.monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 5}, raising=False)
+        assert choose_runtime().threads == 3
+
+    def test_systems_without_affinity(self, machine: Machine) -> None:
+        machine.cores({})
+        machine.monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+        machine.monkeypatch.setattr(os, "cpu_count", lambda: 4)
+        assert choose_runtime().threads == 4
+        machine.monkeypatch.setattr(os, "cpu_count", lambda: None)
+        assert choose_runtime().threads == 1
+
+    @pytest.mark.parametrize(("value", "threads"), [("3", 3), (" 2,1", 2), ("0", 5), ("many", 5), ("", 5)])
+    def test_the_usual_variable_is_respected(self, machine: Machine, value: str, threads: int) -> None:
+        machine.cores({cpu: str(cpu) for cpu in range(5)})
+        machine.monkeypatch.setenv("OMP_NUM_THREADS", value)
+        assert choose_runtime().threads == threads
+
+    @pytest.fixture
+    def restored(self) -> Iterator[None]:
+        before = torch.get_num_threads()
+        yield
+        torch.set_num_threads(before)
+
+    @pytest.mark.usefixtures("restored")
+    def test_choosing_changes_nothing_and_applying_does(self) -> None:
+        before = torch.get_num_threads()
+        chosen = Runtime(torch.device("cpu"), torch.float32, True, before + 1, "a test")
+        choose_runtime()
+        assert torch.get_num_threads() == before
+        apply(chosen)
+        assert torch.get_num_threads() == before + 1

@@ -1,0 +1,457 @@
+"""An editor carries out requests: what comes out, step by step, again and for several at once."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+from skimage import data
+
+from glide_edit.editor import Editor, open_mask
+from glide_edit.errors import InputError
+from glide_edit.images import open_picture
+from glide_edit.requests import FINISHES, Generate, Inpaint, Request, Sketch, request_from_json
+from glide_edit.results import EditResult, Progress
+from masks import Mask, MaskError, draw
+from tests.glide_edit.operations.stand_ins import (
+    CONTEXT,
+    noise,
+    stand_in_editor,
+    tiny_editor,
+    told,
+    write_tiny,
+)
+
+SIZE = (48, 70)
+
+
+def box(size: tuple[int, int] = SIZE) -> Mask:
+    selected = np.zeros(size, bool)
+    selected[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = True
+    return Mask(selected)
+
+
+def drawing() -> np.ndarray:
+    paper = np.full((60, 90, 3), 255, np.uint8)
+    cv2.circle(paper, (45, 30), 20, (0, 0, 0), 2)
+    return paper
+
+
+def requests(**settings: Any) -> list[Request]:
+    """One of each operation."""
+    settings = {"prompt": "a red ball", **settings}
+    return [
+        Generate(**settings),
+        Inpaint(image=open_picture(noise(*SIZE)), mask=box(), **settings),
+        Sketch(drawing=open_picture(drawing()), **settings),
+    ]
+
+
+def pixels(result: EditResult, index: int = 0) -> np.ndarray:
+    return result.pictures[index].pixels
+
+
+@pytest.fixture(scope="module")
+def editor() -> Editor:
+    return tiny_editor()
+
+
+# What comes out --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("upsampler", [True, False])
+def test_the_last_stage_gives_the_size(upsampler: bool) -> None:
+    editor, size = tiny_editor(upsampler=upsampler), 64 if upsampler else 16
+    assert editor.generate("a ball").pictures[0].pixels.shape == (size, size, 3)
+    assert editor.inpaint(noise(*SIZE), box()).pictures[0].pixels.shape == (*SIZE, 3)
+    assert editor.sketch(drawing()).pictures[0].pixels.shape == (round(size * 2 / 3), size, 3)
+
+
+def test_the_words_are_heard(editor: Editor) -> None:
+    for request in requests():
+        one, other = editor.run(request), editor.run(request.replace(prompt="a blue cube"))
+        assert not np.array_equal(pixels(one), pixels(other)), request.operation
+        louder = editor.run(request.replace(guidance=30.0))
+        assert not np.array_equal(pixels(one), pixels(louder)), request.operation
+
+
+def test_settings_are_heeded(editor: Editor) -> None:
+    request = requests()[0]
+    plain = pixels(editor.run(request))
+    for changes in ({"seed": 1}, {"steps": 2}, {"upsampler_steps": 3}, {"sampler": "ddpm"}):
+        assert not np.array_equal(pixels(editor.run(request.replace(**changes))), plain), changes
+    # The tiny model's own presets, said aloud.
+    same = request.replace(steps=3, upsampler_steps=2, sampler="dpm-solver++", guidance=2.0)
+    assert np.array_equal(pixels(editor.run(same)), plain)
+
+
+@pytest.mark.parametrize(
+    "prompt", ["", " \n", "\u202e\u200b", "😀" * 9, "\x00<pad>\ud800", "ﬁ ½ ẞ\u0301", "a" * 5000]
+)
+def test_any_text_is_a_prompt(editor: Editor, prompt: str) -> None:
+    result = editor.inpaint(noise(*SIZE), box(), prompt)
+    assert result.receipts[0].kept
+    assert json.loads(json.dumps(result.recipe()))["request"]["prompt"] == prompt
+
+
+def test_without_words_the_surroundings_decide() -> None:
+    editor = stand_in_editor(torch.zeros_like)
+    editor.inpaint(noise(*SIZE), box())
+    (branch,) = told(editor)[0]
+    assert branch.text is None
+    assert branch.known is not None
+    assert branch.known.abs().sum() > 0
+
+
+def test_a_prompt_that_is_too_long_is_cut_and_said(editor: Editor) -> None:
+    words = "red ball on grass " * 20
+    for request in requests(prompt=words):
+        notes = editor.run(request).notes
+        assert any("too long" in note and "tokens were left out" in note for note in notes)
+    short = editor.generate("red ball")
+    assert short.notes == ()
+    # What is beyond the context does not count.
+    one = editor.generate("x " * CONTEXT * 2 + "a red ball")
+    other = editor.generate("x " * CONTEXT * 2 + "a cube")
+    assert np.array_equal(pixels(one), pixels(other))
+
+
+def test_a_model_without_text_says_so() -> None:
+    editor = tiny_editor(text=False, upsampler=False)
+    result = editor.generate("a ball", upsampler_steps=3)
+    assert result.notes == (
+        "The model tiny reads no text: the prompt was ignored.",
+        "The model tiny has no upsampler: upsampler_steps was ignored.",
+    )
+    assert np.array_equal(pixels(result), pixels(editor.generate("a cube")))
+    assert editor.inpaint(noise(*SIZE), box()).notes == ()
+
+
+def test_notes_tell_what_became_of_the_source(editor: Editor) -> None:
+    assert "grey became RGB" in editor.inpaint(noise(*SIZE)[..., 0], box()).notes
+
+
+@pytest.mark.parametrize("operation", [0, 2])
+def test_output_that_is_not_finite_is_said(operation: int) -> None:
+    result = stand_in_editor(lambda x: torch.full_like(x, torch.nan)).run(requests()[operation])
+    assert any("not finite" in note and "black" in note for note in result.notes)
+    assert pixels(result).max() == 0
+
+
+def test_every_finish_is_its_own(editor: Editor) -> None:
+    results = [pixels(editor.inpaint(noise(*SIZE), box(), finish=finish)) for finish in FINISHES]
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert not np.array_equal(results[one], results[other])
+
+
+def test_protected_pixels_are_kept_where_growing_reaches(editor: Editor) -> None:
+    protect = Mask.full(SIZE) - box()
+    pixels_ = noise(*SIZE)
+    for given in (protect, protect.to_array(), Image.fromarray(protect.to_array())):
+        result = editor.inpaint(pixels_, box(), grow=10, protect=given)
+        assert result.allowed == box()
+        assert result.receipts[0].preservation.outside == protect.count
+    with pytest.raises(MaskError, match="protected area covers the whole selection"):
+        editor.inpaint(pixels_, box(), grow=3, protect=Mask.full(SIZE))
+
+
+def test_the_result_tells_where_it_comes_from(editor: Editor) -> None:
+    request = requests()[1]
+    result = editor.run(request)
+    assert result.request is request
+    assert result.model == f"tiny {editor.model.identity}"
+    assert 0 < result.network_seconds < result.seconds
+
+
+# Step by step ----------------------------------------------------------------------------------------------
+
+
+def test_a_stream_tells_every_step_and_ends_with_the_result(editor: Editor) -> None:
+    events = list(editor.stream(requests(n=5, steps=2)[1]))
+    *steps, result = events
+    assert isinstance(result, EditResult)
+    progress = [event for event in steps if isinstance(event, Progress)]
+    # Two at a time through both stages: four pictures, then the fifth.
+    stages = [("base", 1), ("base", 2), ("upsampler", 1), ("upsampler", 2)]
+    assert [(p.stage, p.step) for p in progress] == stages * 2
+    assert all(p.total == 2 for p in progress)
+    assert [p.finished for p in progress] == [0, 0, 0, 4, 4, 4, 4, 5]
+    assert [len(p.pictures) for p in progress] == [0, 0, 0, 4, 0, 0, 0, 1]
+    assert [picture for p in progress for picture in p.pictures] == list(result.pictures)
+    for p in progress:
+        side = 16 if p.stage == "base" else 64
+        assert p.preview.shape == (side, side, 3)
+        assert p.preview.dtype == np.uint8
+
+
+def test_the_preview_becomes_the_picture(editor: Editor) -> None:
+    *steps, result = editor.stream(requests()[0])
+    assert isinstance(result, EditResult)
+    assert isinstance(steps[-1], Progress)
+    assert np.array_equal(steps[-1].preview, pixels(result))
+
+
+def test_a_stream_that_is_stopped_keeps_what_was_finished(editor: Editor) -> None:
+    request = requests(n=5)[0]
+    kept = []
+    for event in editor.stream(request):
+        assert isinstance(event, Progress)
+        kept += event.pictures
+        if event.finished:
+            break
+    assert len(kept) == 4
+    whole = editor.run(request)
+    for k, picture in enumerate(kept):
+        assert np.array_equal(picture.pixels, pixels(whole, k))
+
+
+def test_nothing_is_drawn_after_a_stop() -> None:
+    editor = stand_in_editor(torch.zeros_like)
+    stream = editor.stream(requests(steps=50)[0])
+    next(stream)
+    next(stream)
+    stream.close()
+    assert len(told(editor)) == 2
+
+
+def test_gradients_are_as_the_caller_has_them(editor: Editor) -> None:
+    for mode in (True, False):
+        with torch.set_grad_enabled(mode):
+            for event in editor.stream(requests()[1]):
+                assert torch.is_grad_enabled() is mode
+                if isinstance(event, Progress):
+                    assert isinstance(event.preview, np.ndarray)
+    stream = editor.stream(requests()[0])
+    next(stream)
+    del stream
+    assert torch.is_grad_enabled()
+
+
+def test_what_cannot_be_done_is_said_before_anything_is_drawn() -> None:
+    editor = stand_in_editor(torch.zeros_like)
+    with pytest.raises(InputError, match="between 1 and 100, not 101"):
+        editor.stream(requests(steps=101)[0])  # without asking for an event
+    with pytest.raises(InputError, match="empty sheet"):
+        editor.stream(Sketch(drawing=open_picture(np.full((40, 40, 3), 250, np.uint8))))
+    wrong: Any = "a red ball"
+    with pytest.raises(InputError, match="A request is needed, such as Inpaint, not str"):
+        editor.run(wrong)
+    unknown: Any = Request(prompt="a ball")
+    with pytest.raises(InputError):
+        editor.run(unknown)
+    assert told(editor) == []
+
+
+def test_what_a_model_was_not_trained_for_is_refused() -> None:
+    with pytest.raises(InputError, match="tiny was not trained to inpaint"):
+        tiny_editor(upsampler=False, known=False).run(requests()[1])
+    with pytest.raises(InputError, match="tiny has no drawing channel"):
+        tiny_editor(upsampler=False, drawing=False).run(requests()[2])
+
+
+# Again -----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_request_gives_the_same_bytes(editor: Editor) -> None:
+    for request in requests(n=2, seed=5, sampler="ddpm"):
+        one = editor.run(request)
+        source = request.source
+        again = tiny_editor().run(request_from_json(json.loads(json.dumps(request.to_json())), source))
+        for k in range(2):
+            assert pixels(one, k).tobytes() == pixels(again, k).tobytes()
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "dpm-solver++"])
+def test_a_picture_follows_from_its_own_seed(editor: Editor, sampler: str) -> None:
+    """Whether it is made with others or alone, first or in the second group."""
+    for request in requests(seed=20, sampler=sampler):
+        together = editor.run(request.replace(n=6))
+        for k in (0, 2, 5):
+            alone = editor.run(request.replace(seed=20 + k))
+            difference = np.abs(pixels(together, k).astype(int) - pixels(alone))
+            assert difference.max() <= 1, (request.operation, k)
+        assert not np.array_equal(pixels(together, 0), pixels(together, 1))
+
+
+def test_the_source_is_not_changed(editor: Editor) -> None:
+    source, mask = noise(*SIZE), box().to_array()
+    before, mask_before = source.copy(), mask.copy()
+    editor.inpaint(source, mask, "a ball", n=2)
+    assert np.array_equal(source, before)
+    assert np.array_equal(mask, mask_before)
+
+
+# At the same time ------------------------------------------------------------------------------------------
+
+
+def test_threads_share_an_editor_and_get_what_they_would_alone(editor: Editor) -> None:
+    wanted = [pixels(editor.run(requests(seed=k)[k % 3])) for k in range(4)]
+    found: dict[int, Any] = {}
+
+    def work(k: int) -> None:
+        found[k] = pixels(editor.run(requests(seed=k)[k % 3]))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert all(np.array_equal(found[k], wanted[k]) for k in range(4))
+
+
+def test_editors_on_one_device_take_turns() -> None:
+    busy = {"now": 0, "most": 0}
+    guard = threading.Lock()
+
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        with guard:
+            busy["now"] += 1
+            busy["most"] = max(busy["most"], busy["now"])
+        threading.Event().wait(0.005)
+        with guard:
+            busy["now"] -= 1
+        return torch.zeros_like(x)
+
+    editors = [stand_in_editor(answer) for _ in range(3)]
+    threads = [threading.Thread(target=e.run, args=(requests(steps=5)[0],)) for e in editors]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert busy == {"now": 0, "most": 1}
+
+
+# Masks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_mask_may_be_a_picture_in_many_forms(tmp_path: Path) -> None:
+    white = box().to_array()
+    Image.fromarray(white).save(tmp_path / "grey.png")
+    Image.fromarray(white).convert("RGB").save(tmp_path / "rgb.png")
+    Image.fromarray(white).convert("1").save(tmp_path / "one bit.png")
+    Image.fromarray(white).convert("P").save(tmp_path / "palette.gif")
+    layer = np.dstack([np.zeros((*SIZE, 3), np.uint8), white])  # black paint on a transparent layer
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), white.astype(np.uint16) * 257)
+    for path in sorted(tmp_path.iterdir()):
+        assert open_mask(path) == box(), path.name
+        assert open_mask(str(path)) == box()
+        assert open_mask(path.read_bytes()) == box()
+    assert open_mask(white) == open_mask(box().selected) == open_mask(box()) == box()
+    assert open_mask(Image.fromarray(white)) == box()
+
+
+def test_128_is_on_and_127_is_off() -> None:
+    grey = np.full(SIZE, 127, np.uint8)
+    grey[3, 4] = 128
+    assert open_mask(grey).bounding_box() == (4, 3, 5, 4)
+    result = stand_in_editor(torch.ones_like).inpaint(np.zeros((*SIZE, 3), np.uint8), grey, finish="hard")
+    changed = np.argwhere(pixels(result).any(axis=2))
+    assert changed.tolist() == [[3, 4]]
+
+
+# A real photograph -----------------------------------------------------------------------------------------
+
+
+def test_a_photograph_keeps_its_size_profile_and_resolution(editor: Editor, tmp_path: Path) -> None:
+    photo = cv2.resize(data.coffee(), (1500, 1000), interpolation=cv2.INTER_CUBIC)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(photo).save(
+        tmp_path / "photo.jpg", quality=95, icc_profile=profile, dpi=(300, 240), exif=_camera(orientation=1)
+    )
+    source = open_picture(tmp_path / "photo.jpg")
+    mask = draw.ellipse((600, 300, 1100, 800), (1000, 1500))
+    Image.fromarray(mask.to_array()).save(tmp_path / "mask.png")
+
+    result = editor.inpaint(tmp_path / "photo.jpg", tmp_path / "mask.png", "a red ball", seed=7)
+    outside = 1_500_000 - mask.count
+    assert str(result.receipts[0]) == f"0 of {outside:,} pixels outside changed"
+    receipt = result.save(tmp_path / "edit.png")
+    assert receipt is not None
+    assert str(receipt) == f"0 of {outside:,} pixels outside changed"
+
+    with Image.open(tmp_path / "edit.png") as written:
+        assert written.size == (1500, 1000)
+        assert written.info["icc_profile"] == profile
+        assert [round(value) for value in written.info["dpi"]] == [300, 240]
+        assert written.getexif()[271] == "A camera"
+        shown = np.asarray(written)
+    assert np.array_equal(shown[~mask.selected], source.pixels[~mask.selected])
+    assert (shown[mask.selected] != source.pixels[mask.selected]).any(axis=1).mean() > 0.9
+
+
+def test_no_seam_shows_in_a_photograph() -> None:
+    """A repaint that is off in colour all over: the membrane meets the photograph, a hard edge does not."""
+    photo = data.astronaut()
+    mask = draw.ellipse((40, 20, 160, 140), photo.shape[:2])
+    inside = mask.selected & ~np.roll(mask.selected, 1, axis=1)  # the first pixel inside, going right
+    outside = np.roll(inside, -1, axis=1)
+    steps = {}
+    for finish in ("hard", "membrane"):
+        result = stand_in_editor(torch.zeros_like).inpaint(photo, mask, finish=finish)
+        after = pixels(result).astype(int)
+        steps[finish] = np.abs(after[inside] - after[outside]).mean()
+    before = photo.astype(int)
+    natural = np.abs(before[inside] - before[outside]).mean()
+    assert steps["membrane"] < 2 * natural + 2
+    assert steps["hard"] > 2 * steps["membrane"]
+
+
+def _camera(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[271] = "A camera"
+    exif[274] = orientation
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_is_edited_upright(tmp_path: Path, orientation: int) -> None:
+    """Selections are in the coordinates of what is seen, and what is saved needs no turning."""
+    upright = noise(20, 30)
+    turned = Image.fromarray(upright)
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # PIL's transpositions that EXIF has a reader undo
+    if orientation in undo:
+        turned = turned.transpose(Image.Transpose(undo[orientation]))
+    turned.save(tmp_path / "photo.png", exif=_camera(orientation))
+    selected = np.zeros((20, 30), bool)
+    selected[2:5, 20:29] = True
+    result = stand_in_editor(torch.ones_like).inpaint(tmp_path / "photo.png", Mask(selected), finish="hard")
+    assert np.array_equal(pixels(result)[~selected], upright[~selected])
+    assert pixels(result)[selected].min() > 240
+    receipt = result.save(tmp_path / "edit.png")
+    assert receipt is not None
+    assert receipt.kept
+    with Image.open(tmp_path / "edit.png") as written:
+        assert written.size == (30, 20)
+        assert written.getexif()[274] == 1
+        assert np.array_equal(np.asarray(written), pixels(result))
+
+
+# Loading ---------------------------------------------------------------------------------------------------
+
+
+def test_an_editor_is_loaded_from_a_folder(tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "model")
+    threads = torch.get_num_threads()
+    try:
+        loaded = Editor.load(folder, "cpu", "float32")
+    finally:
+        torch.set_num_threads(threads)
+    assert loaded.runtime.dtype == torch.float32
+    for request in requests():
+        assert np.array_equal(pixels(loaded.run(request)), pixels(tiny_editor().run(request)))
+
+
+def test_bytes_are_pictures_too() -> None:
+    file = io.BytesIO()
+    Image.fromarray(noise(*SIZE)).save(file, "PNG")
+    result = stand_in_editor(torch.zeros_like).inpaint(file.getvalue(), box())
+    assert result.receipts[0].kept
