@@ -80,7 +80,7 @@ class ConditionedNetwork(Protocol):
         ...
 
     def predict(self, x_t: Tensor, t: Tensor, branches: Sequence[Conditioning]) -> list[Prediction]:
-        """One batched call: x_t is (B, C, H, W), t is (B,) on the training index axis; a prediction a branch."""
+        """One batched call, a prediction a branch: x_t (B, C, H, W), t (B,) on the training index axis."""
         ...
 
 

@@ -53,6 +53,14 @@ PROMPTS = (
     "a pink mug and a purple ring on marble",
     "a white house and a red rocket on grass",
 )
+REPLACEMENTS = (
+    "a red ball",
+    "a blue cube",
+    "a yellow house",
+    "a green tree",
+    "a purple car",
+    "an orange mushroom",
+)
 SEED = 11
 
 
@@ -67,7 +75,8 @@ def prompts(editor: Editor) -> None:
 def edits(editor: Editor) -> None:
     """12 edits: before, selection, after, and OpenCV's inpaint of the same selection."""
     rows = [_edit_row(editor, *case) for case in (*_photographs(), *_toy_scenes())]
-    heading = np.hstack([_label(text, WINDOW) for text in ("before", "selection", "glide-edit", "OpenCV inpaint")])
+    titles = ("before", "selection", "glide-edit", "OpenCV inpaint")
+    heading = np.hstack([_label(text, WINDOW) for text in titles])
     left, right = np.vstack([heading, *rows[:6]]), np.vstack([heading, *rows[6:]])
     _write(GALLERY / "edits.jpg", np.hstack([left, np.full((len(left), 16, 3), 255, np.uint8), right]))
 
@@ -103,7 +112,7 @@ def _blob(centre: tuple[int, int], radii: tuple[int, int], size: tuple[int, int]
 
 
 def _photographs() -> list[Case]:
-    """Six selections in photographs that scikit-image bundles (all free of rights; docs/examples/README.md)."""
+    """Six selections in photographs that scikit-image bundles; docs/examples/README.md has their sources."""
     coffee, cat, rocket, astronaut = data.coffee(), data.chelsea(), data.rocket(), data.astronaut()
     return [
         (coffee, _blob((345, 205), (150, 130), coffee.shape[:2]), "a red mug"),
@@ -117,9 +126,8 @@ def _photographs() -> list[Case]:
 
 def _toy_scenes() -> list[Case]:
     """Six scenes the model never saw: the first object is to be replaced by another."""
-    wanted = ("a red ball", "a blue cube", "a yellow house", "a green tree", "a purple car", "an orange mushroom")
     cases = []
-    for k, prompt in enumerate(wanted):
+    for k, prompt in enumerate(REPLACEMENTS):
         picture = render(sample_scene(500 + k), 256)
         area = Mask(picture.whole[0] | picture.shadow[0])
         cases.append((picture.image, shape.grow(area, 8), prompt))
@@ -129,7 +137,9 @@ def _toy_scenes() -> list[Case]:
 def _line_drawings() -> list[tuple[Pixels, str]]:
     """Two drawn here with a thick pen, six from scenes the model never saw."""
     house = np.full((480, 480), 255, np.uint8)
-    for line in ([(120, 240), (120, 400), (350, 400), (350, 240)], [(90, 240), (235, 110), (380, 240), (90, 240)]):
+    walls = [(120, 240), (120, 400), (350, 400), (350, 240)]
+    roof = [(90, 240), (235, 110), (380, 240), (90, 240)]
+    for line in (walls, roof):
         cv2.polylines(house, [np.array(line)], False, 30, 9, cv2.LINE_AA)
     cv2.rectangle(house, (210, 310), (265, 400), 30, 7, cv2.LINE_AA)
     ball = np.full((480, 480), 255, np.uint8)
@@ -159,7 +169,8 @@ def _edit_row(editor: Editor, before: Pixels, mask: Mask, prompt: str) -> Pixels
     shown[edge] = 255
     telea = cv2.inpaint(before, mask.to_array(), 5, cv2.INPAINT_TELEA)
     x0, y0, x1, y1 = mask.bounding_box()
-    views = [_window(p, (x0 + x1) // 2, (y0 + y1) // 2) for p in (before, shown, result.pictures[0].pixels, telea)]
+    pictures = (before, shown, result.pictures[0].pixels, telea)
+    views = [_window(pixels, (x0 + x1) // 2, (y0 + y1) // 2) for pixels in pictures]
     return _captioned(np.hstack(views), prompt)
 
 
@@ -172,8 +183,10 @@ def _window(pixels: Pixels, x: int, y: int) -> Pixels:
 
 def _label(text: str, width: int) -> Pixels:
     band = np.full((22, width, 3), 255, np.uint8)
-    scale = min(0.45, 0.45 * width / max(1, cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0][0] + 12))
-    cv2.putText(band, text, (6, 15), cv2.FONT_HERSHEY_SIMPLEX, scale, (40, 40, 40), 1, cv2.LINE_AA)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    needed = cv2.getTextSize(text, font, 0.45, 1)[0][0] + 12
+    scale = 0.45 * min(1.0, width / needed)
+    cv2.putText(band, text, (6, 15), font, scale, (40, 40, 40), 1, cv2.LINE_AA)
     return band
 
 

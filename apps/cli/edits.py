@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,15 +14,38 @@ from glide_edit.errors import InputError
 if TYPE_CHECKING:
     from masks import Mask
 
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)]
+MaskFile = Annotated[
+    Path,
+    typer.Option(
+        "--mask", metavar="MASK", help="A picture of the same size: white = change.", show_default=False
+    ),
+]
+MaskMeans = Annotated[
+    Literal["change", "keep"], typer.Option("--mask-means", help="What the white of --mask stands for.")
+]
+Grow = Annotated[int, typer.Option("--grow", metavar="PX", help="Grow the selection by so many pixels.")]
+Protect = Annotated[
+    Path | None,
+    typer.Option(
+        "--protect", metavar="MASK", help="A picture: white = never change, also where --grow reaches."
+    ),
+]
+Context = Annotated[
+    float,
+    typer.Option(
+        "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
+    ),
+]
+Finish = Annotated[
+    Literal["membrane", "feather", "hard"],
+    typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
+]
+
 
 def inpaint(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)],
-    mask: Annotated[
-        Path,
-        typer.Option(
-            "--mask", metavar="MASK", help="A picture of the same size: white = change.", show_default=False
-        ),
-    ],
+    photo: Photo,
+    mask: MaskFile,
     prompt: options.Prompt,
     out: options.Out = None,
     n: options.Count = 1,
@@ -31,27 +54,11 @@ def inpaint(
     guidance: options.Guidance = None,
     sampler: options.Sampler = None,
     upsampler_steps: options.UpsamplerSteps = None,
-    mask_means: Annotated[
-        options.MaskMeans, typer.Option("--mask-means", help="What the white of --mask stands for.")
-    ] = "change",
-    grow: Annotated[
-        int, typer.Option("--grow", metavar="PX", help="Grow the selection by so many pixels.")
-    ] = 0,
-    protect: Annotated[
-        Path | None,
-        typer.Option(
-            "--protect", metavar="MASK", help="A picture: white = never change, also where --grow reaches."
-        ),
-    ] = None,
-    context: Annotated[
-        float,
-        typer.Option(
-            "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
-        ),
-    ] = 2.0,
-    finish: Annotated[
-        options.Finish, typer.Option("--finish", help="How the repaint is put back; membrane shows no seam.")
-    ] = "membrane",
+    mask_means: MaskMeans = "change",
+    grow: Grow = 0,
+    protect: Protect = None,
+    context: Context = 2.0,
+    finish: Finish = "membrane",
     model: options.ModelName = "toybox",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -174,7 +181,7 @@ def sketch(
     carry_out(request, Work(targets, model, device, precision, force, as_json))
 
 
-def _open_mask(path: Path, means: options.MaskMeans = "change") -> Mask:
+def _open_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:
     """A mask file. Errors name it, and say how to turn it round."""
     from glide_edit.editor import open_mask
     from masks import MaskError

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-
-Finish = Literal["membrane", "feather", "hard"]
-MaskMeans = Literal["change", "keep"]
 
 Prompt = Annotated[str, typer.Option("--prompt", "-p", metavar="TEXT", help="What to draw, in words.")]
 Out = Annotated[

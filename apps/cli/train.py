@@ -21,62 +21,73 @@ BETWEEN_LINES = 60.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
 
+Stage = Annotated[
+    Literal["base", "upsampler"],
+    typer.Argument(help="The network that draws, or the one that enlarges.", show_default=False),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="DIR",
+        help="The run's folder; a run that was stopped goes on.",
+        show_default=False,
+    ),
+]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data", metavar="toybox|FOLDER", help="What to learn from; a FOLDER needs metadata.jsonl."
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache", metavar="DIR", help="Render the toybox once into this folder [default: on the fly]."
+    ),
+]
+CacheSize = Annotated[
+    int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.")
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
+]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", metavar="N", help="Pictures a step.")]
+LearningRate = Annotated[float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.")]
+Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")]
+Start = Annotated[
+    Path | None,
+    typer.Option("--start", metavar="FOLDER", help="A model folder whose weights to begin with."),
+]
+CheckpointSeconds = Annotated[
+    float,
+    typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints."),
+]
+SampleSeconds = Annotated[
+    float,
+    typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples."),
+]
+
+
 def train(
-    stage: Annotated[
-        Literal["base", "upsampler"],
-        typer.Argument(help="The network that draws, or the one that enlarges.", show_default=False),
-    ],
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="DIR",
-            help="The run's folder; a run that was stopped goes on.",
-            show_default=False,
-        ),
-    ],
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data", metavar="toybox|FOLDER", help="What to learn from; a FOLDER needs metadata.jsonl."
-        ),
-    ] = "toybox",
-    cache: Annotated[
-        Path | None,
-        typer.Option(
-            "--cache", metavar="DIR", help="Render the toybox once into this folder [default: on the fly]."
-        ),
-    ] = None,
-    cache_size: Annotated[
-        int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.")
-    ] = 24576,
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")
-    ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", help="Pictures a step.")] = 32,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.")
-    ] = 6e-4,
-    seed: Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")] = 0,
-    start: Annotated[
-        Path | None,
-        typer.Option("--start", metavar="FOLDER", help="A model folder whose weights to begin with."),
-    ] = None,
+    stage: Stage,
+    out: Out,
+    data: Data = "toybox",
+    cache: Cache = None,
+    cache_size: CacheSize = 24576,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 6e-4,
+    seed: Seed = 0,
+    start: Start = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    checkpoint_seconds: Annotated[
-        float,
-        typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints."),
-    ] = 300.0,
-    sample_seconds: Annotated[
-        float,
-        typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples."),
-    ] = 600.0,
+    checkpoint_seconds: CheckpointSeconds = 300.0,
+    sample_seconds: SampleSeconds = 600.0,
 ) -> None:
     """Train one stage of a model, or go on training it. Ctrl-C saves and stops."""
     from glide_edit.training.run import TrainSettings, run

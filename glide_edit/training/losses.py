@@ -35,9 +35,10 @@ KEPT_WEIGHT = 0.2
 def pixel_weight(foreground: Tensor, keep_mask: Tensor, alpha_bar: Tensor) -> Tensor:
     """(B, 1, H, W) weights of the squared error from the foreground and the keep-mask, both (B, 1, H, W).
 
-    Objects are a fifth of the pixels and nearly all of the meaning. But a weight that depends on the picture to
-    be found moves the network's answer away from the mean, towards pictures full of objects, wherever it cannot
-    yet know where they are. So objects weigh more only as far as the noise, ``alpha_bar`` (B,), shows them.
+    Objects are a fifth of the pixels and nearly all of the meaning. But a weight that depends on the
+    picture to be found moves the network's answer away from the mean, towards pictures full of objects,
+    wherever it cannot yet know where they are. So objects weigh more only as far as the noise, ``alpha_bar``
+    (B,), shows them.
     """
     shown = (alpha_bar**2).to(foreground.dtype)[:, None, None, None]
     objects = 1 + (OBJECT_WEIGHT - 1) * foreground * shown

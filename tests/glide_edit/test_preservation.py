@@ -181,7 +181,7 @@ BROKEN = Case(64, 64, "box", 3, 16, False, "hard", "not a number", "static", Fal
 @example(SLIVER)
 @example(LYING)
 @example(BROKEN)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_nothing_outside_the_allowed_area_changes(case: Case) -> None:
     request = case.request()
     before = request.image.pixels.copy()

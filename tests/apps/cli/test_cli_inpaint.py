@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from apps.cli import edits, options
+from apps.cli import edits
 from glide_edit.images import open_picture, read_text, save_picture
 
 HEIGHT, WIDTH = 45, 60
@@ -187,7 +187,7 @@ def test_settings_reach_the_request(inpaint) -> None:
 def test_defaults_are_the_request_s_own() -> None:
     from glide_edit.requests import FINISHES, Inpaint
 
-    assert set(get_args(options.Finish)) == set(FINISHES)
+    assert set(get_args(get_args(edits.Finish)[0])) == set(FINISHES)
     fields = Inpaint.__dataclass_fields__
     parameters = inspect.signature(edits.inpaint).parameters
     shared = [name for name in fields if name in parameters and name not in ("mask", "prompt")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -105,3 +106,15 @@ def test_refusals(cli, here: Path, arguments: tuple[object, ...], words: str) ->
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (here / "run" / "checkpoint.safetensors").exists()
+
+
+def test_defaults_are_the_settings_own() -> None:
+    from apps.cli.train import train
+    from glide_edit.training.run import TrainSettings
+
+    parameters = inspect.signature(train).parameters
+    fields = TrainSettings.__dataclass_fields__
+    assert set(parameters) <= set(fields)
+    for name, parameter in parameters.items():
+        if parameter.default is not inspect.Parameter.empty:
+            assert parameter.default == fields[name].default, name

@@ -1,0 +1,159 @@
+"""Inpainting: selections in every form, and real photographs from file to file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+from skimage import data
+
+from glide_edit.editor import Editor, open_mask
+from glide_edit.images import open_picture
+from glide_edit.requests import FINISHES
+from glide_edit.results import EditResult
+from masks import Mask, MaskError, draw
+from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
+
+SIZE = (48, 70)
+
+
+def box() -> Mask:
+    selected = np.zeros(SIZE, bool)
+    selected[12:24, 17:35] = True
+    return Mask(selected)
+
+
+def pixels(result: EditResult) -> np.ndarray:
+    return result.pictures[0].pixels
+
+
+@pytest.fixture(scope="module")
+def editor() -> Editor:
+    return tiny_editor()
+
+
+def test_every_finish_is_its_own(editor: Editor) -> None:
+    results = [pixels(editor.inpaint(noise(*SIZE), box(), finish=finish)) for finish in FINISHES]
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert not np.array_equal(results[one], results[other])
+
+
+def test_protected_pixels_are_kept_where_growing_reaches(editor: Editor) -> None:
+    protect = Mask.full(SIZE) - box()
+    pixels_ = noise(*SIZE)
+    for given in (protect, protect.to_array(), Image.fromarray(protect.to_array())):
+        result = editor.inpaint(pixels_, box(), grow=10, protect=given)
+        assert result.allowed == box()
+        assert result.receipts[0].preservation.outside == protect.count
+    with pytest.raises(MaskError, match="protected area covers the whole selection"):
+        editor.inpaint(pixels_, box(), grow=3, protect=Mask.full(SIZE))
+
+
+# Masks -----------------------------------------------------------------------------------------------------
+
+
+def test_a_mask_may_be_a_picture_in_many_forms(tmp_path: Path) -> None:
+    white = box().to_array()
+    Image.fromarray(white).save(tmp_path / "grey.png")
+    Image.fromarray(white).convert("RGB").save(tmp_path / "rgb.png")
+    Image.fromarray(white).convert("1").save(tmp_path / "one bit.png")
+    Image.fromarray(white).convert("P").save(tmp_path / "palette.gif")
+    layer = np.dstack([np.zeros((*SIZE, 3), np.uint8), white])  # black paint on a transparent layer
+    Image.fromarray(layer).save(tmp_path / "layer.png")
+    cv2.imwrite(str(tmp_path / "deep.png"), white.astype(np.uint16) * 257)
+    for path in sorted(tmp_path.iterdir()):
+        assert open_mask(path) == box(), path.name
+        assert open_mask(str(path)) == box()
+        assert open_mask(path.read_bytes()) == box()
+    assert open_mask(white) == open_mask(box().selected) == open_mask(box()) == box()
+    assert open_mask(Image.fromarray(white)) == box()
+
+
+def test_128_is_on_and_127_is_off() -> None:
+    grey = np.full(SIZE, 127, np.uint8)
+    grey[3, 4] = 128
+    assert open_mask(grey).bounding_box() == (4, 3, 5, 4)
+    result = stand_in_editor(torch.ones_like).inpaint(np.zeros((*SIZE, 3), np.uint8), grey, finish="hard")
+    changed = np.argwhere(pixels(result).any(axis=2))
+    assert changed.tolist() == [[3, 4]]
+
+
+# A real photograph -----------------------------------------------------------------------------------------
+
+
+def test_a_photograph_keeps_its_size_profile_and_resolution(editor: Editor, tmp_path: Path) -> None:
+    photo = cv2.resize(data.coffee(), (1500, 1000), interpolation=cv2.INTER_CUBIC)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(photo).save(
+        tmp_path / "photo.jpg", quality=95, icc_profile=profile, dpi=(300, 240), exif=_camera(orientation=1)
+    )
+    source = open_picture(tmp_path / "photo.jpg")
+    mask = draw.ellipse((600, 300, 1100, 800), (1000, 1500))
+    Image.fromarray(mask.to_array()).save(tmp_path / "mask.png")
+
+    result = editor.inpaint(tmp_path / "photo.jpg", tmp_path / "mask.png", "a red ball", seed=7)
+    outside = 1_500_000 - mask.count
+    assert str(result.receipts[0]) == f"0 of {outside:,} pixels outside changed"
+    receipt = result.save(tmp_path / "edit.png")
+    assert receipt is not None
+    assert str(receipt) == f"0 of {outside:,} pixels outside changed"
+
+    with Image.open(tmp_path / "edit.png") as written:
+        assert written.size == (1500, 1000)
+        assert written.info["icc_profile"] == profile
+        assert [round(value) for value in written.info["dpi"]] == [300, 240]
+        assert written.getexif()[271] == "A camera"
+        shown = np.asarray(written)
+    assert np.array_equal(shown[~mask.selected], source.pixels[~mask.selected])
+    assert (shown[mask.selected] != source.pixels[mask.selected]).any(axis=1).mean() > 0.9
+
+
+def test_no_seam_shows_in_a_photograph() -> None:
+    """A repaint that is off in colour all over: the membrane meets the photograph, a hard edge does not."""
+    photo = data.astronaut()
+    mask = draw.ellipse((40, 20, 160, 140), photo.shape[:2])
+    inside = mask.selected & ~np.roll(mask.selected, 1, axis=1)  # the first pixel inside, going right
+    outside = np.roll(inside, -1, axis=1)
+    steps = {}
+    for finish in ("hard", "membrane"):
+        result = stand_in_editor(torch.zeros_like).inpaint(photo, mask, finish=finish)
+        after = pixels(result).astype(int)
+        steps[finish] = np.abs(after[inside] - after[outside]).mean()
+    before = photo.astype(int)
+    natural = np.abs(before[inside] - before[outside]).mean()
+    assert steps["membrane"] < 2 * natural + 2
+    assert steps["hard"] > 2 * steps["membrane"]
+
+
+def _camera(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[271] = "A camera"
+    exif[274] = orientation
+    return exif.tobytes()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_is_edited_upright(tmp_path: Path, orientation: int) -> None:
+    """Selections are in the coordinates of what is seen, and what is saved needs no turning."""
+    upright = noise(20, 30)
+    turned = Image.fromarray(upright)
+    undo = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # PIL's transpositions that EXIF has a reader undo
+    if orientation in undo:
+        turned = turned.transpose(Image.Transpose(undo[orientation]))
+    turned.save(tmp_path / "photo.png", exif=_camera(orientation))
+    selected = np.zeros((20, 30), bool)
+    selected[2:5, 20:29] = True
+    result = stand_in_editor(torch.ones_like).inpaint(tmp_path / "photo.png", Mask(selected), finish="hard")
+    assert np.array_equal(pixels(result)[~selected], upright[~selected])
+    assert pixels(result)[selected].min() > 240
+    receipt = result.save(tmp_path / "edit.png")
+    assert receipt is not None
+    assert receipt.kept
+    with Image.open(tmp_path / "edit.png") as written:
+        assert written.size == (30, 20)
+        assert written.getexif()[274] == 1
+        assert np.array_equal(np.asarray(written), pixels(result))
