@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
-from glide_edit.images import Picture, open_picture, save_picture, to_depth
+from glide_edit.images import Picture, open_picture, save_picture, to_depth, to_uint8
 from glide_edit.requests import Request
 from masks import Mask, Preservation, compare_outside
 
@@ -94,6 +94,11 @@ class EditResult:
     def images(self) -> tuple[Image, ...]:
         """The pictures as 8-bit PIL images, for looking at and for quick saving."""
         return tuple(picture.to_pil() for picture in self.pictures)
+
+    @property
+    def preview(self) -> NDArray[np.uint8]:
+        """The first picture as uint8 (H, W, 3): a stream's last event can be shown like those before it."""
+        return to_uint8(self.pictures[0].pixels)
 
     def recipe(self, index: int = 0) -> dict[str, Any]:
         """What repeats picture ``index``: the request for its one seed, and the model's identity.

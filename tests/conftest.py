@@ -1,12 +1,16 @@
-"""What all tests share: a headless matplotlib and a hypothesis profile for two slow cores."""
+"""What all tests share: a headless matplotlib, Ctrl-C, and a hypothesis profile for two slow cores."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# A shell that starts the tests in the background has them ignore SIGINT, and what they start as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile(
     "glide-edit",

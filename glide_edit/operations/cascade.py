@@ -215,5 +215,6 @@ def _settings(stage: Stage, request: Request) -> StagePreset:
 
 def _timesteps(schedule: Schedule, preset: StagePreset) -> list[float]:
     if preset.sampler == "dpm-solver++":
-        return solver_timesteps(schedule, preset.steps)
+        # Even in time: guidance decides the picture's layout at high noise, where steps even in log-SNR are few.
+        return solver_timesteps(schedule, preset.steps, "time")
     return [float(t) for t in timesteps(schedule, preset.steps)]

@@ -181,6 +181,19 @@ def test_the_preview_becomes_the_picture(editor: Editor) -> None:
     assert np.array_equal(steps[-1].preview, pixels(result))
 
 
+def test_every_event_can_be_shown(editor: Editor, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As in the first example that people see."""
+    Image.fromarray(noise(*SIZE)).save(tmp_path / "photo.jpg")
+    Image.fromarray(box().to_array()).save(tmp_path / "mask.png")
+    result = editor.inpaint(tmp_path / "photo.jpg", tmp_path / "mask.png", "a red ball", n=4, seed=7)
+    result.images[0].save(tmp_path / "edit.png")
+    print(result.receipts[0])
+    shown = [event.preview for event in editor.stream(result.request.replace(prompt="a blue cube"))]
+    assert capsys.readouterr().out == f"0 of {48 * 70 - box().count:,} pixels outside changed\n"
+    assert [preview.shape for preview in shown] == [(16, 16, 3)] * 3 + [(64, 64, 3)] * 2 + [(*SIZE, 3)]
+    assert all(preview.dtype == np.uint8 for preview in shown)
+
+
 def test_a_stream_that_is_stopped_keeps_what_was_finished(editor: Editor) -> None:
     request = requests(n=5)[0]
     kept = []

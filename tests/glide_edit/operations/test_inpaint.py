@@ -13,10 +13,10 @@ from skimage import data
 
 from glide_edit.editor import Editor, open_mask
 from glide_edit.images import open_picture
-from glide_edit.requests import FINISHES
+from glide_edit.requests import FINISHES, Inpaint
 from glide_edit.results import EditResult
 from masks import Mask, MaskError, draw
-from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
+from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, told
 
 SIZE = (48, 70)
 
@@ -51,6 +51,21 @@ def test_protected_pixels_are_kept_where_growing_reaches(editor: Editor) -> None
         assert result.receipts[0].preservation.outside == protect.count
     with pytest.raises(MaskError, match="protected area covers the whole selection"):
         editor.inpaint(pixels_, box(), grow=3, protect=Mask.full(SIZE))
+
+
+def test_what_is_known_stays_known_on_the_way() -> None:
+    """It is pasted into every step: the previews show it, and so the upsampler is told."""
+    source = np.full((64, 64, 3), (200, 30, 90), np.uint8)
+    mask = draw.box((24, 24, 40, 40), (64, 64))
+    editor = stand_in_editor(lambda x: torch.full_like(x, 9.0), upsampler=True)
+    for event in editor.stream(Inpaint(image=open_picture(source), mask=mask, finish="hard")):
+        assert tuple(event.preview[1, 1]) == (200, 30, 90)
+        assert event.preview[len(event.preview) // 2, len(event.preview) // 2].min() > 240
+    low_res = told(editor, 1)[0][0].low_res
+    assert low_res is not None
+    corner = (low_res[0, :, 0, 0] + 1) * 127.5
+    assert torch.allclose(corner, torch.tensor([200.0, 30.0, 90.0]), atol=0.01)
+    assert low_res.max() == 1
 
 
 # Masks -----------------------------------------------------------------------------------------------------

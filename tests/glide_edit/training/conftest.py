@@ -13,11 +13,13 @@ import pytest
 import torch
 
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
+from glide_edit.training.run import TrainSettings
 from glide_edit.training.sources import Item
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # which is what runs go by
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -28,10 +30,10 @@ def one_thread() -> Iterator[None]:
 def base_config() -> EfficientUNetConfig:
     return EfficientUNetConfig(
         image_size=16,
-        channels=(16,),
+        channels=(32,),
         blocks=(1,),
         attention=(True,),
-        head_width=16,
+        head_width=32,
         embedding_width=16,
         text_width=24,
         known=True,
@@ -43,11 +45,10 @@ def base_config() -> EfficientUNetConfig:
 def upsampler_config() -> EfficientUNetConfig:
     return EfficientUNetConfig(
         image_size=32,
-        channels=(16,),
+        channels=(32,),
         blocks=(1,),
         attention=(False,),
-        patch=4,
-        head_width=16,
+        head_width=32,
         embedding_width=16,
         known=True,
         low_res=True,
@@ -104,3 +105,19 @@ def pictures(tmp_path: Path) -> Path:
         lines.append(json.dumps({"file_name": f"{k}.png", "text": f"some colours, number {k}"}))
     (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.fixture
+def settings(pictures: Path, base_config: EfficientUNetConfig, tmp_path: Path) -> TrainSettings:
+    """A run of twelve steps on the folder of pictures."""
+    return TrainSettings(
+        stage="base",
+        out=tmp_path / "run",
+        data=str(pictures),
+        steps=12,
+        batch_size=2,
+        device="cpu",
+        precision="bfloat16",
+        network=base_config,
+        log_every=1,
+    )

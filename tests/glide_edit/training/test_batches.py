@@ -93,7 +93,7 @@ def test_crops_are_windows_of_the_picture_and_never_mirrored() -> None:
     corners = pixels[:, :2, 0, 0]
     assert corners.min() == 0
     assert corners.max() == 24 - 8
-    # Three times in four the foreground is looked for; at 3 of 24 pixels chance alone finds it far less often.
+    # Three times in four the foreground is looked for: 3 of 24 pixels are far rarer by chance.
     seen = batch.foreground.amax(dim=(1, 2, 3)).double().mean().item()
     assert 0.7 < seen < 0.95
     # The foreground was cut with the picture.
