@@ -215,6 +215,7 @@ def _settings(stage: Stage, request: Request) -> StagePreset:
 
 def _timesteps(schedule: Schedule, preset: StagePreset) -> list[float]:
     if preset.sampler == "dpm-solver++":
-        # Even in time: guidance decides the picture's layout at high noise, where steps even in log-SNR are few.
-        return solver_timesteps(schedule, preset.steps, "time")
+        # Even in log-SNR: with steps even in time, brightness as a whole comes out wrong, since it is decided
+        # where there is most noise, in the first few of them.
+        return solver_timesteps(schedule, preset.steps)
     return [float(t) for t in timesteps(schedule, preset.steps)]

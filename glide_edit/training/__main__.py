@@ -15,7 +15,8 @@ from glide_edit.training.run import TrainSettings, run
 
 def main() -> int:
     """0 finished, 2 an error, 130 stopped; the numbers of the log go to stdout."""
-    parser = argparse.ArgumentParser(prog="python -m glide_edit.training", description=TrainSettings.__doc__)
+    about = "Train one stage of a model, or go on training it. Ctrl-C saves and stops."
+    parser = argparse.ArgumentParser(prog="python -m glide_edit.training", description=about)
     hints = get_type_hints(TrainSettings)
     for field in fields(TrainSettings):
         kinds = [kind for kind in get_args(hints[field.name]) if kind is not NoneType] or [hints[field.name]]
