@@ -15,12 +15,11 @@ from glide_edit.training.run import TrainSettings, run
 
 def main() -> int:
     """0 finished, 2 an error, 130 stopped; the numbers of the log go to stdout."""
-    about = "Train one stage of a model, or go on training it. Ctrl-C saves and stops."
-    parser = argparse.ArgumentParser(prog="python -m glide_edit.training", description=about)
-    hints = get_type_hints(TrainSettings)
+    parser = argparse.ArgumentParser("python -m glide_edit.training", description="Train one stage.")
     for field in fields(TrainSettings):
-        kinds = [kind for kind in get_args(hints[field.name]) if kind is not NoneType] or [hints[field.name]]
-        if get_origin(hints[field.name]) is Literal:
+        hint = get_type_hints(TrainSettings)[field.name]
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType] or [hint]
+        if get_origin(hint) is Literal:
             parser.add_argument(field.name, choices=kinds)
         elif field.name != "network":  # no text says what a network is
             name, needed = f"--{field.name.replace('_', '-')}", field.default is MISSING
