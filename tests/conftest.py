@@ -17,6 +17,9 @@ hypothesis.settings.register_profile(
     deadline=None,  # the first example compiles or imports
     max_examples=40,
     print_blob=True,
+    derandomize=bool(
+        os.environ.get("CI")
+    ),  # new examples are for people to find, not for a change to trip over
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture],
 )
 hypothesis.settings.load_profile("glide-edit")

@@ -53,7 +53,7 @@ def ink_of(drawing: Picture) -> tuple[Ink, tuple[str, ...]]:
     inverted = _has_light_lines(sheet)
     depth = _below_paper(1 - colours if inverted else colours)
     # Grain makes most of the paper a little darker than its brightest spots, which are taken for the paper.
-    depth -= np.median(depth)
+    depth = np.maximum(depth - np.median(depth), 0)
     if depth.max() < FAINTEST:
         # Pale, and wider than any pen: only its rim is told from a shadow.
         depth = np.asarray(cv2.resize(jumps.max(axis=2), depth.shape[::-1]), np.float32)
