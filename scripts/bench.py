@@ -9,12 +9,15 @@ after the other in one run. Memory is the peak of a process of its own that load
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -71,10 +74,10 @@ def rendering() -> tuple[float, float]:
     render(sample_scene(0), 64)
     rates = []
     for size, passes in ((256, "all"), (64, "image")):
-        scenes = [sample_scene(k) for k in range(24)]
+        scenes = [sample_scene(k) for k in range(48)]
         began = time.perf_counter()
-        for scene in scenes:
-            render(scene, size, passes)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(partial(render, size=size, passes=passes, threads=1), scenes))
         rates.append(len(scenes) / (time.perf_counter() - began))
     return rates[0], rates[1]
 

@@ -98,6 +98,16 @@ def test_light_lines_on_a_dark_ground_are_noticed_and_said(name: str, pixels: Pi
     assert "light lines on a dark ground" in note
 
 
+def test_grain_is_not_ink() -> None:
+    small = cv2.resize(sheet(ink=(120, 120, 120), thickness=9), (128, 128), interpolation=cv2.INTER_AREA)
+    truth = cv2.resize(lines(9).astype(np.uint8), (128, 128), interpolation=cv2.INTER_AREA) > 0
+    grain = np.random.default_rng(0).normal(0, 10, small.shape)
+    ink, _ = ink_of(open_picture((small * 0.8 + grain).clip(0, 255).astype(np.uint8)))
+    paper = cv2.erode((~truth).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert ink[paper].mean() < 0.02
+    assert ink[truth].mean() > 0.7
+
+
 def test_lines_of_different_colours_all_count() -> None:
     pixels = sheet()
     pixels[:, 200:][lines()[:, 200:]] = (255, 255, 0)
