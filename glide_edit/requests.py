@@ -7,6 +7,7 @@ back from JSON, hand ``request_from_json`` the picture.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, get_args
@@ -89,7 +90,7 @@ class Request:
         """The same request with some fields changed, validated again."""
         unknown = set(changes) - {field.name for field in dataclasses.fields(self)}
         if unknown:
-            raise InputError(f"{self.operation} has no {', '.join(sorted(unknown))}.")
+            raise InputError(f"{self.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def request_from_json(
     fields = {name: value for name, value in record.items() if name != "operation"}
     known = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := set(fields) - set(known):
-        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(str, unknown)))}.")
+        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
     required = {name for name, field in known.items() if field.default is dataclasses.MISSING}
     if missing := required - set(fields):
         raise InputError(f"Not a complete request: {kind.operation} needs {', '.join(sorted(missing))}.")
@@ -208,7 +209,7 @@ def request_from_json(
 
 def _recorded_picture(record: Any, source: Picture | None, same: bool) -> Picture:
     sha256 = record.get("sha256") if isinstance(record, Mapping) else None
-    if not isinstance(sha256, str):
+    if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
         raise InputError("Not a request: it does not say which picture it starts from (a sha256).")
     if source is None:
         raise InputError(f"This request starts from a picture: give it as well (sha256 {sha256[:12]}).")

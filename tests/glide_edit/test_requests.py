@@ -183,7 +183,7 @@ def test_replace_changes_what_is_named_and_checks_again() -> None:
     assert (changed.prompt, changed.n) == ("a cube", 1)
     assert same(changed.replace(prompt=request.prompt, n=request.n), request)
     assert request.n == 3
-    with pytest.raises(InputError, match="inpaint has no colour, size"):
+    with pytest.raises(InputError, match="inpaint has no 'colour', 'size'"):
         request.replace(size=3, colour="red")
     with pytest.raises(MaskError, match="but the picture is 4 wide"):
         request.replace(image=open_picture(noise(6, 4)))
@@ -244,7 +244,7 @@ RECORD = inpaint().to_json()
         ({}, "one of generate, inpaint, sketch"),
         ({**RECORD, "operation": "sharpen"}, "one of generate, inpaint, sketch"),
         ({**RECORD, "operation": ["inpaint"]}, "Not a request"),
-        ({**RECORD, "hue": 1, "blur": 2}, "inpaint has no blur, hue"),
+        ({**RECORD, "hue": 1, "blur": 2}, "inpaint has no 'blur', 'hue'"),
         ({**RECORD, 3: 1}, "inpaint has no 3"),
         (without(RECORD, "mask"), "inpaint needs mask"),
         (without(RECORD, "image"), "inpaint needs image"),
@@ -253,6 +253,8 @@ RECORD = inpaint().to_json()
         ({**RECORD, "image": "photo.png"}, "which picture it starts from"),
         ({**RECORD, "image": {"size": [6, 9]}}, "which picture it starts from"),
         ({**RECORD, "image": None}, "which picture it starts from"),
+        ({**RECORD, "image": {"sha256": "two\nlines"}}, "which picture it starts from"),
+        ({**RECORD, "two\nlines": 1}, r"inpaint has no 'two\nlines'"),
         ({**RECORD, "n": "many"}, "n must be a whole number"),
         ({**RECORD, "guidance": None}, None),
         ({**RECORD, "guidance": [1]}, "guidance must be a number"),
@@ -267,6 +269,7 @@ def test_a_damaged_record_is_refused_with_a_reason(record: Any, says: str | None
     with pytest.raises(InputError) as caught:
         request_from_json(record, PICTURE)
     assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
