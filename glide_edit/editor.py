@@ -129,7 +129,7 @@ class Editor:
             request=request,
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
-            model=f"{self.model.name} {self.model.identity}",
+            model=self.model.label,
             notes=tuple(dict.fromkeys(notes)),
             seconds=seconds,
             network_seconds=network_seconds,

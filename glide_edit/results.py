@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,23 +36,14 @@ class Receipt:
     @property
     def kept(self) -> bool:
         """Nothing outside changed."""
-        return self.preservation.changed == 0
+        return self.preservation.holds
 
     def __str__(self) -> str:
-        p = self.preservation
-        text = f"{p.changed:,} of {p.outside:,} pixels outside changed"
-        return text if p.changed == 0 else f"{text}, by up to {p.largest_change}"
+        text = str(self.preservation)
+        return text if self.kept else f"{text}, by up to {self.preservation.largest_change}"
 
     def to_json(self) -> dict[str, Any]:
-        p = self.preservation
-        return {
-            "outside": p.outside,
-            "changed": p.changed,
-            "largest_change": p.largest_change,
-            "before_sha256": p.before_sha256,
-            "after_sha256": p.after_sha256,
-            "where": self.where,
-        }
+        return {**asdict(self.preservation), "where": self.where}
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,12 +79,11 @@ def _said(event: Progress, n: int) -> str:
 
 def _partial(editor: Editor, request: Request, pictures: Sequence[Picture], seconds: float) -> EditResult:
     """What was finished, as a result that can be saved like any other."""
-    model = editor.model
     return EditResult(
         request=request,
         pictures=tuple(pictures),
         receipts=(),
-        model=f"{model.name} {model.identity}",
+        model=editor.model.label,
         seconds=seconds,
         allowed=work_for(request).allowed,
     )

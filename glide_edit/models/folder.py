@@ -80,6 +80,11 @@ class Model:
         return self.spec.identity
 
     @property
+    def label(self) -> str:
+        """Name and identity, as results and recipes give them."""
+        return f"{self.name} {self.identity}"
+
+    @property
     def parameters(self) -> dict[str, int]:
         """How many parameters each part has: "text", "base", "upsampler"."""
         parts: dict[str, nn.Module] = {stage.name: stage.network for stage in self.stages}
