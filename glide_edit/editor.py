@@ -16,6 +16,7 @@ from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.operations.cascade import check, remarks, run_cascade
+from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview, to_pixels
 from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
@@ -27,24 +28,39 @@ MaskLike = PictureLike | Mask
 
 
 class Editor:
-    """Runs requests with one model. Threads may share it: a device does one run at a time, others wait."""
+    """Runs requests with one model. Threads may share it: a device does one run at a time, others wait.
 
-    def __init__(self, model: Model) -> None:
+    ``clip`` guides in place of the model's own CLIP, where a request asks for guidance by CLIP.
+    """
+
+    def __init__(self, model: Model, clip: Clip | None = None) -> None:
         self.model = model
+        self.clip = clip
         self._device = shared_device(model.runtime.device)
 
     @classmethod
-    def load(cls, model: str | Path = "toybox", device: str = "auto", precision: str = "auto") -> Editor:
-        """Load a model by name or folder.
+    def load(
+        cls,
+        model: str | Path = "toybox",
+        device: str = "auto",
+        precision: str = "auto",
+        clip: str | None = None,
+    ) -> Editor:
+        """Load a model by name or folder, and with ``clip`` an open_clip model to be guided by.
+
+        ``clip`` is an architecture and the name or file of its weights: "ViT-B-32/openai".
 
         Raises:
             ModelNotFound: no such model.
             ModelFormatError: a folder that is damaged, incomplete or too new.
-            InputError: a device or precision that is unknown or not to be had here.
+            InputError: a device or precision that is unknown or not to be had here, or a CLIP that cannot be
+                loaded.
         """
         runtime = choose_runtime(device, precision)
         apply(runtime)
-        return cls(load_model(resolve(model), runtime))
+        folder = resolve(model)
+        guide = None if clip is None else load_open_clip(clip, runtime.device)
+        return cls(load_model(folder, runtime), guide)
 
     @property
     def runtime(self) -> Runtime:
@@ -108,7 +124,7 @@ class Editor:
         """
         if not isinstance(request, tuple(OPERATIONS.values())):
             raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
-        check(self.model, request)
+        check(self.model, request, self.clip)
         return self._events(request, work_for(request))
 
     def _events(self, request: Request, work: Work) -> Generator[Progress | EditResult, None, None]:
@@ -116,7 +132,7 @@ class Editor:
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            for step in run_cascade(self.model, work.job()):
+            for step in run_cascade(self.model, work.job(), self.clip):
                 network_seconds += step.network_seconds
                 new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
                 done += new
@@ -129,12 +145,18 @@ class Editor:
             request=request,
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
-            model=self.model.label,
+            model=self._label(request),
             notes=tuple(dict.fromkeys(notes)),
             seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
         )
+
+    def _label(self, request: Request) -> str:
+        """What made the picture, for its recipe."""
+        if isinstance(self.clip, OpenClip) and request.clip_guidance:
+            return f"{self.model.label}, guided by {self.clip.name}"
+        return self.model.label
 
 
 def open_mask(source: MaskLike) -> Mask:

@@ -22,6 +22,7 @@ from masks import Finish, Mask, require_usable
 FINISHES: tuple[str, ...] = get_args(Finish)
 MOST_IMAGES = 64
 MOST_STEPS = 1000
+MOST_CUTS = 256
 LARGEST_SEED = 2**63 - 1
 
 R = TypeVar("R", bound="Request")
@@ -32,8 +33,14 @@ class Request:
     """What every operation has. What is None is the model's own preset.
 
     ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on; a picture depends on its own
-    seed alone. ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's;
-    ``guidance`` is the scale of classifier-free guidance, 1 for none.
+    seed alone. ``preset`` names one of the model's own choices of settings; what is given here goes before
+    it. ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is
+    the scale of classifier-free guidance, 1 for none.
+
+    ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
+    the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
+    random crops a CLIP looks at in each step if it was not trained on noise; the noised kind looks at whole
+    pictures.
 
     Raises:
         InputError: a value out of range; the sentence says which and what is possible.
@@ -48,10 +55,16 @@ class Request:
     guidance: float | None = None
     sampler: str | None = None
     upsampler_steps: int | None = None
+    preset: str | None = None
+    clip_guidance: float | None = None
+    clip_cuts: int | None = None
+    clip_interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str):
             raise InputError(f"The prompt must be text, not {type(self.prompt).__name__}.")
+        if self.preset is not None and not isinstance(self.preset, str):
+            raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
         self._whole("n", 1, MOST_IMAGES)
         self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
         for name in ("steps", "upsampler_steps"):
@@ -59,6 +72,12 @@ class Request:
                 self._whole(name, 1, MOST_STEPS)
         if self.guidance is not None:
             self._number("guidance", 0, 100)
+        if self.clip_guidance is not None:
+            self._number("clip_guidance", 0, 10_000)
+        if self.clip_cuts is not None:
+            self._whole("clip_cuts", 1, MOST_CUTS)
+        if self.clip_interval is not None:
+            self._interval("clip_interval")
         if self.sampler is not None and self.sampler not in tuple(SAMPLERS):
             raise InputError(f"Unknown sampler {self.sampler!r}; known are {', '.join(SAMPLERS)}.")
 
@@ -76,6 +95,15 @@ class Request:
         if not is_number or not least <= value <= most:
             raise InputError(f"{name} must be a number between {least} and {most}, not {value!r}.")
         object.__setattr__(self, name, float(value))
+
+    def _interval(self, name: str) -> None:
+        """The same for a part of the noise axis; a list, as JSON has it, becomes a tuple."""
+        value = getattr(self, name)
+        ends = list(value) if isinstance(value, tuple | list) else []
+        plain = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
+        if len(ends) != 2 or not plain or not 0 <= ends[0] <= ends[1] <= 1:
+            raise InputError(f"{name} must be two numbers, 0 <= low <= high <= 1, not {value!r}.")
+        object.__setattr__(self, name, (float(ends[0]), float(ends[1])))
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -102,6 +130,8 @@ class Request:
                 record[field.name] = {"sha256": value.sha256, "size": [value.height, value.width]}
             elif isinstance(value, Mask):
                 record[field.name] = value.to_rle()
+            elif isinstance(value, tuple):
+                record[field.name] = list(value)
             elif value is not None:
                 record[field.name] = value
         return record

@@ -1,13 +1,18 @@
-"""What all tests share: a headless matplotlib, Ctrl-C, and a hypothesis profile for two slow cores."""
+"""What all tests share: a headless matplotlib, Ctrl-C, no fetched models, hypothesis for two slow cores."""
 
 from __future__ import annotations
 
 import os
 import signal
+import tempfile
+from pathlib import Path
 
 import hypothesis
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+# What the user has fetched is none of the tests' business.
+os.environ["GLIDE_EDIT_HOME"] = str(Path(tempfile.gettempdir()) / "glide-edit-tests-have-no-models")
 
 # A shell that starts the tests in the background has them ignore SIGINT, and what they start as well.
 signal.signal(signal.SIGINT, signal.default_int_handler)

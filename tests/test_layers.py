@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     "masks",
     "glide_edit.errors",
+    "glide_edit.extras",
     "glide_edit.images",
     "glide_edit.toybox",
     "glide_edit.diffusion.schedule",

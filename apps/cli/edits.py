@@ -43,27 +43,20 @@ Finish = Annotated[
 ]
 
 
+@options.takes_groups
 def inpaint(
     photo: Photo,
     mask: MaskFile,
     prompt: options.Prompt,
     out: options.Out = None,
-    n: options.Count = 1,
-    seed: options.Seed = 0,
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    sampler: options.Sampler = None,
-    upsampler_steps: options.UpsamplerSteps = None,
     mask_means: MaskMeans = "change",
     grow: Grow = 0,
     protect: Protect = None,
     context: Context = 2.0,
     finish: Finish = "membrane",
-    model: options.ModelName = "toybox",
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
-    as_json: options.Json = False,
+    *,
+    sampling: options.Sampling,
+    running: options.Running,
 ) -> None:
     """Repaint the selected part of a picture. All pixels outside the selection stay as they are.
 
@@ -79,24 +72,20 @@ def inpaint(
         image=image,
         mask=_open_mask(mask, mask_means),
         prompt=prompt,
-        n=n,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        sampler=sampler,
-        upsampler_steps=upsampler_steps,
+        **sampling.fields(),
         grow=grow,
         protect=None if protect is None else _open_mask(protect),
         context=context,
         finish=finish,
     )
     suffix, why = suffix_for(photo, image)
-    targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), n)
-    check_targets(targets, like=image, force=force)
+    targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)
+    check_targets(targets, like=image, force=running.force)
     said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, model, device, precision, force, as_json, tuple(said)))
+    carry_out(request, Work(targets, running, tuple(said)))
 
 
+@options.takes_groups
 def generate(
     words: Annotated[
         str | None, typer.Argument(metavar="PROMPT", help="What to draw, in words.", show_default=False)
@@ -106,17 +95,9 @@ def generate(
         typer.Option("--prompt", "-p", metavar="TEXT", help="The same, as an option.", show_default=False),
     ] = None,
     out: options.Out = None,
-    n: options.Count = 1,
-    seed: options.Seed = 0,
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    sampler: options.Sampler = None,
-    upsampler_steps: options.UpsamplerSteps = None,
-    model: options.ModelName = "toybox",
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
-    as_json: options.Json = False,
+    *,
+    sampling: options.Sampling,
+    running: options.Running,
 ) -> None:
     """Draw a picture from words alone. Writes generate-SEED.png in the current folder."""
     if (words is None) == (prompt is None):
@@ -126,18 +107,14 @@ def generate(
 
     request = Generate(
         prompt=words if words is not None else prompt or "",
-        n=n,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        sampler=sampler,
-        upsampler_steps=upsampler_steps,
+        **sampling.fields(),
     )
-    targets = numbered(out, n) if out else [Path(f"generate-{each}.png") for each in request.seeds]
-    check_targets(targets, force=force)
-    carry_out(request, Work(targets, model, device, precision, force, as_json))
+    targets = numbered(out, sampling.n) if out else [Path(f"generate-{each}.png") for each in request.seeds]
+    check_targets(targets, force=running.force)
+    carry_out(request, Work(targets, running))
 
 
+@options.takes_groups
 def sketch(
     drawing: Annotated[
         Path,
@@ -147,17 +124,9 @@ def sketch(
     ],
     prompt: options.Prompt,
     out: options.Out = None,
-    n: options.Count = 1,
-    seed: options.Seed = 0,
-    steps: options.Steps = None,
-    guidance: options.Guidance = None,
-    sampler: options.Sampler = None,
-    upsampler_steps: options.UpsamplerSteps = None,
-    model: options.ModelName = "toybox",
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
-    as_json: options.Json = False,
+    *,
+    sampling: options.Sampling,
+    running: options.Running,
 ) -> None:
     """Turn a line drawing into a picture. Writes DRAWING's name with -picture beside it, as PNG."""
     from glide_edit.images import open_picture
@@ -169,16 +138,11 @@ def sketch(
     request = Sketch(
         drawing=lines,
         prompt=prompt,
-        n=n,
-        seed=seed,
-        steps=steps,
-        guidance=guidance,
-        sampler=sampler,
-        upsampler_steps=upsampler_steps,
+        **sampling.fields(),
     )
-    targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), n)
-    check_targets(targets, force=force)
-    carry_out(request, Work(targets, model, device, precision, force, as_json))
+    targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), sampling.n)
+    check_targets(targets, force=running.force)
+    carry_out(request, Work(targets, running))
 
 
 def _open_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:

@@ -1,18 +1,24 @@
-"""`glide-edit models`: what there is, what is in it, and joining two trained stages into one model."""
+"""`glide-edit models`: what there is, what is in it, fetching released ones, joining two trained stages."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apps.cli import options
+from apps.cli.progress import live
 
 if TYPE_CHECKING:
+    from rich.progress import Task
+
     from glide_edit.models import ModelInfo, ModelSpec
+    from glide_edit.models.fetch import Doing, Tell
 
 app = typer.Typer(name="models", help="Models and model folders.", no_args_is_help=True)
 
@@ -90,6 +96,84 @@ def assemble(
     )
 
 
+@app.command()
+def fetch(
+    model: Annotated[str, typer.Argument(metavar="NAME", help="glide.", show_default=False)],
+    part: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--part",
+            metavar="NAME",
+            help="base, upsample, inpaint or clip; may be given several times [default: all].",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="DIR",
+            help="A folder with the published files, in place of the internet.",
+            show_default=False,
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep what was downloaded beside what is made of it.")
+    ] = False,
+) -> None:
+    """Fetch OpenAI's released GLIDE, 7 GB in all, and convert it once.
+
+    What is here already is not fetched again, and a download that broke off goes on where it was. It is kept
+    in the folder that GLIDE_EDIT_HOME names, by default in the user's data folder. Proxies are those of
+    HTTPS_PROXY.
+    """
+    from glide_edit.errors import InputError
+    from glide_edit.models import glide
+
+    if model != "glide":
+        raise InputError(f"{model!r} cannot be fetched: the model that can is glide.")
+    parts = list(dict.fromkeys(part or glide.PARTS))
+    glide.check_parts(parts)
+    folder = glide.glide_folder()
+    for name in parts:
+        with _drawn() as tell:
+            fetched = glide.fetch_part(name, source=source, keep=keep, tell=tell)
+        typer.echo(f"{name:<10} {'fetched' if fetched else 'here already'}")
+    typer.echo(f"the model is in {folder}")
+
+
+@contextmanager
+def _drawn() -> Iterator[Tell]:
+    """What fetching tells, as a bar; each thing done to a file has a speed of its own."""
+    with live() as display:
+        task = display.add_task("", total=None, said="")
+        shown, drawn = ("", ""), 0.0
+
+        def tell(doing: Doing) -> None:
+            nonlocal task, shown, drawn
+            new, now = shown != (doing.name, doing.what), time.monotonic()
+            if new:
+                shown = (doing.name, doing.what)
+                display.remove_task(task)
+                task = display.add_task(
+                    doing.name, total=doing.total or None, completed=doing.done, said=doing.what
+                )
+            if doing.total and (new or now - drawn > 0.1):  # bytes are told of far more often
+                drawn = now
+                display.update(task, completed=doing.done)
+                display.update(task, said=_fetched(doing, display.tasks[0]))
+
+        yield tell
+
+
+def _fetched(doing: Doing, task: Task) -> str:
+    said = f"{doing.done / 1e6:,.0f} of {doing.total / 1e6:,.0f} MB"
+    if task.speed is None or task.time_remaining is None:
+        return said
+    minutes, seconds = divmod(round(task.time_remaining), 60)
+    return f"{said}, {task.speed / 1e6:.1f} MB/s, {minutes}:{seconds:02} left"
+
+
 def _print_model(info: ModelInfo, spec: ModelSpec) -> None:
     typer.echo(f"name         {info.name} ({spec.family}, identity {spec.identity})")
     typer.echo(f"folder       {info.where}")
@@ -98,13 +182,14 @@ def _print_model(info: ModelInfo, spec: ModelSpec) -> None:
     typer.echo(f"size         {_megabytes(info.size)}")
     typer.echo(f"parameters   {sum(info.parameters.values()):,}")
     for part, count in info.parameters.items():
-        typer.echo(f"  {part:<10} {count:,}")
-    typer.echo("presets")
-    for stage in spec.stages:
-        preset = stage.preset
-        typer.echo(
-            f"  {stage.name:<10} {preset.steps} steps of {preset.sampler}, guidance {preset.guidance:g}"
-        )
+        typer.echo(f"  {part:<22} {count:,}")
+    for name in spec.preset_names:
+        typer.echo(f"preset       {name}")
+        for stage in spec.stages:
+            preset = stage.presets[name]
+            typer.echo(
+                f"  {stage.name:<22} {preset.steps} steps of {preset.sampler}, guidance {preset.guidance:g}"
+            )
     typer.echo("provenance" if spec.provenance else "provenance   none stated")
     _print_tree(spec.provenance)
 

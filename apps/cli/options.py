@@ -1,9 +1,15 @@
-"""The options that commands share, each described once."""
+"""The options that commands share, each described once, and how a command takes a whole group of them."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +29,15 @@ Seed = Annotated[
     int,
     typer.Option(
         "--seed", "-s", metavar="S", help="Seed of the first picture; the others have the seeds after it."
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="One of the model's own choices of settings; `models info` lists them [default: default].",
+        show_default=False,
     ),
 ]
 Steps = Annotated[
@@ -58,8 +73,44 @@ UpsamplerSteps = Annotated[
         show_default=False,
     ),
 ]
+ClipGuidance = Annotated[
+    float | None,
+    typer.Option(
+        "--clip-guidance",
+        metavar="X",
+        help="How strongly CLIP is to pull towards the words; 0 is not at all [default: the model's].",
+        show_default=False,
+    ),
+]
+ClipCuts = Annotated[
+    int | None,
+    typer.Option(
+        "--clip-cuts",
+        metavar="N",
+        help="Random crops that a CLIP of --clip looks at in each step.",
+        show_default=False,
+    ),
+]
+ClipInterval = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--clip-interval",
+        metavar="LOW HIGH",
+        help="The part of the noise axis, 0 clean to 1 noise, where CLIP pulls [default: all of it].",
+        show_default=False,
+    ),
+]
 ModelName = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|FOLDER", help="A known model, or a model folder.")
+]
+Clip = Annotated[
+    str | None,
+    typer.Option(
+        "--clip",
+        metavar="ARCH/WEIGHTS",
+        help="An open_clip model to be guided by, as ViT-B-32/openai, in place of the model's own.",
+        show_default=False,
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 … or mps.")]
 Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="auto, float32 or bfloat16.")]
@@ -67,3 +118,70 @@ Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what is th
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
 ]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How pictures are drawn: the fields of a request that all operations have, under their names."""
+
+    n: Count = 1
+    seed: Seed = 0
+    preset: Preset = None
+    steps: Steps = None
+    guidance: Guidance = None
+    sampler: Sampler = None
+    upsampler_steps: UpsamplerSteps = None
+    clip_guidance: ClipGuidance = None
+    clip_cuts: ClipCuts = None
+    clip_interval: ClipInterval = None
+
+    def fields(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Running:
+    """With what, where and how the work is done and told."""
+
+    model: ModelName = "toybox"
+    clip: Clip = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    force: Force = False
+    as_json: Json = False
+
+
+def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take a whole ``Sampling`` or ``Running``: typer sees their fields as its options."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name not in groups:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        group = groups[parameter.name]
+        annotations = typing.get_type_hints(group, include_extras=True)
+        parameters += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=annotations[field.name],
+            )
+            for field in dataclasses.fields(group)
+        ]
+
+    @functools.wraps(command)
+    def expanded(**values: Any) -> None:
+        taken = {
+            name: group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+            for name, group in groups.items()
+        }
+        command(**values, **taken)
+
+    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
+    expanded.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+    del expanded.__wrapped__  # or the signature would be looked for there
+    return expanded

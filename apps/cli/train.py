@@ -50,6 +50,13 @@ Cache = Annotated[
 CacheSize = Annotated[
     int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.")
 ]
+Photos = Annotated[
+    Path | None,
+    typer.Option("--photos", metavar="FOLDER", help="Mix in photographs; the FOLDER needs metadata.jsonl."),
+]
+PhotoShare = Annotated[
+    float, typer.Option("--photo-share", metavar="X", help="The share of views that photographs get.")
+]
 Minutes = Annotated[
     float | None,
     typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
@@ -59,8 +66,8 @@ BatchSize = Annotated[int, typer.Option("--batch-size", metavar="N", help="Pictu
 LearningRate = Annotated[float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.")]
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")]
 Start = Annotated[
-    Path | None,
-    typer.Option("--start", metavar="FOLDER", help="A model folder whose weights to begin with."),
+    str | None,
+    typer.Option("--start", metavar="MODEL", help="A model's name or folder whose weights to begin with."),
 ]
 CheckpointSeconds = Annotated[
     float,
@@ -78,6 +85,8 @@ def train(
     data: Data = "toybox",
     cache: Cache = None,
     cache_size: CacheSize = 24576,
+    photos: Photos = None,
+    photo_share: PhotoShare = 0.25,
     minutes: Minutes = None,
     steps: Steps = None,
     batch_size: BatchSize = 32,
@@ -98,6 +107,8 @@ def train(
         data=data,
         cache=cache,
         cache_size=cache_size,
+        photos=photos,
+        photo_share=photo_share,
         minutes=minutes,
         steps=steps,
         batch_size=batch_size,

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from apps.cli.errors import STOPPED
+from apps.cli.options import Running
 from apps.cli.outputs import receipt_line
 from apps.cli.progress import live
 from glide_edit.editor import Editor
@@ -22,14 +23,10 @@ from glide_edit.results import EditResult, Progress, Receipt
 
 @dataclass(frozen=True)
 class Work:
-    """Where a request's pictures go (a path each), with which model, and what is to be said of it."""
+    """Where a request's pictures go (a path each), how it is run, and what is to be said of it."""
 
     targets: Sequence[Path]
-    model: str
-    device: str
-    precision: str
-    force: bool
-    as_json: bool
+    running: Running
     notes: tuple[str, ...] = ()
 
 
@@ -40,11 +37,12 @@ def carry_out(request: Request, work: Work) -> None:
         GlideEditError, MaskError: what loading, running and saving raise.
         typer.Exit: stopped, with code 130.
     """
-    if not work.as_json:
+    if not work.running.as_json:
         _tell_notes(work.notes)
     with live() as display:
-        task = display.add_task(f"loading {work.model}", total=None, said="")
-        editor = Editor.load(work.model, work.device, work.precision)
+        task = display.add_task(f"loading {work.running.model}", total=None, said="")
+        running = work.running
+        editor = Editor.load(running.model, running.device, running.precision, running.clip)
         began, finished = time.perf_counter(), list[Picture]()
         stopped = False
         result: EditResult | None = None
@@ -65,7 +63,7 @@ def carry_out(request: Request, work: Work) -> None:
             stopped = True
             result = _partial(editor, request, finished, time.perf_counter() - began) if finished else None
     if result is not None:
-        receipts = [result.save(path, k, force=work.force) for k, path in _numbered(result, work)]
+        receipts = [result.save(path, k, force=work.running.force) for k, path in _numbered(result, work)]
         _report(editor, result, receipts, work, complete=not stopped)
     if stopped:
         typer.echo(f"stopped: {len(finished)} of {request.n} pictures were finished", err=True)
@@ -97,7 +95,7 @@ def _report(
     editor: Editor, result: EditResult, receipts: Sequence[Receipt | None], work: Work, *, complete: bool
 ) -> None:
     notes = (*work.notes, *result.notes)
-    if work.as_json:
+    if work.running.as_json:
         typer.echo(json.dumps(_record(result, receipts, notes, work, complete=complete)))
         return
     _tell_notes(result.notes)

@@ -1,16 +1,22 @@
-"""From a conditioned network to the denoiser that samplers get: branches, threshold, known pixels, score."""
+"""From a conditioned network to the denoiser that samplers get: branches, threshold, known pixels, scores."""
 
+from glide_edit.guidance.clip import CleanJudge, ClipScore, NoisedClipScore, PictureJudge, prompt_embeddings
 from glide_edit.guidance.finish import DynamicThreshold, Finish, PasteKnown, StaticThreshold, Threshold
 from glide_edit.guidance.guided import Branch, Guided, ScoreFn, classifier_free
 
 __all__ = [
     "Branch",
+    "CleanJudge",
+    "ClipScore",
     "DynamicThreshold",
     "Finish",
     "Guided",
+    "NoisedClipScore",
     "PasteKnown",
+    "PictureJudge",
     "ScoreFn",
     "StaticThreshold",
     "Threshold",
     "classifier_free",
+    "prompt_embeddings",
 ]

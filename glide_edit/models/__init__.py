@@ -1,14 +1,16 @@
 """Model folders, the models known by name, and where and how precisely they run."""
 
-from glide_edit.models.folder import Model, Stage, assemble, load_model, write_model
+from glide_edit.models.folder import assemble, load_model, save_spec, write_model
+from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import BASE_PRESET, UPSAMPLER_PRESET, StagePreset
 from glide_edit.models.registry import ModelInfo, describe, list_models, resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.models.spec import ModelSpec, StageSpec, TextSpec, read_spec
+from glide_edit.models.spec import ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
 
 __all__ = [
     "BASE_PRESET",
     "UPSAMPLER_PRESET",
+    "ClipSpec",
     "Model",
     "ModelInfo",
     "ModelSpec",
@@ -25,5 +27,6 @@ __all__ = [
     "load_model",
     "read_spec",
     "resolve",
+    "save_spec",
     "write_model",
 ]

@@ -10,95 +10,42 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from glide_edit.diffusion.schedule import Schedule
-from glide_edit.errors import ModelError, ModelFormatError, OutputExists
+from glide_edit.errors import InputError, ModelError, ModelFormatError, OutputExists
+from glide_edit.images import write_atomically
 from glide_edit.models import tensors as weights
+from glide_edit.models.model import Model, NoisedClip, Stage, StageNetwork
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.runtime import Runtime, choose_runtime
-from glide_edit.models.spec import SPEC_FILE, ModelSpec, StageSpec, TextSpec, read_spec
+from glide_edit.models.spec import SPEC_FILE, ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
+from glide_edit.networks.adm_unet import ADMUNet, ADMUNetConfig
 from glide_edit.networks.efficient_unet import EfficientUNet
+from glide_edit.networks.noised_clip import NoisedCLIP
+from glide_edit.text.clip_tokens import CLIPTokenizer
+from glide_edit.text.encoder import TextEncoder, Tokenizer
+from glide_edit.text.glide_transformer import GlideTextConfig, GlideTextTransformer
+from glide_edit.text.gpt2 import GPT2Tokenizer
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.text.transformer import TextEncoder, TextTransformer
-
-__all__ = [
-    "Model",
-    "ModelSpec",
-    "Stage",
-    "StagePreset",
-    "StageSpec",
-    "TextSpec",
-    "assemble",
-    "load_model",
-    "read_spec",
-    "write_model",
-]
+from glide_edit.text.transformer import TextTransformer
 
 _STAGING = ".writing-"
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One network of the cascade, in evaluation mode, without gradients, where and as the runtime says."""
-
-    name: str
-    network: EfficientUNet
-    preset: StagePreset
-
-    @property
-    def schedule(self) -> Schedule:
-        return self.network.schedule
-
-    @property
-    def image_size(self) -> int:
-        return self.network.config.image_size
-
-
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A loaded model folder: stages in the order in which they run, and the text encoder if there is one."""
-
-    spec: ModelSpec
-    stages: tuple[Stage, ...]
-    text_encoder: TextEncoder | None
-    runtime: Runtime
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def identity(self) -> str:
-        """16 hexadecimal digits for recipes; see ``ModelSpec.identity``."""
-        return self.spec.identity
-
-    @property
-    def label(self) -> str:
-        """Name and identity, as results and recipes give them."""
-        return f"{self.name} {self.identity}"
-
-    @property
-    def parameters(self) -> dict[str, int]:
-        """How many parameters each part has: "text", "base", "upsampler"."""
-        parts: dict[str, nn.Module] = {stage.name: stage.network for stage in self.stages}
-        if self.text_encoder is not None:
-            parts = {"text": self.text_encoder.transformer, **parts}
-        return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
 
 
 def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bool = True) -> Model:
     """Load a model folder, strictly.
 
-    ``runtime`` is by default what ``choose_runtime`` picks. The networks get its precision; the text encoder
-    stays in float32, since it runs once an edit and costs next to nothing. ``verify`` compares every file
-    with its sha256.
+    ``runtime`` is by default what ``choose_runtime`` picks. The networks get its precision; text encoders
+    stay in float32, since they run once an edit and cost next to nothing. ``verify`` compares every file
+    with its sha256. A model that has networks of their own for inpainting is large: its parts are read (and
+    compared) when they are first needed, all others now.
 
     Raises:
         ModelNotFound: there is no such folder.
@@ -106,12 +53,18 @@ def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bo
     """
     folder = Path(folder)
     spec = read_spec(folder)
-    runtime = runtime if runtime is not None else choose_runtime()
-    if verify:
-        _verify(folder, spec)
-    stages = tuple(_load_stage(folder, stage, runtime) for stage in spec.stages)
-    text = None if spec.text is None else _load_text(folder, spec.text, runtime)
-    return Model(spec, stages, text, runtime)
+    reader = _Reader(folder, spec, runtime if runtime is not None else choose_runtime(), verify)
+    for name in spec.file_names:
+        weights.file_size(folder / name)
+    model = Model(
+        spec,
+        reader.runtime,
+        {stage.name: cache(partial(reader.stage, stage)) for stage in spec.stages},
+        None if spec.clip is None else cache(partial(reader.clip, spec.clip)),
+    )
+    if spec.cascade(inpainting=True) == spec.cascade(inpainting=False):
+        _ = model.stages
+    return model
 
 
 def write_model(
@@ -157,6 +110,19 @@ def write_model(
     return _write(folder, spec, writers)
 
 
+def save_spec(folder: Path, spec: ModelSpec) -> None:
+    """Write ``model.json`` beside files that are there already; ``spec.files`` must have their hashes.
+
+    Raises:
+        ModelFormatError: the provenance is not JSON.
+        ModelError: the folder cannot be written.
+    """
+    try:
+        write_atomically(folder / SPEC_FILE, _record_of(spec).encode(), force=True)
+    except InputError as error:
+        raise ModelError(str(error)) from error
+
+
 def assemble(
     out: Path | str,
     base_folder: Path | str,
@@ -194,12 +160,15 @@ def assemble(
         licence=licence,
         provenance=_joined(lower.provenance, upper.provenance),
         # Both folders may use the same file names.
-        stages=(replace(base, weights=""), replace(upsampler, weights="")),
+        stages=tuple(
+            replace(stage, weights="", more_presets=_shared_presets(stage, base, upsampler))
+            for stage in (base, upsampler)
+        ),
         text=None if lower.text is None else TextSpec(lower.text.config),
     )
     sources = [base_folder / base.weights, upsampler_folder / upsampler.weights]
     if lower.text is not None:
-        sources = [base_folder / lower.text.weights, base_folder / lower.text.tokenizer, *sources]
+        sources = [base_folder / lower.text.tokenizer, base_folder / lower.text.weights, *sources]
     copies = zip(spec.file_names, sources, strict=True)
     return _write(out, spec, {file_name: partial(shutil.copyfile, source) for file_name, source in copies})
 
@@ -207,54 +176,91 @@ def assemble(
 # -- reading ------------------------------------------------------------------------------------------
 
 
-def _load_stage(folder: Path, stage: StageSpec, runtime: Runtime) -> Stage:
-    network = _blank_network(stage)
-    _fill(network, folder / stage.weights, runtime.device, runtime.dtype)
-    if runtime.channels_last:
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Stage(stage.name, network, stage.preset)
+class _Reader:
+    """Reads the parts of one model folder. What parts share is read once."""
 
+    def __init__(self, folder: Path, spec: ModelSpec, runtime: Runtime, verify: bool) -> None:
+        self.folder, self.spec, self.runtime = folder, spec, runtime
+        self._verified: set[str] | None = set() if verify else None
+        self._shared_text = cache(self._read_text)
 
-def _load_text(folder: Path, text: TextSpec, runtime: Runtime) -> TextEncoder:
-    path = folder / text.tokenizer
-    try:
-        tokenizer = BytePairTokenizer.load(path, text.config.context)
-    except Exception as error:  # tokenizers raises this very class
-        raise ModelFormatError(
-            f"{path} is missing or damaged, so copy or fetch the model folder again ({error})."
-        ) from error
-    _check_vocabulary(tokenizer, text, str(path))
-    transformer = _blank_transformer(text)
-    _fill(transformer, folder / text.weights, runtime.device, torch.float32)
-    return TextEncoder(tokenizer, transformer)
+    def stage(self, stage: StageSpec) -> Stage:
+        network = _blank_network(stage)
+        text = self.spec.text_of(stage)
+        self._verify([stage.weights] + ([] if text is None else [text.weights, text.tokenizer]))
+        self._fill(network, stage.weights, self.runtime.dtype)
+        if self.runtime.channels_last:
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Stage(stage, network, None if text is None else self._shared_text(text))
 
+    def clip(self, clip: ClipSpec) -> NoisedClip:
+        self._verify([clip.weights] + ([] if clip.tokenizer is None else [clip.tokenizer]))
+        network = weights.blank(lambda: NoisedCLIP(clip.config), "the CLIP")
+        self._fill(network, clip.weights, self.runtime.dtype)
+        context = clip.config.context
+        if clip.tokenizer is None:
+            return NoisedClip(network, CLIPTokenizer(context))
+        return NoisedClip(network, self._byte_pairs(clip.tokenizer, context))
 
-def _fill(module: nn.Module, path: Path, device: torch.device, dtype: torch.dtype) -> None:
-    tensors = weights.read(path, weights.shapes_of(module))
-    # Copied, since what safetensors hands out may be the file itself, mapped into memory.
-    values = {name: value.to(device, dtype, copy=True) for name, value in tensors.items()}
-    module.load_state_dict(values, strict=True, assign=True)
-    module.requires_grad_(False).eval()
+    def _read_text(self, text: TextSpec) -> TextEncoder:
+        context = text.config.context
+        tokenizer: Tokenizer
+        if isinstance(text.config, GlideTextConfig):
+            tokenizer = GPT2Tokenizer.load(self.folder / text.tokenizer, context)
+        else:
+            tokenizer = self._byte_pairs(text.tokenizer, context)
+        _check_vocabulary(tokenizer, text, str(self.folder / text.tokenizer))
+        transformer = _blank_transformer(text)
+        self._fill(transformer, text.weights, torch.float32)
+        return TextEncoder(tokenizer, transformer)
 
-
-def _verify(folder: Path, spec: ModelSpec) -> None:
-    for name, digest in spec.files.items():
-        if weights.sha256(folder / name) != digest:
+    def _byte_pairs(self, name: str, context: int) -> BytePairTokenizer:
+        path = self.folder / name
+        try:
+            return BytePairTokenizer.load(path, context)
+        except Exception as error:  # tokenizers raises this very class
             raise ModelFormatError(
-                f"{folder / name} is not the file {SPEC_FILE} names (its sha256 differs): "
-                "copy or fetch the model folder again."
-            )
+                f"{path} is missing or damaged, so copy or fetch the model folder again ({error})."
+            ) from error
+
+    def _fill(self, module: nn.Module, name: str, dtype: torch.dtype) -> None:
+        tensors = weights.read(self.folder / name, weights.shapes_of(module))
+        # Copied, since what safetensors hands out may be the file itself, mapped into memory.
+        values = {key: value.to(self.runtime.device, dtype, copy=True) for key, value in tensors.items()}
+        module.load_state_dict(values, strict=True, assign=True)
+        module.requires_grad_(False).eval()
+
+    def _verify(self, names: Sequence[str]) -> None:
+        if self._verified is None:
+            return
+        pending = [name for name in names if name not in self._verified]
+        with ThreadPoolExecutor(self.runtime.threads) as pool:
+            digests = pool.map(lambda name: weights.sha256(self.folder / name), pending)
+            for name, digest in zip(pending, digests, strict=True):
+                if digest != self.spec.files[name]:
+                    raise ModelFormatError(
+                        f"{self.folder / name} is not the file {SPEC_FILE} names (its sha256 differs): "
+                        "copy or fetch the model folder again."
+                    )
+                self._verified.add(name)
 
 
-def _blank_network(stage: StageSpec) -> EfficientUNet:
-    return weights.blank(lambda: EfficientUNet(stage.config, stage.schedule), f"the stage {stage.name}")
+def _blank_network(stage: StageSpec) -> StageNetwork:
+    config, schedule = stage.config, stage.schedule
+    what = f"the stage {stage.name}"
+    if isinstance(config, ADMUNetConfig):
+        return weights.blank(lambda: ADMUNet(config, schedule), what)
+    return weights.blank(lambda: EfficientUNet(config, schedule), what)
 
 
-def _blank_transformer(text: TextSpec) -> TextTransformer:
-    return weights.blank(lambda: TextTransformer(text.config), "the text encoder")
+def _blank_transformer(text: TextSpec) -> TextTransformer | GlideTextTransformer:
+    config, what = text.config, "the text encoder"
+    if isinstance(config, GlideTextConfig):
+        return weights.blank(lambda: GlideTextTransformer(config), what)
+    return weights.blank(lambda: TextTransformer(config), what)
 
 
-def _check_vocabulary(tokenizer: BytePairTokenizer, text: TextSpec, what: str) -> None:
+def _check_vocabulary(tokenizer: Tokenizer, text: TextSpec, what: str) -> None:
     if tokenizer.vocabulary_size > text.config.vocabulary:
         raise ModelFormatError(
             f"{what} makes {tokenizer.vocabulary_size} different tokens, and the text encoder knows "
@@ -294,18 +300,20 @@ def _fill_staging(staging: Path, spec: ModelSpec, writers: Mapping[str, _Writer]
     for name, write in writers.items():
         write(staging / name)
     files = {name: weights.sha256(staging / name) for name in sorted(writers)}
+    (staging / SPEC_FILE).write_text(_record_of(replace(spec, files=files)), encoding="utf-8")
+    for path in staging.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def _record_of(spec: ModelSpec) -> str:
     try:
-        record = json.dumps(
-            replace(spec, files=files).to_json(), indent=2, ensure_ascii=False, allow_nan=False
-        )
+        record = json.dumps(spec.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise ModelFormatError(
             f"The provenance cannot be written as JSON ({error}): give plain values."
         ) from error
-    (staging / SPEC_FILE).write_text(record + "\n", encoding="utf-8")
-    for path in staging.iterdir():
-        with open(path, "rb") as file:
-            os.fsync(file.fileno())
+    return record + "\n"
 
 
 def _write_bytes(data: bytes, path: Path) -> None:
@@ -317,9 +325,15 @@ def _write_bytes(data: bytes, path: Path) -> None:
 
 def _stage_of(spec: ModelSpec, name: str, folder: Path) -> StageSpec:
     for stage in spec.stages:
-        if stage.name == name:
+        if stage.name == name and stage.text is None:
             return stage
-    raise ModelFormatError(f"{folder} has no stage {name}: name a folder that has one.")
+    raise ModelFormatError(f"{folder} has no stage {name} that could be joined: name a folder that has one.")
+
+
+def _shared_presets(stage: StageSpec, *stages: StageSpec) -> dict[str, StagePreset]:
+    """Presets beside the default one, as far as every stage has them."""
+    names = [name for name in stage.more_presets if all(name in each.more_presets for each in stages)]
+    return {name: stage.more_presets[name] for name in names}
 
 
 def _text_hashes(spec: ModelSpec) -> list[str]:

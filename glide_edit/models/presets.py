@@ -14,10 +14,17 @@ from glide_edit.errors import ModelFormatError
 class StagePreset:
     """A stage's settings, as its model's author recommends them.
 
-    ``steps`` is the number of network calls; ``guidance`` the classifier-free weight, 1 for none;
-    ``interval`` the part (low, high) of the noise axis, 0 clean to 1 noise, where guidance acts, None for all
-    of it; ``percentile`` belongs to the dynamic threshold; ``low_res_noise`` (0 ... 1, upsamplers) is the
-    standard deviation of the noise mixed into the low-resolution picture.
+    ``steps`` is the number of network calls; ``respacing`` a named choice of the times they are made at, see
+    ``timesteps``, which must be so many; ``guidance`` the classifier-free weight, 1 for none; ``interval``
+    the part (low, high) of the noise axis, 0 clean to 1 noise, where guidance acts, None for all of it;
+    ``percentile`` belongs to the dynamic threshold; ``temperature`` multiplies the noise that sampling starts
+    from; ``clip_guidance`` is the scale of guidance by CLIP, 0 for none, and with ``mask_score`` that
+    guidance is kept off known pixels.
+
+    For upsamplers: ``low_res_noise`` (0 ... 1) is the standard deviation of the noise mixed into the
+    low-resolution picture, ``round_low_res`` rounds that picture to 8 bits first, and with
+    ``enlarge_keep_mask`` what is known follows from the base network's keep-mask, enlarged to the nearest
+    pixel, rather than from the upsampler's own finer one.
 
     Raises:
         ModelFormatError: a value out of range, or a sampler or threshold of that name is not known.
@@ -30,6 +37,12 @@ class StagePreset:
     threshold: Literal["dynamic", "static"] = "dynamic"
     percentile: float = 0.995
     low_res_noise: float = 0.0
+    respacing: str | None = None
+    temperature: float = 1.0
+    round_low_res: bool = False
+    enlarge_keep_mask: bool = False
+    clip_guidance: float = 0.0
+    mask_score: bool = True
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -46,6 +59,10 @@ class StagePreset:
             raise ModelFormatError(f"percentile must be above 0 and at most 1, not {self.percentile}.")
         if not 0.0 <= self.low_res_noise <= 1.0:
             raise ModelFormatError(f"low_res_noise must be between 0 and 1, not {self.low_res_noise}.")
+        if not 0.0 <= self.temperature <= 2.0:
+            raise ModelFormatError(f"temperature must be between 0 and 2, not {self.temperature}.")
+        if not 0.0 <= self.clip_guidance < math.inf:
+            raise ModelFormatError(f"clip_guidance must be 0 or a positive number, not {self.clip_guidance}.")
 
 
 BASE_PRESET = StagePreset(steps=20, sampler="dpm-solver++", guidance=3.0)

@@ -1,4 +1,4 @@
-"""Models by name: what ships with the program, what is planned, and any folder."""
+"""Models by name: what ships with the program, what can be fetched, and any folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glide_edit.errors import ModelError, ModelNotFound
+from glide_edit.models.glide import glide_folder
 from glide_edit.models.spec import SPEC_FILE, ModelSpec, read_spec
 from glide_edit.models.tensors import count_parameters, file_size
 
@@ -22,9 +23,7 @@ class _Known:
 
 KNOWN = {
     "toybox": _Known("MIT", "the default: a small cascade trained on the toybox world", ships=True),
-    "glide": _Known(
-        "MIT", "OpenAI's released GLIDE, 64 to 256 pixels: planned, not supported yet", ships=False
-    ),
+    "glide": _Known("MIT", "OpenAI's released GLIDE, 64 to 256 pixels", ships=False),
 }
 
 
@@ -53,7 +52,7 @@ def resolve(name_or_folder: str | Path) -> Path:
             not on this machine.
     """
     if isinstance(name_or_folder, str) and name_or_folder in KNOWN:
-        return _packaged(name_or_folder)
+        return _known_folder(name_or_folder)
     folder = Path(name_or_folder).expanduser()
     if (folder / SPEC_FILE).is_file():
         return folder
@@ -76,9 +75,10 @@ def describe(folder: Path) -> ModelInfo:
         ModelNotFound, ModelFormatError: there is no such folder, or it cannot be used.
     """
     spec = read_spec(folder)
+    sizes = sorted({stage.config.image_size for stage in spec.stages})
     return ModelInfo(
         name=spec.name,
-        about=f"{' then '.join(str(stage.config.image_size) for stage in spec.stages)} pixels",
+        about=f"{' then '.join(str(size) for size in sizes)} pixels",
         licence=spec.licence,
         available=True,
         where=folder,
@@ -87,34 +87,36 @@ def describe(folder: Path) -> ModelInfo:
     )
 
 
-def _packaged(name: str) -> Path:
-    folder = PACKAGED / name
-    if not KNOWN[name].ships:
-        raise ModelNotFound(
-            f"The model {name!r} is planned: this version can neither run nor fetch it. "
-            "Use 'toybox' or a model folder."
-        )
-    if not (folder / SPEC_FILE).is_file():
+def _known_folder(name: str) -> Path:
+    ships = KNOWN[name].ships
+    folder = PACKAGED / name if ships else glide_folder()
+    if (folder / SPEC_FILE).is_file():
+        return folder
+    if ships:
         raise ModelNotFound(
             f"The weights of {name!r} are missing from this installation: install glide-edit again, "
             "or name a model folder."
         )
-    return folder
+    raise ModelNotFound(
+        f"The model {name!r} is not on this machine: run `glide-edit models fetch {name}` first."
+    )
 
 
 def _info(name: str) -> ModelInfo:
     known = KNOWN[name]
-    if not known.ships:
-        return ModelInfo(name, known.about, known.licence, available=False)
     try:
-        info = describe(_packaged(name))
+        info = describe(_known_folder(name))
     except ModelError as error:
         return ModelInfo(name, str(error), known.licence, available=False)
     return ModelInfo(name, known.about, info.licence, True, info.where, info.parameters, info.size)
 
 
 def _parameters(folder: Path, spec: ModelSpec) -> dict[str, int]:
-    parts = {stage.name: stage.weights for stage in spec.stages}
-    if spec.text is not None:
-        parts = {"text": spec.text.weights, **parts}
+    parts = {} if spec.text is None else {"text": spec.text.weights}
+    for stage in spec.stages:
+        parts[stage.name] = stage.weights
+        if stage.text is not None:
+            parts[f"{stage.name}.text"] = stage.text.weights
+    if spec.clip is not None:
+        parts["clip"] = spec.clip.weights
     return {part: count_parameters(folder / file_name) for part, file_name in parts.items()}

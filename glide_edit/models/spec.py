@@ -1,14 +1,18 @@
 """What a ``model.json`` says: the networks of a model, how to run them, and where they come from.
 
-    {"format": 1, "name": "...", "family": "...", "licence": "MIT", "provenance": {...},
+    {"format": 2, "name": "...", "family": "...", "licence": "MIT", "provenance": {...},
      "text_encoder": {"kind": "transformer", "config": {...}, "weights": "text.safetensors",
                       "tokenizer": "tokenizer.json"},
      "stages": [{"name": "base", "kind": "efficient_unet", "config": {...},
                  "schedule": {"name": "cosine", "num_timesteps": 1000}, "weights": "base.safetensors"}, ...],
-     "presets": {"default": {"base": {"steps": 20, ...}, ...}},
+     "clip": {"kind": "noised_clip", "config": {...}, "weights": "clip.safetensors",
+              "tokenizer": "tokenizer.json"},
+     "presets": {"default": {"base": {"steps": 20, ...}, ...}, ...},
      "files": {"base.safetensors": "<sha256>", ...}}
 
-``text_encoder`` may be null. Nothing else is optional, and what is not named here is an error.
+``text_encoder`` may be null, and a stage may have one of its own. ``clip`` may be left out; its tokenizer is
+null where it is CLIP's own. Nothing else is optional, and what is not named here is an error. Format 1 had no
+``clip``, no encoders of single stages and no other preset than "default"; it is read as well.
 """
 
 from __future__ import annotations
@@ -20,105 +24,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from glide_edit.diffusion.schedule import Schedule
+from glide_edit.diffusion.schedule import Schedule, timesteps
 from glide_edit.errors import InputError, ModelFormatError, ModelNotFound
 from glide_edit.models import records
 from glide_edit.models.presets import StagePreset
+from glide_edit.networks.adm_unet import ADMUNetConfig
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
+from glide_edit.networks.noised_clip import NoisedCLIPConfig
+from glide_edit.text.glide_transformer import GlideTextConfig
 from glide_edit.text.transformer import TextTransformerConfig
 
-FORMAT = 1
+FORMAT = 2
 SPEC_FILE = "model.json"
-STAGE_NAMES = ("base", "upsampler")
-"""In the order in which they run."""
+STAGE_NAMES = ("base", "upsampler", "base_inpaint", "upsampler_inpaint")
+"""The first two in the order in which they run; the others take their places in inpainting."""
 
 UPSAMPLING = 4
 """How many times larger an upsampler's picture is than the one before it."""
+
+NETWORKS = {"efficient_unet": EfficientUNetConfig, "adm_unet": ADMUNetConfig}
+TEXT_ENCODERS = {"transformer": TextTransformerConfig, "glide_transformer": GlideTextConfig}
+"""The kinds that ``model.json`` may name, and the configurations they have."""
+
+TextConfig = TextTransformerConfig | GlideTextConfig
+
+DEFAULT = "default"
+"""The preset that every model has."""
+
+_TOKENIZERS = {TextTransformerConfig: "tokenizer.json", GlideTextConfig: "gpt2.tiktoken"}
+_INPAINT = "_inpaint"
+K = TypeVar("K")
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class StageSpec:
-    """One network: ``name`` is "base" or "upsampler", ``weights`` a file (default: the name, .safetensors).
-
-    Raises:
-        ModelFormatError: an unknown name, a file name that is not a plain one, or a network that cannot be
-            this stage (an upsampler takes a low-resolution picture, a base network does not).
-    """
-
-    name: str
-    config: EfficientUNetConfig
-    schedule: Schedule
-    preset: StagePreset
-    weights: str = ""
-
-    def __post_init__(self) -> None:
-        if self.name not in STAGE_NAMES:
-            raise ModelFormatError(f"Unknown stage {self.name!r}; known are {' and '.join(STAGE_NAMES)}.")
-        if self.config.low_res != (self.name == "upsampler"):
-            need = "needs" if self.name == "upsampler" else "cannot have"
-            raise ModelFormatError(
-                f"The stage {self.name} {need} a low-resolution picture as input (low_res)."
-            )
-        if self.preset.steps > self.schedule.num_timesteps:
-            raise ModelFormatError(
-                f"The stage {self.name} has {self.schedule.num_timesteps} timesteps and its preset asks for "
-                f"{self.preset.steps} steps."
-            )
-        object.__setattr__(self, "weights", self.weights or f"{self.name}.safetensors")
-        _check_file_name(self.weights, ".safetensors")
-
-    def to_json(self) -> dict[str, Any]:
-        """The stage as ``model.json`` has it; the preset is stored apart."""
-        return {
-            "name": self.name,
-            "kind": "efficient_unet",
-            "config": _plain(self.config),
-            "schedule": self.schedule.to_json(),
-            "weights": self.weights,
-        }
-
-    @classmethod
-    def from_json(cls, value: object, preset: StagePreset, where: str = "stage") -> StageSpec:
-        """Raises ModelFormatError, naming the place, where the value is not what ``to_json`` makes."""
-        data = _record(value, ("name", "kind", "config", "schedule", "weights"), where)
-        _check_kind(data, "efficient_unet", where)
-        try:
-            schedule = Schedule.from_json(records.mapping(data["schedule"], f"{where}.schedule"))
-        except InputError as error:
-            raise ModelFormatError(f"{where}.schedule will not do: {error}") from error
-        return cls(
-            name=records.text(data["name"], f"{where}.name"),
-            config=records.into(EfficientUNetConfig, data["config"], f"{where}.config"),
-            schedule=schedule,
-            preset=preset,
-            weights=records.text(data["weights"], f"{where}.weights"),
-        )
-
-
-@dataclass(frozen=True)
 class TextSpec:
-    """The text encoder: its transformer's shape, and the files of its weights and its tokenizer.
+    """A text encoder: its transformer's shape, and the files of its weights and its tokenizer.
 
     Raises:
         ModelFormatError: a file name is not a plain one.
     """
 
-    config: TextTransformerConfig
+    config: TextConfig
     weights: str = "text.safetensors"
-    tokenizer: str = "tokenizer.json"
+    tokenizer: str = ""
 
     def __post_init__(self) -> None:
+        usual = _TOKENIZERS[type(self.config)]
+        object.__setattr__(self, "tokenizer", self.tokenizer or usual)
         _check_file_name(self.weights, ".safetensors")
-        _check_file_name(self.tokenizer, ".json")
+        _check_file_name(self.tokenizer, Path(usual).suffix)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "kind": "transformer",
+            "kind": _kind_of(self.config, TEXT_ENCODERS),
             "config": _plain(self.config),
             "weights": self.weights,
             "tokenizer": self.tokenizer,
@@ -128,11 +91,147 @@ class TextSpec:
     def from_json(cls, value: object, where: str = "text_encoder") -> TextSpec:
         """Raises ModelFormatError, naming the place, where the value is not what ``to_json`` makes."""
         data = _record(value, ("kind", "config", "weights", "tokenizer"), where)
-        _check_kind(data, "transformer", where)
+        kind = _known_kind(data, TEXT_ENCODERS, where)
         return cls(
-            config=records.into(TextTransformerConfig, data["config"], f"{where}.config"),
+            config=cast("TextConfig", records.into(kind, data["config"], f"{where}.config")),
             weights=records.text(data["weights"], f"{where}.weights"),
             tokenizer=records.text(data["tokenizer"], f"{where}.tokenizer"),
+        )
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One network: ``name`` is one of ``STAGE_NAMES``, ``weights`` a file (default: the name, .safetensors).
+
+    ``preset`` is the default one, ``more_presets`` has others by name. ``text`` is the stage's own encoder,
+    None where it reads the model's or no text.
+
+    Raises:
+        ModelFormatError: an unknown name, a file name that is not a plain one, or a network that cannot be
+            this stage (an upsampler takes a low-resolution picture, a base network does not, and one for
+            inpainting takes a known picture).
+    """
+
+    name: str
+    config: EfficientUNetConfig | ADMUNetConfig
+    schedule: Schedule
+    preset: StagePreset
+    weights: str = ""
+    text: TextSpec | None = None
+    more_presets: Mapping[str, StagePreset] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in STAGE_NAMES:
+            raise ModelFormatError(f"Unknown stage {self.name!r}; known are {', '.join(STAGE_NAMES)}.")
+        if self.config.low_res != (self.role == "upsampler"):
+            need = "needs" if self.role == "upsampler" else "cannot have"
+            raise ModelFormatError(
+                f"The stage {self.name} {need} a low-resolution picture as input (low_res)."
+            )
+        if self.name.endswith(_INPAINT) and not self.config.known:
+            raise ModelFormatError(f"The stage {self.name} needs a known picture as input (known).")
+        for preset in self.presets.values():
+            self._check_preset(preset)
+        object.__setattr__(self, "weights", self.weights or f"{self.name}.safetensors")
+        _check_file_name(self.weights, ".safetensors")
+
+    def _check_preset(self, preset: StagePreset) -> None:
+        if preset.steps > self.schedule.num_timesteps:
+            raise ModelFormatError(
+                f"The stage {self.name} has {self.schedule.num_timesteps} timesteps and its preset asks for "
+                f"{preset.steps} steps."
+            )
+        if preset.respacing is None:
+            return
+        try:
+            steps = len(timesteps(self.schedule, preset.respacing))
+        except InputError as error:
+            raise ModelFormatError(f"The stage {self.name} cannot be respaced so: {error}") from error
+        if steps != preset.steps:
+            raise ModelFormatError(
+                f"The respacing {preset.respacing!r} of the stage {self.name} has {steps} steps, "
+                f"and its preset {preset.steps}."
+            )
+
+    @property
+    def role(self) -> str:
+        """ "base" or "upsampler"."""
+        return self.name.removesuffix(_INPAINT)
+
+    @property
+    def presets(self) -> dict[str, StagePreset]:
+        """All of them by name."""
+        return {DEFAULT: self.preset, **self.more_presets}
+
+    def to_json(self) -> dict[str, Any]:
+        """The stage as ``model.json`` has it; the presets are stored apart."""
+        text = {} if self.text is None else {"text_encoder": self.text.to_json()}
+        return {
+            "name": self.name,
+            "kind": _kind_of(self.config, NETWORKS),
+            "config": _plain(self.config),
+            "schedule": self.schedule.to_json(),
+            "weights": self.weights,
+            **text,
+        }
+
+    @classmethod
+    def from_json(cls, value: object, presets: Mapping[str, StagePreset], where: str = "stage") -> StageSpec:
+        """Raises ModelFormatError, naming the place, where the value is not what ``to_json`` makes."""
+        data = _record(
+            value, ("name", "kind", "config", "schedule", "weights"), where, optional=["text_encoder"]
+        )
+        try:
+            schedule = Schedule.from_json(records.mapping(data["schedule"], f"{where}.schedule"))
+        except InputError as error:
+            raise ModelFormatError(f"{where}.schedule will not do: {error}") from error
+        text = data.get("text_encoder")
+        return cls(
+            name=records.text(data["name"], f"{where}.name"),
+            config=records.into(_known_kind(data, NETWORKS, where), data["config"], f"{where}.config"),
+            schedule=schedule,
+            preset=presets[DEFAULT],
+            weights=records.text(data["weights"], f"{where}.weights"),
+            text=None if text is None else TextSpec.from_json(text, f"{where}.text_encoder"),
+            more_presets={name: preset for name, preset in presets.items() if name != DEFAULT},
+        )
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """A CLIP that judges noisy pictures. ``tokenizer`` is a file, None for CLIP's own vocabulary.
+
+    Raises:
+        ModelFormatError: a file name is not a plain one.
+    """
+
+    config: NoisedCLIPConfig
+    weights: str = "clip.safetensors"
+    tokenizer: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_file_name(self.weights, ".safetensors")
+        if self.tokenizer is not None:
+            _check_file_name(self.tokenizer, ".json")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": "noised_clip",
+            "config": _plain(self.config),
+            "weights": self.weights,
+            "tokenizer": self.tokenizer,
+        }
+
+    @classmethod
+    def from_json(cls, value: object, where: str = "clip") -> ClipSpec:
+        """Raises ModelFormatError, naming the place, where the value is not what ``to_json`` makes."""
+        data = _record(value, ("kind", "config", "weights", "tokenizer"), where)
+        kind = _known_kind(data, {"noised_clip": NoisedCLIPConfig}, where)
+        tokenizer = data["tokenizer"]
+        return cls(
+            config=records.into(kind, data["config"], f"{where}.config"),
+            weights=records.text(data["weights"], f"{where}.weights"),
+            tokenizer=None if tokenizer is None else records.text(tokenizer, f"{where}.tokenizer"),
         )
 
 
@@ -140,7 +239,8 @@ class TextSpec:
 class ModelSpec:
     """A whole ``model.json``. ``files`` maps every file of the model to its sha256 in hexadecimal.
 
-    A folder may hold a base stage, an upsampler alone (a part of a cascade), or both.
+    A folder may hold a base stage, an upsampler alone (a part of a cascade), or both; and beside or in place
+    of each one that was trained to inpaint.
 
     Raises:
         ModelFormatError: the parts do not fit each other.
@@ -153,19 +253,45 @@ class ModelSpec:
     stages: tuple[StageSpec, ...]
     text: TextSpec | None
     files: Mapping[str, str] = field(default_factory=dict)
+    clip: ClipSpec | None = None
 
     def __post_init__(self) -> None:
-        _check_cascade(self.stages)
-        _check_text(self.stages, self.text)
-        names = self.file_names
-        if len(set(names)) < len(names):
+        _check_stages(self.stages)
+        for inpainting in (False, True):
+            _check_cascade(self.cascade(inpainting))
+        for stage in self.stages:
+            _check_text(stage, self.text_of(stage))
+        weights = [name for name in self.file_names if name.endswith(".safetensors")]
+        if len(set(weights)) < len(weights):
             raise ModelFormatError("Two parts of the model have the same file name.")
+
+    def cascade(self, inpainting: bool) -> tuple[StageSpec, ...]:
+        """The stages that run, in order; for inpainting those trained for it where there are any."""
+        stages = {stage.name: stage for stage in self.stages}
+        chosen = [
+            (stages.get(f"{role}{_INPAINT}") if inpainting else None) or stages.get(role)
+            for role in ("base", "upsampler")
+        ]
+        return tuple(stage for stage in chosen if stage is not None)
+
+    def text_of(self, stage: StageSpec) -> TextSpec | None:
+        """What encodes the prompt for this stage; None where it reads no text."""
+        return (stage.text or self.text) if stage.config.text_width else None
+
+    @property
+    def preset_names(self) -> tuple[str, ...]:
+        return tuple(self.stages[0].presets)
 
     @property
     def file_names(self) -> list[str]:
-        """Every file the model is made of, beside model.json."""
-        text = [self.text.weights, self.text.tokenizer] if self.text is not None else []
-        return [*text, *(stage.weights for stage in self.stages)]
+        """Every file the model is made of, beside model.json. Parts may share a tokenizer."""
+        texts = [text for text in (self.text, *(stage.text for stage in self.stages)) if text is not None]
+        weights = [*(text.weights for text in texts), *(stage.weights for stage in self.stages)]
+        tokenizers = [text.tokenizer for text in texts]
+        if self.clip is not None:
+            weights.append(self.clip.weights)
+            tokenizers += [self.clip.tokenizer] if self.clip.tokenizer is not None else []
+        return [*dict.fromkeys(tokenizers), *weights]
 
     @property
     def identity(self) -> str:
@@ -174,10 +300,16 @@ class ModelSpec:
         The name, the licence and the provenance do not count.
         """
         everything = self.to_json()
-        record = {key: everything[key] for key in ("text_encoder", "stages", "presets", "files")}
+        keys = ("text_encoder", "stages", "clip", "presets", "files")
+        record = {key: everything.get(key) for key in keys}
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
+        clip = {} if self.clip is None else {"clip": self.clip.to_json()}
+        presets = {
+            name: {stage.name: _plain(stage.presets[name]) for stage in self.stages}
+            for name in self.preset_names
+        }
         return {
             "format": FORMAT,
             "name": self.name,
@@ -186,7 +318,8 @@ class ModelSpec:
             "provenance": dict(self.provenance),
             "text_encoder": None if self.text is None else self.text.to_json(),
             "stages": [stage.to_json() for stage in self.stages],
-            "presets": {"default": {stage.name: _plain(stage.preset) for stage in self.stages}},
+            **clip,
+            "presets": presets,
             "files": dict(self.files),
         }
 
@@ -209,7 +342,7 @@ class ModelSpec:
             "presets",
             "files",
         )
-        data = _record(value, keys, "the file")
+        data = _record(value, keys, "the file", optional=["clip"])
         presets = _presets(data["presets"])
         stages = [_stage(item, presets, f"stages[{i}]") for i, item in enumerate(_stage_list(data["stages"]))]
         spec = cls(
@@ -220,9 +353,11 @@ class ModelSpec:
             stages=tuple(stages),
             text=None if data["text_encoder"] is None else TextSpec.from_json(data["text_encoder"]),
             files=records.mapping(data["files"], "files"),
+            clip=None if data.get("clip") is None else ClipSpec.from_json(data["clip"]),
         )
-        if set(presets) != {stage.name for stage in stages}:
-            raise ModelFormatError("presets.default must have an entry for every stage and no other.")
+        for name, settings in presets.items():
+            if set(settings) != {stage.name for stage in stages}:
+                raise ModelFormatError(f"presets.{name} must have an entry for every stage and no other.")
         _check_files(spec)
         return spec
 
@@ -249,13 +384,18 @@ def read_spec(folder: Path | str) -> ModelSpec:
         raise ModelFormatError(f"{path} cannot be used: {error}") from error
 
 
-def _check_cascade(stages: Sequence[StageSpec]) -> None:
+def _check_stages(stages: Sequence[StageSpec]) -> None:
     names = tuple(stage.name for stage in stages)
-    if names not in (("base",), ("upsampler",), STAGE_NAMES):
+    if not names or names != tuple(name for name in STAGE_NAMES if name in names):
         given = ", ".join(names) or "none"
         raise ModelFormatError(
-            f"The stages must be a base, an upsampler, or one after the other, not: {given}."
+            f"The stages must be some of {', '.join(STAGE_NAMES)}, in this order, not: {given}."
         )
+    if len({tuple(stage.presets) for stage in stages}) > 1:
+        raise ModelFormatError("The stages must have presets of the same names.")
+
+
+def _check_cascade(stages: Sequence[StageSpec]) -> None:
     for smaller, larger in pairwise(stages):
         if larger.config.image_size != UPSAMPLING * smaller.config.image_size:
             raise ModelFormatError(
@@ -265,16 +405,15 @@ def _check_cascade(stages: Sequence[StageSpec]) -> None:
             )
 
 
-def _check_text(stages: Sequence[StageSpec], text: TextSpec | None) -> None:
-    for stage in stages:
-        width = stage.config.text_width
-        if width and text is None:
-            raise ModelFormatError(f"The stage {stage.name} reads text, and the model has no text encoder.")
-        if width and text is not None and width != text.config.width:
-            raise ModelFormatError(
-                f"The stage {stage.name} reads text states {width} wide, "
-                f"and the text encoder makes them {text.config.width} wide."
-            )
+def _check_text(stage: StageSpec, text: TextSpec | None) -> None:
+    width = stage.config.text_width
+    if width and text is None:
+        raise ModelFormatError(f"The stage {stage.name} reads text, and the model has no text encoder.")
+    if text is not None and width != text.config.width:
+        raise ModelFormatError(
+            f"The stage {stage.name} reads text states {width} wide, "
+            f"and the text encoder makes them {text.config.width} wide."
+        )
 
 
 def _check_file_name(name: str, suffix: str) -> None:
@@ -304,15 +443,29 @@ def _check_format(data: Mapping[str, object]) -> None:
         )
 
 
-def _check_kind(data: Mapping[str, object], known: str, where: str) -> None:
-    if data["kind"] != known:
-        raise ModelFormatError(f"{where}.kind is {data['kind']!r}; this glide-edit knows {known!r} only.")
+def _kind_of(config: object, kinds: Mapping[str, type]) -> str:
+    return next(name for name, kind in kinds.items() if type(config) is kind)
 
 
-def _presets(value: object) -> dict[str, StagePreset]:
-    default = _record(value, ("default",), "presets")["default"]
-    stages = records.mapping(default, "presets.default")
-    return {name: records.into(StagePreset, item, f"presets.default.{name}") for name, item in stages.items()}
+def _known_kind(data: Mapping[str, object], kinds: Mapping[str, type[K]], where: str) -> type[K]:
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ModelFormatError(f"{where}.kind is {kind!r}; this glide-edit knows {' and '.join(kinds)}.")
+    return kinds[kind]
+
+
+def _presets(value: object) -> dict[str, dict[str, StagePreset]]:
+    """Preset name -> stage name -> settings."""
+    data = records.mapping(value, "presets")
+    if DEFAULT not in data:
+        raise ModelFormatError(f"presets lacks {DEFAULT}.")
+    return {
+        name: {
+            stage: records.into(StagePreset, item, f"presets.{name}.{stage}")
+            for stage, item in records.mapping(stages, f"presets.{name}").items()
+        }
+        for name, stages in data.items()
+    }
 
 
 def _stage_list(value: object) -> list[object]:
@@ -321,16 +474,17 @@ def _stage_list(value: object) -> list[object]:
     return value
 
 
-def _stage(value: object, presets: Mapping[str, StagePreset], where: str) -> StageSpec:
+def _stage(value: object, presets: Mapping[str, Mapping[str, StagePreset]], where: str) -> StageSpec:
     name = records.text(records.mapping(value, where).get("name"), f"{where}.name")
-    if name not in presets:
-        raise ModelFormatError(f"presets.default lacks the stage {name}.")
-    return StageSpec.from_json(value, presets[name], where)
+    for preset, stages in presets.items():
+        if name not in stages:
+            raise ModelFormatError(f"presets.{preset} lacks the stage {name}.")
+    return StageSpec.from_json(value, {preset: stages[name] for preset, stages in presets.items()}, where)
 
 
-def _record(value: object, keys: Sequence[str], where: str) -> dict[str, Any]:
+def _record(value: object, keys: Sequence[str], where: str, optional: Sequence[str] = ()) -> dict[str, Any]:
     data = records.mapping(value, where)
-    records.check_keys(data, keys, keys, where)
+    records.check_keys(data, [*keys, *optional], keys, where)
     return data
 
 

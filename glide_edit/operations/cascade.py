@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from glide_edit.conditioning import Conditioning, TextStates
@@ -15,9 +16,21 @@ from glide_edit.diffusion.noise import NoiseSource, noise_for
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
 from glide_edit.errors import InputError
-from glide_edit.guidance import DynamicThreshold, Finish, Guided, PasteKnown, StaticThreshold, classifier_free
-from glide_edit.models.folder import Model, Stage
+from glide_edit.guidance import (
+    Branch,
+    DynamicThreshold,
+    Finish,
+    Guided,
+    PasteKnown,
+    ScoreFn,
+    StaticThreshold,
+    classifier_free,
+)
+from glide_edit.models.memory import keep_freed_memory
+from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
+from glide_edit.models.spec import DEFAULT, StageSpec
+from glide_edit.operations.clip import Clip, clip_score
 from glide_edit.requests import Inpaint, Request, Sketch
 
 LOW_RES_NOISE = -2
@@ -59,163 +72,241 @@ class CascadeStep:
     network_seconds: float
 
 
-def check(model: Model, request: Request) -> None:
-    """Refuse what this model cannot do, before any time is spent.
+def check(model: Model, request: Request, clip: Clip | None = None) -> None:
+    """Refuse what this model cannot do, before any time is spent; ``clip`` replaces the model's own.
 
     Raises:
-        InputError: no base stage, a selection or a drawing for a model without that channel, or more steps
-            than a schedule has.
+        InputError: no base stage for this operation, a selection or a drawing for a model without that
+            channel, a preset it does not have, guidance by CLIP without one, or more steps than a schedule
+            has.
     """
-    base = model.stages[0]
-    if base.name != "base":
-        raise InputError(
-            f"The model {model.name} has only an upsampler: assemble it with a base stage first."
-        )
-    config = base.network.config
+    stages = model.spec.cascade(isinstance(request, Inpaint))
+    if not stages or stages[0].role != "base":
+        raise InputError(_without_base(model, request))
+    config = stages[0].config
     if isinstance(request, Sketch) and not config.drawing:
         raise InputError(f"The model {model.name} has no drawing channel: it cannot follow a sketch.")
     if isinstance(request, Inpaint) and not config.known:
         raise InputError(f"The model {model.name} was not trained to inpaint.")
-    for stage in model.stages:
+    if request.preset is not None and request.preset not in model.spec.preset_names:
+        raise InputError(
+            f"The model {model.name} has no preset {request.preset!r}; it has "
+            f"{', '.join(model.spec.preset_names)}."
+        )
+    for stage in stages:
         _timesteps(stage.schedule, _settings(stage, request))
+    if _settings(stages[0], request).clip_guidance and clip is None and model.spec.clip is None:
+        raise InputError(
+            f"The model {model.name} has no CLIP of its own to be guided by: name one (clip), or leave "
+            "guidance by CLIP out."
+        )
 
 
 def remarks(model: Model, request: Request) -> tuple[str, ...]:
     """What of a request this model will not heed, as sentences for the user."""
     said = []
+    stages = model.cascade(isinstance(request, Inpaint))
     if request.prompt.strip():
-        if model.text_encoder is None or not _reads_text(model):
+        readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
+        if not readers:
             said.append(f"The model {model.name} reads no text: the prompt was ignored.")
-        elif dropped := model.text_encoder.dropped_tokens(request.prompt):
+        elif dropped := readers[0].dropped_tokens(request.prompt):
             said.append(f"The prompt is too long for this model: its last {dropped} tokens were left out.")
-    if request.upsampler_steps is not None and len(model.stages) == 1:
+    if request.upsampler_steps is not None and len(stages) == 1:
         said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
     return tuple(said)
 
 
-def run_cascade(model: Model, job: Job) -> Iterator[CascadeStep]:
+def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[CascadeStep]:
     """Draw all seeds of the request, a few at a time, through all stages.
 
-    Stop iterating and the work stops.
+    ``clip`` takes the place of the model's own. Stop iterating and the work stops.
     """
-    seeds, text = job.request.seeds, _encoded(model, job.request.prompt)
+    seeds, prompt = job.request.seeds, job.request.prompt
+    stages = model.cascade(isinstance(job.request, Inpaint))
+    texts = [_Texts.of(stage, prompt) for stage in stages]
+    if model.runtime.device.type == "cpu":
+        keep_freed_memory()  # now that all is loaded: what loading freed is given back
     for start in range(0, len(seeds), MOST_AT_ONCE):
-        group = _Group(model, job, seeds[start : start + MOST_AT_ONCE], text)
+        group = _Group(model, job, clip, stages, seeds[start : start + MOST_AT_ONCE])
         picture: Tensor | None = None
-        for index in range(len(model.stages)):
-            for step in _run_stage(group, index, picture):
+        for index, text in enumerate(texts):
+            for step in _run_stage(group, index, text, picture):
                 picture = step.x0
                 yield step
 
 
 @dataclass(frozen=True, eq=False)
+class _Texts:
+    """What a stage reads: the prompt, and the empty prompt that means "nothing said" (both (1, L, D))."""
+
+    prompt: TextStates
+    nothing: TextStates
+
+    @classmethod
+    def of(cls, stage: Stage, prompt: str) -> _Texts | None:
+        """None where the stage reads no text. Encoded once for all pictures."""
+        if stage.text_encoder is None:
+            return None
+        nothing = stage.text_encoder.encode([""])
+        return cls(stage.text_encoder.encode([prompt]) if prompt.strip() else nothing, nothing)
+
+
+@dataclass(frozen=True, eq=False)
 class _Group:
-    """Pictures that are drawn side by side; ``prompt`` is the encoded one (1, L, D), the same for all."""
+    """Pictures that are drawn side by side."""
 
     model: Model
     job: Job
+    clip: Clip | None
+    stages: tuple[Stage, ...]
     seeds: tuple[int, ...]
-    prompt: TextStates | None
 
     @property
     def device(self) -> torch.device:
         return self.model.runtime.device
 
-    @property
-    def text(self) -> TextStates | None:
-        if self.prompt is None:
-            return None
-        count = len(self.seeds)
-        return TextStates(self.prompt.states.expand(count, -1, -1), self.prompt.token_mask.expand(count, -1))
-
     def repeat(self, tensor: Tensor) -> Tensor:
         """(1, C, S, S) on any device, for every picture on the model's device."""
         return tensor.to(self.device).expand(len(self.seeds), -1, -1, -1)
 
+    def repeat_text(self, text: TextStates) -> TextStates:
+        count = len(self.seeds)
+        return TextStates(text.states.expand(count, -1, -1), text.token_mask.expand(count, -1))
 
-def _run_stage(group: _Group, index: int, before: Tensor | None) -> Iterator[CascadeStep]:
+    def known(self, stage: Stage, preset: StagePreset) -> Known | None:
+        """The known picture and its keep-mask at the stage's size, on the model's device."""
+        if self.job.known is None:
+            return None
+        known, keep_mask = (tensor.to(self.device) for tensor in self.job.known(stage.image_size))
+        if preset.enlarge_keep_mask:
+            _, small = self.job.known(self.stages[0].image_size)
+            keep_mask = F.interpolate(small.to(self.device), keep_mask.shape[2:], mode="nearest")
+            known = known * keep_mask
+        return known, keep_mask
+
+
+def _run_stage(
+    group: _Group, index: int, text: _Texts | None, before: Tensor | None
+) -> Iterator[CascadeStep]:
     began = time.perf_counter()
-    stage = group.model.stages[index]
-    preset = _settings(stage, group.job.request)
+    stage = group.stages[index]
+    preset = _settings(stage.spec, group.job.request)
     noise = NoiseSource(group.seeds, index, 0, (3, stage.image_size, stage.image_size), group.device)
-    denoiser = _denoiser(stage, group, _condition(stage, group, index, before), preset)
+    known = group.known(stage, preset)
+    condition = _condition(stage, group, known)
+    if before is not None:
+        low_res, level = _low_res(before, group.seeds, index, preset)
+        condition = replace(condition, low_res=low_res, low_res_noise=level)
+    denoiser = Guided(
+        stage.network,
+        _branches(condition, group, text, preset.guidance),
+        preset.interval,
+        Finish(_threshold(preset), None if known is None else PasteKnown(*known)),
+        _score(group, stage, preset),
+        score_mask=1 - known[1] if known is not None and preset.mask_score else None,
+    )
     steps = _timesteps(stage.schedule, preset)
-    for step in get_sampler(preset.sampler)(denoiser, noise.start(), steps, noise):
+    x_T = noise.start() * preset.temperature
+    for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
         at_end = step.index + 1 == step.total
         if group.device.type == "cuda":
             torch.cuda.synchronize(group.device)  # or the clock would stop before the work does
         yield CascadeStep(
-            stage=stage.name,
+            stage=stage.spec.role,
             step=step.index + 1,
             total=step.total,
             seeds=group.seeds,
             x0=step.x.clamp(-1, 1) if at_end else step.x0,
-            is_last=at_end and index + 1 == len(group.model.stages),
+            is_last=at_end and index + 1 == len(group.stages),
             network_seconds=time.perf_counter() - began,
         )
         began = time.perf_counter()  # what happens between the steps is not the network's time
 
 
-def _condition(stage: Stage, group: _Group, index: int, before: Tensor | None) -> Conditioning:
-    """What the stage is told of the pictures, apart from the text."""
-    job, config = group.job, stage.network.config
+def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning:
+    """What the stage is told of the pictures, apart from the text and the picture before it."""
+    job, config = group.job, stage.spec.config
     condition = Conditioning()
-    if job.known is not None and config.known:
-        known, keep_mask = (group.repeat(tensor) for tensor in job.known(stage.image_size))
-        condition = replace(condition, known=known, keep_mask=keep_mask)
+    if known is not None and config.known:
+        condition = replace(condition, known=group.repeat(known[0]), keep_mask=group.repeat(known[1]))
     if job.drawing is not None and config.drawing:
         condition = replace(condition, drawing=group.repeat(job.drawing(stage.image_size)))
-    if config.low_res:
-        assert before is not None, "an upsampler follows another stage"
-        low_res, level = _noised(before, group.seeds, index, stage.preset.low_res_noise)
-        condition = replace(condition, low_res=low_res, low_res_noise=level)
     return condition
 
 
-def _denoiser(stage: Stage, group: _Group, condition: Conditioning, preset: StagePreset) -> Guided:
-    branches = [(condition, 1.0)]
-    if group.text is not None and stage.network.config.text_width:
-        branches = classifier_free(replace(condition, text=group.text), condition, preset.guidance)
-    threshold = DynamicThreshold(preset.percentile) if preset.threshold == "dynamic" else StaticThreshold()
-    paste = None
-    if group.job.known is not None:
-        known, keep_mask = group.job.known(stage.image_size)
-        paste = PasteKnown(known.to(group.device), keep_mask.to(group.device))
-    return Guided(stage.network, branches, preset.interval, Finish(threshold, paste))
+def _branches(condition: Conditioning, group: _Group, text: _Texts | None, guidance: float) -> list[Branch]:
+    if text is None:
+        return [(condition, 1.0)]
+    prompted = replace(condition, text=group.repeat_text(text.prompt))
+    if text.prompt is text.nothing:
+        return [(prompted, 1.0)]
+    return classifier_free(prompted, replace(condition, text=group.repeat_text(text.nothing)), guidance)
 
 
-def _encoded(model: Model, prompt: str) -> TextStates | None:
-    """The prompt (1, L, D) once for all pictures; None where there is none or nobody reads it."""
-    if model.text_encoder is None or not prompt.strip() or not _reads_text(model):
+def _threshold(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
+    return DynamicThreshold(preset.percentile) if preset.threshold == "dynamic" else StaticThreshold()
+
+
+def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
+    """Guidance by CLIP, in the base stage alone; there is none for an empty prompt."""
+    request = group.job.request
+    if stage.spec.role != "base" or not preset.clip_guidance or not request.prompt.strip():
         return None
-    return model.text_encoder.encode([prompt])
+    clip = group.clip or group.model.clip
+    assert clip is not None, "check lets no request pass that has no CLIP to be guided by"
+    return clip_score(clip, request, preset.clip_guidance, group.seeds, stage.schedule)
 
 
-def _reads_text(model: Model) -> bool:
-    return any(stage.network.config.text_width for stage in model.stages)
-
-
-def _noised(before: Tensor, seeds: tuple[int, ...], index: int, level: float) -> tuple[Tensor, Tensor]:
-    """The low-resolution picture with noise mixed in, as the upsampler saw it in training."""
+def _low_res(
+    before: Tensor, seeds: tuple[int, ...], index: int, preset: StagePreset
+) -> tuple[Tensor, Tensor]:
+    """The low-resolution picture as the upsampler saw it in training, and how much noise is in it."""
+    if preset.round_low_res:
+        before = ((before + 1) * 127.5).round() / 127.5 - 1
+    level = preset.low_res_noise
+    levels = torch.full((len(seeds),), level, device=before.device)
+    if level == 0:
+        return before, levels
     shape = tuple(before.shape[1:])
     noise = torch.stack([noise_for(seed, index, 0, LOW_RES_NOISE, shape) for seed in seeds]).to(before.device)
-    levels = torch.full((len(seeds),), level, device=before.device)
     return (1 - level**2) ** 0.5 * before + level * noise, levels
 
 
-def _settings(stage: Stage, request: Request) -> StagePreset:
+def _settings(stage: StageSpec, request: Request) -> StagePreset:
     """The stage's preset with what the request says of it."""
+    preset = stage.presets[request.preset or DEFAULT]
     asked: dict[str, Any]
-    if stage.name == "base":
-        asked = {"steps": request.steps, "sampler": request.sampler, "guidance": request.guidance}
+    if stage.role == "base":
+        asked = {
+            "steps": request.steps,
+            "sampler": request.sampler,
+            "guidance": request.guidance,
+            "clip_guidance": request.clip_guidance,
+        }
     else:
         asked = {"steps": request.upsampler_steps}
-    return replace(stage.preset, **{name: value for name, value in asked.items() if value is not None})
+    if asked["steps"] not in (None, preset.steps) or asked.get("sampler") not in (None, preset.sampler):
+        preset = replace(preset, respacing=None)
+    return replace(preset, **{name: value for name, value in asked.items() if value is not None})
 
 
 def _timesteps(schedule: Schedule, preset: StagePreset) -> list[float]:
+    if preset.respacing is not None:
+        return [float(t) for t in timesteps(schedule, preset.respacing)]
     if preset.sampler == "dpm-solver++":
         # Even in log-SNR: with steps even in time, brightness as a whole comes out wrong, since it is decided
         # where there is most noise, in the first few of them.
         return solver_timesteps(schedule, preset.steps)
     return [float(t) for t in timesteps(schedule, preset.steps)]
+
+
+def _without_base(model: Model, request: Request) -> str:
+    there = ", ".join(stage.name for stage in model.spec.stages)
+    if model.spec.family == "glide":
+        part = "inpaint" if isinstance(request, Inpaint) else "base"
+        return (
+            f"Of the model {model.name} only {there} is here, which cannot {request.operation}: "
+            f"run `glide-edit models fetch glide --part {part}` first."
+        )
+    return f"The model {model.name} has only the {there}: assemble it with a base stage first."

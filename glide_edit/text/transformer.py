@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,6 @@ from torch import Tensor, nn
 
 from glide_edit.conditioning import TextStates
 from glide_edit.errors import InputError
-from glide_edit.text.tokenizer import BytePairTokenizer
 
 
 @dataclass(frozen=True)
@@ -76,6 +74,10 @@ class TextTransformer(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         nn.init.normal_(self.tokens.weight, std=0.02)
 
+    @property
+    def device(self) -> torch.device:
+        return self.positions.device
+
     def forward(self, ids: Tensor, token_mask: Tensor) -> TextStates:
         """ids (B, L) int64, token_mask (B, L) bool, L at most ``context`` -> states (B, L, width)."""
         x = self.tokens(ids) + self.positions[: ids.shape[1]]
@@ -84,22 +86,3 @@ class TextTransformer(nn.Module):
         for block in self.blocks:
             x = block(x, bias)
         return TextStates(states=self.norm(x), token_mask=token_mask)
-
-
-class TextEncoder:
-    """A tokenizer and a transformer: prompts in, text states out."""
-
-    def __init__(self, tokenizer: BytePairTokenizer, transformer: TextTransformer) -> None:
-        self.tokenizer = tokenizer
-        self.transformer = transformer
-
-    def dropped_tokens(self, prompt: str) -> int:
-        """How many tokens of the prompt are beyond the model's context and will not be read."""
-        return self.tokenizer.encode([prompt]).dropped[0]
-
-    def encode(self, prompts: Sequence[str]) -> TextStates:
-        """(B prompts) -> states (B, L, width) on the transformer's device, without gradients."""
-        tokens = self.tokenizer.encode(prompts)
-        device = self.transformer.positions.device
-        with torch.no_grad():
-            return self.transformer(tokens.ids.to(device), tokens.token_mask.to(device))

@@ -42,23 +42,23 @@ class Batch:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a batch is made of: sources with their shares, and the mixture of conditions.
+    """What a batch is made of: sources, each with its share and its mixture of conditions.
 
     ``crop`` less than the source's size cuts a random square out of each view.
     """
 
-    sources: Sequence[tuple[Source, float]]
+    sources: Sequence[tuple[Source, float, Mixture]]
     batch_size: int
-    mixture: Mixture
     seed: int
     crop: int | None = None
 
     def make(self, step: int) -> Batch:
         """The batch of a step; shares of the sources are met on average."""
         rng = np.random.default_rng([self.seed, step])
-        shares = np.array([share for _, share in self.sources], dtype=np.float64)
+        shares = np.array([share for _, share, _ in self.sources], dtype=np.float64)
         chosen = rng.choice(len(self.sources), self.batch_size, p=shares / shares.sum())
-        views = [make_view(self.sources[k][0].draw(rng), self.mixture, rng) for k in chosen]
+        drawn = ((source, mixture) for source, _, mixture in (self.sources[k] for k in chosen))
+        views = [make_view(source.draw(rng), mixture, rng) for source, mixture in drawn]
         if self.crop is not None:
             views = [_cropped(view, self.crop, rng) for view in views]
         images = np.stack([view.image for view in views])

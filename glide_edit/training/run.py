@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import TrainingError
 from glide_edit.models.folder import Model, load_model, write_model
 from glide_edit.models.presets import BASE_PRESET, UPSAMPLER_PRESET
+from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.models.spec import StageSpec, TextSpec
 from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
@@ -33,6 +34,15 @@ from glide_edit.training.checkpoint import Progress
 from glide_edit.training.folder import ImageFolder
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import Hooks, LoopOptions, train
+from glide_edit.training.photos import (
+    TOYS_MIXTURE,
+    WHOLE_MIXTURE,
+    Photo,
+    PhotoCache,
+    ToysOnPhotographs,
+    WholePhotographs,
+    read_photos,
+)
 from glide_edit.training.pictures import PROMPTS, sample_sheet
 from glide_edit.training.sources import RenderedToybox, Source
 from glide_edit.training.trainee import Trainee
@@ -74,9 +84,12 @@ class TrainSettings:
     """What ``glide-edit train`` is told.
 
     ``data`` is "toybox" or a folder with ``metadata.jsonl``; with ``cache`` the toybox is rendered once into
-    that folder (``cache_size`` pictures), without it on the fly. ``start`` is a model folder whose weights to
-    begin with; it counts only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes``
-    and ``steps`` is given; a later call may give more of them, and the run goes on.
+    that folder (``cache_size`` pictures), without it on the fly. ``photos`` is a folder of captioned
+    photographs (see ``read_photos``), which ``photo_share`` of the views show, half of these with toys put
+    onto them; they are decoded into ``cache``, without one into ``out``. ``start`` is a model folder or a
+    known model's name, whose weights to begin with; it counts only where ``out`` holds no checkpoint to go on
+    from. Exactly one of ``minutes`` and ``steps`` is given; a later call may give more of them, and the run
+    goes on.
 
     Raises:
         TrainingError: an impossible setting.
@@ -87,12 +100,14 @@ class TrainSettings:
     data: str = TOYBOX
     cache: Path | None = None
     cache_size: int = 24576
+    photos: Path | None = None
+    photo_share: float = 0.25
     minutes: float | None = None
     steps: int | None = None
     batch_size: int = 32
     learning_rate: float = 6e-4
     seed: int = 0
-    start: Path | None = None
+    start: str | Path | None = None
     device: str = "auto"
     precision: str = "auto"
     network: EfficientUNetConfig | None = None
@@ -110,6 +125,10 @@ class TrainSettings:
             raise TrainingError("A cache is for the toybox: leave it out with a folder of pictures.")
         if self.cache_size < 1:
             raise TrainingError(f"A cache holds at least 1 picture, not {self.cache_size}.")
+        if self.photos is not None and self.data != TOYBOX:
+            raise TrainingError("Photographs go with the toybox: leave them out with a folder of pictures.")
+        if not 0 < self.photo_share < 1:
+            raise TrainingError(f"The share of photographs is between 0 and 1, not {self.photo_share}.")
 
     @property
     def config(self) -> EfficientUNetConfig:
@@ -128,10 +147,12 @@ class TrainSettings:
 
     def recipe(self) -> dict[str, Any]:
         """What must not change between a run and its continuation."""
+        photos = {"photos": str(self.photos), "photo_share": self.photo_share} if self.photos else {}
         return {
             "stage": self.stage,
             "data": self.data,
             "cache_size": self.cache_size if self.cache else None,
+            **photos,
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "seed": self.seed,
@@ -190,16 +211,19 @@ def _run(
     resuming = checkpoint.exists(settings.out, settings.recipe())
     start = None
     if settings.start is not None and not resuming:
-        start = load_model(settings.start, choose_runtime("cpu", "float32"))
+        start = load_model(resolve(settings.start), choose_runtime("cpu", "float32"))
+    photos = () if settings.photos is None else read_photos(settings.photos)
     source, prompts = _source(settings, on_cache)
     settings.out.mkdir(parents=True, exist_ok=True)
+    sources = [(source, 1.0, Mixture()), *_photo_sources(settings, photos, source)]
     torch.manual_seed(settings.seed)
-    trainee = _trainee(settings, source, start, resuming)
+    captions = chain(source.captions(), (photo.text for photo in photos))
+    trainee = _trainee(settings, captions, start, resuming)
     tensors = None if start is None else _start_tensors(settings, start, trainee)
     trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
     if runtime.channels_last:
         trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = BatchPlan([(source, 1.0)], settings.batch_size, Mixture(), settings.seed, _crop(settings))
+    plan = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings))
 
     def look(progress: Progress) -> None:
         folder = settings.out / "samples"
@@ -255,12 +279,28 @@ def _source(
     return build_cache(settings.cache, settings.cache_size, size, settings.seed, on_cache), PROMPTS
 
 
-def _trainee(settings: TrainSettings, source: Source, start: Model | None, resuming: bool) -> Trainee:
+def _photo_sources(
+    settings: TrainSettings, photos: tuple[Photo, ...], toys: Source
+) -> list[tuple[Source, float, Mixture]]:
+    """What comes beside the toys, whose share is 1."""
+    if not photos:
+        return []
+    cached = PhotoCache(photos, settings.config.image_size, settings.cache or settings.out)
+    half = settings.photo_share / (1 - settings.photo_share) / 2
+    return [
+        (WholePhotographs(cached, toys), half, WHOLE_MIXTURE),
+        (ToysOnPhotographs(cached, toys), half, TOYS_MIXTURE),
+    ]
+
+
+def _trainee(
+    settings: TrainSettings, captions: Iterable[str], start: Model | None, resuming: bool
+) -> Trainee:
     """The networks with fresh weights."""
     network = EfficientUNet(settings.config, Schedule.cosine())
     if not settings.config.text_width:
         return Trainee(network, None, None)
-    tokenizer = _tokenizer(settings, source, start, resuming)
+    tokenizer = _tokenizer(settings, captions, start, resuming)
     config = TextTransformerConfig(
         tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
     )
@@ -268,7 +308,7 @@ def _trainee(settings: TrainSettings, source: Source, start: Model | None, resum
 
 
 def _tokenizer(
-    settings: TrainSettings, source: Source, start: Model | None, resuming: bool
+    settings: TrainSettings, captions: Iterable[str], start: Model | None, resuming: bool
 ) -> BytePairTokenizer:
     """The run's tokenizer: made once and kept beside the checkpoint, which means nothing without it."""
     path = settings.out / TOKENIZER_NAME
@@ -280,10 +320,11 @@ def _tokenizer(
                 f"{path} is missing or damaged, and the checkpoint beside it needs it: "
                 f"bring it back, or name another --out folder ({error})."
             ) from error
-    if start is not None and start.text_encoder is not None:
-        tokenizer = start.text_encoder.tokenizer
+    encoder = None if start is None else start.text_encoder
+    if encoder is not None and isinstance(encoder.tokenizer, BytePairTokenizer):
+        tokenizer = encoder.tokenizer
     else:
-        tokenizer = BytePairTokenizer.train(source.captions(), VOCABULARY, CONTEXT)
+        tokenizer = BytePairTokenizer.train(captions, VOCABULARY, CONTEXT)
     temporary = path.with_suffix(".tmp")
     tokenizer.save(temporary)
     temporary.replace(path)
@@ -298,11 +339,11 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> d
     text = None if start.text_encoder is None else start.text_encoder.transformer
     fits = given.config == settings.config
     if trainee.transformer is not None:
-        fits = fits and text is not None and text.config == trainee.transformer.config
+        fits = fits and isinstance(text, TextTransformer) and text.config == trainee.transformer.config
     if not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in given.named_parameters()}
-    if trainee.transformer is not None and text is not None:
+    if trainee.transformer is not None and isinstance(text, TextTransformer):
         tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
     return tensors
 
@@ -320,6 +361,8 @@ def _export(
         text = (TextSpec(trainee.transformer.config), under(averaged, "transformer."), trainee.tokenizer)
     # A model is passed on: where on this machine its data lay is nobody's business.
     recipe = settings.recipe() | {"data": Path(settings.data).name}
+    if settings.photos is not None:
+        recipe["photos"] = settings.photos.resolve().name
     return write_model(
         settings.out / "model",
         name=settings.out.name,

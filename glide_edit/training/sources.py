@@ -22,7 +22,7 @@ class Item:
     ``image`` is uint8 (S, S, 3). ``caption(seed)`` words the whole picture. ``objects`` has for each object
     its mask, bool (S, S), shadow included where it is known, and ``describe(index, seed)`` words that object
     alone. ``foreground``, bool (S, S), is where any object is seen. ``drawing`` is uint8 (S, S), 255 paper
-    and 0 ink, or None.
+    and 0 ink, or None. ``scene`` is what was rendered, where it was.
     """
 
     image: NDArray[np.uint8]
@@ -31,6 +31,7 @@ class Item:
     describe: Callable[[int, int], str] = lambda index, seed: ""
     foreground: NDArray[np.bool_] | None = None
     drawing: NDArray[np.uint8] | None = None
+    scene: Scene | None = None
 
 
 class Source(Protocol):
@@ -60,6 +61,7 @@ def toy_item(
         describe=lambda index, seed: describe_toy(scene, index, seed),
         foreground=foreground,
         drawing=drawing,
+        scene=scene,
     )
 
 

@@ -20,13 +20,17 @@ Keep = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Mixture:
-    """How often each condition is given. Probabilities are per view."""
+    """How often each condition is given. Probabilities are per view.
+
+    ``known_caption`` is ``caption`` for views that have known pixels; None: the same.
+    """
 
     known: float = 0.4
     drawing: float = 0.3
     caption: float = 0.88
     object_mask: float = 0.5
     object_caption: float = 0.5
+    known_caption: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,10 @@ def make_view(item: Item, mixture: Mixture, rng: np.random.Generator) -> View:
     drawing = np.zeros((size, size), np.float32)
     if item.drawing is not None and rng.random() < mixture.drawing:
         drawing = vary_drawing(item.drawing, rng)
-    if rng.random() >= mixture.caption:
+    often = mixture.caption
+    if mixture.known_caption is not None and keep.any():
+        often = mixture.known_caption
+    if rng.random() >= often:
         caption = ""
     foreground = np.zeros((size, size), bool) if item.foreground is None else np.array(item.foreground)
     return View(np.array(item.image), caption, keep, drawing, foreground)

@@ -7,6 +7,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from glide_edit.editor import Editor
 from glide_edit.errors import GlideEditError, ImageError, InputError, ModelFormatError, ModelNotFound
+from glide_edit.models import Model
 from glide_edit.requests import Generate
 from masks import Mask, MaskError
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, told, write_tiny
@@ -298,5 +300,6 @@ def test_unknown_devices_and_precisions_are_refused(model: Path) -> None:
 
 def test_an_upsampler_alone_cannot_edit() -> None:
     whole = tiny_editor().model
-    lone = Editor(type(whole)(whole.spec, whole.stages[1:], None, whole.runtime))
-    refused(lambda: lone.run(Generate(prompt="a ball")), InputError, "only an upsampler")
+    stages = whole.stages[1:]
+    lone = Editor(Model.of(replace(whole.spec, stages=(stages[0].spec,)), whole.runtime, stages))
+    refused(lambda: lone.run(Generate(prompt="a ball")), InputError, "only the upsampler")

@@ -52,7 +52,7 @@ def test_info(cli, tiny: Path) -> None:
     ("arguments", "words"),
     [
         (("surprise",), "No model 'surprise'"),
-        (("glide",), "planned"),
+        (("glide",), "models fetch glide"),
         (("toybox", "--device", "toaster"), "toaster"),
     ],
 )

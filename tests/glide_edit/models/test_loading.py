@@ -91,11 +91,6 @@ def test_networks_are_ready_to_run(
     assert model.text_encoder.tokenizer.context == 8
     assert model.name == "tiny"
     assert model.spec.provenance == {"recipe": {"seed": 7}}
-    assert model.parameters == {
-        "text": sum(p.numel() for p in parts.transformer.parameters()),
-        "base": sum(p.numel() for p in parts.base.parameters()),
-        "upsampler": sum(p.numel() for p in parts.upsampler.parameters()),
-    }
 
 
 def test_a_model_need_not_read_text(parts: Any, tmp_path: Path, runtime: MakeRuntime) -> None:
@@ -103,7 +98,6 @@ def test_a_model_need_not_read_text(parts: Any, tmp_path: Path, runtime: MakeRun
         parts.write(tmp_path / "m", stages=[parts.upsampler_stage], text=None), runtime(torch.float32)
     )
     assert model.text_encoder is None
-    assert list(model.parameters) == ["upsampler"]
 
 
 def test_loading_uses_up_no_random_numbers(folder: Path, runtime: MakeRuntime) -> None:

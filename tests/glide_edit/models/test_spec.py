@@ -25,15 +25,15 @@ def test_a_spec_comes_back_from_json(record: dict[str, Any]) -> None:
     assert ModelSpec.from_json(spec.to_json()) == spec
     assert spec.stages[1].config.prediction == "eps"
     assert spec.file_names == [
-        "text.safetensors",
         "tokenizer.json",
+        "text.safetensors",
         "base.safetensors",
         "upsampler.safetensors",
     ]
 
 
 def test_the_file_says_what_the_format_promises(record: dict[str, Any]) -> None:
-    assert record["format"] == 1
+    assert record["format"] == 2
     assert record["text_encoder"]["kind"] == "transformer"
     assert [stage["kind"] for stage in record["stages"]] == ["efficient_unet"] * 2
     assert record["stages"][1]["schedule"] == {"name": "linear", "num_timesteps": 200}
@@ -67,7 +67,7 @@ def at(*path: Any) -> Callable[[Any, Any], None]:
 
 
 BAD_VALUES = [
-    (at("format"), 2, "format 2.*newer glide-edit"),
+    (at("format"), 3, "format 3.*newer glide-edit"),
     (at("format"), "1", "format must be a whole number"),
     (at("format"), True, "format must be a whole number"),
     (at("format"), 0, "format must be a whole number"),
@@ -76,10 +76,10 @@ BAD_VALUES = [
     (at("licence"), None, "licence must be text"),
     (at("provenance"), [], "provenance must be an object"),
     (at("stages"), {}, "stages must be a list"),
-    (at("stages"), [], "stages must be a base"),
+    (at("stages"), [], "stages must be some of"),
     (at("stages", 0), "base", r"stages\[0\] must be an object"),
     (at("stages", 0, "name"), "middle", "lacks the stage middle"),
-    (at("stages", 0, "kind"), "adm_unet", r"stages\[0\].kind is 'adm_unet'"),
+    (at("stages", 0, "kind"), "mlp", r"stages\[0\].kind is 'mlp'"),
     (at("stages", 0, "extra"), 1, r"stages\[0\] has unknown keys: extra"),
     (at("stages", 0, "config", "patch"), "2", r'stages\[0\].config.patch must be a whole number, not "2"'),
     (at("stages", 0, "config", "patch"), True, r"config.patch must be a whole number, not true"),
@@ -109,7 +109,7 @@ BAD_VALUES = [
     (at("text_encoder", "config", "heads"), 5, "multiple of its 5 heads"),
     (at("text_encoder", "config", "width"), None, "text_encoder.config.width must be a whole number"),
     (at("presets"), {}, "presets lacks default"),
-    (at("presets", "fast"), {}, "unknown keys: fast"),
+    (at("presets", "fast"), {}, "presets.fast lacks the stage base"),
     (at("presets", "default", "other"), {"steps": 3}, "an entry for every stage and no other"),
     (at("presets", "default", "base"), {}, "presets.default.base lacks steps"),
     (

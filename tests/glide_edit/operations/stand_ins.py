@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.editor import Editor
-from glide_edit.models import ModelSpec, Runtime, StagePreset, StageSpec, TextSpec, write_model
-from glide_edit.models.folder import Model, Stage
+from glide_edit.models import Model, ModelSpec, Runtime, Stage, StagePreset, StageSpec, TextSpec, write_model
 from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
+from glide_edit.text.encoder import TextEncoder
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.text.transformer import TextEncoder, TextTransformer, TextTransformerConfig
+from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 
 SCHEDULE = Schedule.cosine(100)
 CPU = Runtime(torch.device("cpu"), torch.float32, channels_last=True, threads=1, reason="a test")
@@ -75,17 +75,20 @@ def tiny_model(
     specs = [StageSpec("base", base_config(text, known, drawing), SCHEDULE, BASE_PRESET)]
     if upsampler:
         specs.append(StageSpec("upsampler", UPSAMPLER_CONFIG, SCHEDULE, UPSAMPLER_PRESET))
-    stages = [
-        Stage(spec.name, _randomised(EfficientUNet(spec.config, SCHEDULE), seed), spec.preset)
-        for seed, spec in enumerate(specs)
-    ]
     text_spec = encoder = None
     if text:
         tokenizer = BytePairTokenizer.train(["a red ball on grass"], 260, CONTEXT)
         text_spec = TextSpec(TextTransformerConfig(tokenizer.vocabulary_size, 8, 1, 2, CONTEXT))
         encoder = TextEncoder(tokenizer, _randomised(TextTransformer(text_spec.config), 7))
-    spec = ModelSpec("tiny", "toybox", "MIT", {}, tuple(specs), text_spec)
-    return Model(spec, tuple(stages), encoder, CPU)
+    stages = [
+        Stage(
+            spec,
+            _randomised(EfficientUNet(spec.config, SCHEDULE), seed),
+            encoder if spec.config.text_width else None,
+        )
+        for seed, spec in enumerate(specs)
+    ]
+    return Model.of(ModelSpec("tiny", "toybox", "MIT", {}, tuple(specs), text_spec), CPU, stages)
 
 
 def tiny_editor(**parts: bool) -> Editor:
@@ -95,9 +98,9 @@ def tiny_editor(**parts: bool) -> Editor:
 def write_tiny(folder: Path) -> Path:
     """The tiny cascade as a model folder."""
     model = tiny_model()
+    encoder: Any = model.stages[0].text_encoder
     assert model.spec.text is not None
-    assert model.text_encoder is not None
-    text = (model.spec.text, model.text_encoder.transformer.state_dict(), model.text_encoder.tokenizer)
+    text = (model.spec.text, encoder.transformer.state_dict(), encoder.tokenizer)
     stages = [
         (spec, stage.network.state_dict())
         for spec, stage in zip(model.spec.stages, model.stages, strict=True)
@@ -136,10 +139,8 @@ def stand_in_editor(
     if upsampler:
         specs.append(StageSpec("upsampler", UPSAMPLER_CONFIG, SCHEDULE, StagePreset(**preset)))
     networks: list[Any] = [StandIn(spec.config, answer) for spec in specs]
-    stages = [Stage(spec.name, network, spec.preset) for spec, network in zip(specs, networks, strict=True)]
-    return Editor(
-        Model(ModelSpec("stand-in", "toybox", "MIT", {}, tuple(specs), None), tuple(stages), None, CPU)
-    )
+    stages = [Stage(spec, network) for spec, network in zip(specs, networks, strict=True)]
+    return Editor(Model.of(ModelSpec("stand-in", "toybox", "MIT", {}, tuple(specs), None), CPU, stages))
 
 
 def told(editor: Editor, stage: int = 0) -> list[list[Conditioning]]:

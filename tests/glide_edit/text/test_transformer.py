@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from glide_edit.errors import InputError
+from glide_edit.text.encoder import TextEncoder
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.text.transformer import TextEncoder, TextTransformer, TextTransformerConfig
+from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 
 CONFIG = TextTransformerConfig(vocabulary=300, width=24, layers=2, heads=3, context=16)
 

@@ -48,19 +48,19 @@ class Coordinates:
 
 
 def test_a_batch_follows_from_seed_and_step(squares: Any) -> None:
-    plan = BatchPlan([(squares(16), 1.0)], 4, Mixture(), seed=3)
+    plan = BatchPlan([(squares(16), 1.0, Mixture())], 4, seed=3)
     later, first = plan.make(7), plan.make(0)
     assert same(plan.make(7), later)
-    assert same(BatchPlan([(squares(16), 1.0)], 4, Mixture(), seed=3).make(0), first)
+    assert same(BatchPlan([(squares(16), 1.0, Mixture())], 4, seed=3).make(0), first)
     assert not torch.equal(first.image, later.image)
-    assert not torch.equal(BatchPlan([(squares(16), 1.0)], 4, Mixture(), seed=4).make(0).image, first.image)
+    assert not torch.equal(BatchPlan([(squares(16), 1.0, Mixture())], 4, seed=4).make(0).image, first.image)
     assert first.image.shape == (4, 3, 16, 16)
     assert first.image.abs().max() <= 1
     assert first.keep_mask.shape == first.drawing.shape == first.foreground.shape == (4, 1, 16, 16)
 
 
 def test_the_stream_begins_where_it_is_told(squares: Any) -> None:
-    plan = BatchPlan([(squares(16), 1.0)], 2, Mixture(), seed=0)
+    plan = BatchPlan([(squares(16), 1.0, Mixture())], 2, seed=0)
     stream = plan.stream(5)
     for step in range(5, 12):
         assert same(next(stream), plan.make(step))
@@ -70,7 +70,7 @@ def test_the_stream_begins_where_it_is_told(squares: Any) -> None:
 
 
 def test_an_error_comes_where_its_batch_would_have_come() -> None:
-    stream = BatchPlan([(Coordinates(16, fail_after=5), 1.0)], 2, Mixture(), seed=0).stream(0)
+    stream = BatchPlan([(Coordinates(16, fail_after=5), 1.0, Mixture())], 2, seed=0).stream(0)
     assert [next(stream).step, next(stream).step] == [0, 1]
     with pytest.raises(TrainingError, match="the disk is gone"):
         next(stream)
@@ -78,13 +78,24 @@ def test_an_error_comes_where_its_batch_would_have_come() -> None:
 
 
 def test_sources_get_their_shares() -> None:
-    plan = BatchPlan([(Coordinates(16, 10), 3.0), (Coordinates(16, 200), 1.0)], 500, Mixture(), seed=0)
+    plan = BatchPlan(
+        [(Coordinates(16, 10), 3.0, Mixture()), (Coordinates(16, 200), 1.0, Mixture())], 500, seed=0
+    )
     blue = plan.make(0).image[:, 2, 0, 0]
     assert (blue > 0).double().mean().item() == pytest.approx(0.25, abs=4 * np.sqrt(0.25 * 0.75 / 500))
 
 
+def test_each_source_has_a_mixture_of_its_own() -> None:
+    hidden, whole = Mixture(known=1), Mixture(known=0, caption=0)
+    batch = BatchPlan([(Coordinates(16, 10), 1.0, hidden), (Coordinates(16, 200), 1.0, whole)], 40, 0).make(0)
+    first = batch.image[:, 2, 0, 0] < 0
+    assert 5 < first.sum() < 35
+    assert torch.equal(batch.keep_mask.amax(dim=(1, 2, 3)) > 0, first)
+    assert not any(caption and not is_first for caption, is_first in zip(batch.captions, first, strict=True))
+
+
 def test_crops_are_windows_of_the_picture_and_never_mirrored() -> None:
-    plan = BatchPlan([(Coordinates(24), 1.0)], 400, Mixture(known=0), seed=0, crop=8)
+    plan = BatchPlan([(Coordinates(24), 1.0, Mixture(known=0))], 400, seed=0, crop=8)
     batch = plan.make(0)
     assert batch.image.shape == (400, 3, 8, 8)
     pixels = ((batch.image + 1) * 127.5).round()

@@ -101,7 +101,7 @@ def test_a_folder_of_toys_is_training_data(tmp_path: Path) -> None:
         assert len({item.caption(seed) for seed in range(4)}) > 1
         assert item.caption(0) in set(source.captions())
         assert item.describe(0, 1) in set(source.captions())
-    plan = BatchPlan([(source, 1.0)], 8, Mixture(known=1, object_mask=1, drawing=1), seed=0)
+    plan = BatchPlan([(source, 1.0, Mixture(known=1, object_mask=1, drawing=1))], 8, seed=0)
     batch = plan.make(0)
     assert (batch.keep_mask == 0).any(dim=(1, 2, 3)).all()
     assert (batch.drawing != 0).any(dim=(1, 2, 3)).all()

@@ -51,7 +51,7 @@ def test_a_few_pictures_are_learnt(
     config = request.getfixturevalue(f"{stage}_config")
     trainee = make_trainee(config)
     crop = 16 if stage == "upsampler" else None
-    plan = BatchPlan([(squares(config.image_size, count=2), 1.0)], 8, Mixture(), 0, crop)
+    plan = BatchPlan([(squares(config.image_size, count=2), 1.0, Mixture())], 8, 0, crop)
     fixed = [plan.make(1000 + k) for k in range(4)]
 
     def loss() -> float:
@@ -81,7 +81,7 @@ class Line(nn.Module):
 
 @pytest.fixture
 def plan(squares: Any) -> BatchPlan:
-    return BatchPlan([(squares(16), 1.0)], 2, Mixture(), 0)
+    return BatchPlan([(squares(16), 1.0, Mixture())], 2, 0)
 
 
 def run_line(
@@ -195,7 +195,7 @@ def test_everything_is_computed_where_the_network_is(
     config = request.getfixturevalue(f"{stage}_config")
     meta = torch.device("meta")
     trainee = make_trainee(config).to(device=meta, dtype=torch.bfloat16)
-    batch = BatchPlan([(squares(config.image_size), 1.0)], 2, Mixture(), 0).make(0).to(meta)
+    batch = BatchPlan([(squares(config.image_size), 1.0, Mixture())], 2, 0).make(0).to(meta)
     loss = trainee.loss(batch, torch.Generator())
     loss.backward()
     assert loss.device == meta
@@ -204,7 +204,7 @@ def test_everything_is_computed_where_the_network_is(
 
 def test_a_batch_teaches_the_same_whatever_was_drawn_before(base_config: Any, squares: Any) -> None:
     trainee = make_trainee(base_config)
-    batch = BatchPlan([(squares(16), 1.0)], 4, Mixture(), 0).make(3)
+    batch = BatchPlan([(squares(16), 1.0, Mixture())], 4, 0).make(3)
     first = trainee.loss(batch, torch.Generator().manual_seed(3))
     torch.randn(100)
     assert torch.equal(trainee.loss(batch, torch.Generator().manual_seed(3)), first)

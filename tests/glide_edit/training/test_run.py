@@ -22,6 +22,7 @@ from torch import Tensor
 from glide_edit.errors import InputError, ModelError, TrainingError
 from glide_edit.models import choose_runtime, load_model
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
+from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.training import __main__ as command
 from glide_edit.training import run as run_module
 from glide_edit.training.checkpoint import FILE_NAME
@@ -159,7 +160,7 @@ def test_other_settings_do_not_go_on_with_a_run(settings: TrainSettings) -> None
     run(replace(settings, steps=2))
     before = tensors(settings.out)
     assert settings.network is not None
-    others = {
+    others: dict[str, dict[str, Any]] = {
         "batch_size": {"batch_size": 3},
         "learning_rate": {"learning_rate": 1e-3},
         "seed": {"seed": 1},
@@ -223,7 +224,7 @@ def test_the_model_folder_holds_the_moving_average(
     (only,) = model.stages
     assert (only.name, only.network.config) == (stage, config)
     average = under(tensors(settings.out), "ema/")
-    parts = {"network.": only.network}
+    parts: dict[str, Any] = {"network.": only.network}
     if stage == "base":
         assert model.text_encoder is not None
         parts["transformer."] = model.text_encoder.transformer
@@ -274,6 +275,62 @@ def test_weights_of_another_network_cannot_be_started_from(
         run(replace(settings, start=tmp_path / "nothing"))
 
 
+def test_a_known_model_may_be_named(settings: TrainSettings) -> None:
+    with pytest.raises(TrainingError, match="toybox cannot be started from: its network is another one"):
+        run(replace(settings, start="toybox"))
+
+
+# -- photographs ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def with_photos(
+    settings: TrainSettings, pictures: Path, squares: Any, monkeypatch: pytest.MonkeyPatch
+) -> TrainSettings:
+    """The run on squares, which take less time than toys, and on the pictures as photographs."""
+    monkeypatch.setattr(run_module, "RenderedToybox", squares)
+    return replace(settings, data="toybox", photos=pictures, photo_share=0.5)
+
+
+def test_a_run_with_photographs_stops_and_goes_on(with_photos: TrainSettings, tmp_path: Path) -> None:
+    straight = replace(with_photos, steps=8, out=tmp_path / "straight")
+    assert run(straight).finished
+    assert list(straight.out.glob("photos-24-*.bin"))
+    part = replace(straight, out=tmp_path / "part")
+
+    def interrupt(record: dict[str, Any]) -> None:
+        if record["step"] == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    assert not run(part, interrupt).finished
+    assert run(part).finished
+    assert_same_run(part.out, straight.out)
+    without = replace(straight, photos=None, out=tmp_path / "without")
+    run(without)
+    assert losses(without.out) != losses(straight.out)
+    others: dict[str, dict[str, Any]] = {
+        "photo_share": {"photo_share": 0.4},
+        "photo_share, photos": {"photos": None},
+    }
+    for named, changes in others.items():
+        with pytest.raises(TrainingError, match=rf"other settings \({named}\)"):
+            run(replace(straight, **changes))
+
+
+def test_the_model_says_which_photographs_and_not_where(with_photos: TrainSettings, pictures: Path) -> None:
+    outcome = run(replace(with_photos, steps=1))
+    spec = load_model(outcome.model, choose_runtime("cpu", "float32")).spec
+    said = spec.provenance["training"]["base"]
+    assert (said["photos"], said["photo_share"]) == ("pictures", 0.5)
+    assert str(pictures.parent) not in json.dumps(spec.to_json())
+
+
+def test_the_tokenizer_learns_the_photographs_words(with_photos: TrainSettings) -> None:
+    run(replace(with_photos, steps=1))
+    tokenizer = BytePairTokenizer.load(with_photos.out / "tokenizer.json", 40)
+    assert tokenizer.encode(["some colours"]).ids.shape == (1, 2)
+
+
 # -- what is refused -----------------------------------------------------------------------------------
 
 
@@ -288,6 +345,10 @@ def test_weights_of_another_network_cannot_be_started_from(
         ({"seed": -1}, "seed"),
         ({"cache_size": 0}, "cache"),
         ({"cache": Path("cache")}, "cache is for the toybox"),
+        ({"photos": Path("photos")}, "Photographs go with the toybox"),
+        ({"data": "toybox", "photos": Path("nowhere")}, r"nowhere has no readable metadata\.jsonl"),
+        ({"photo_share": 0.0}, "share of photographs"),
+        ({"photo_share": 1.0}, "share of photographs"),
         ({"data": "nowhere"}, r"nowhere has no readable metadata\.jsonl"),
         ({"device": "tpu"}, "tpu"),
         ({"precision": "int1"}, "int1"),

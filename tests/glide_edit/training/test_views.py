@@ -48,6 +48,15 @@ def test_an_object_mask_hides_all_of_the_object_and_half_the_captions_name_it_al
     assert np.mean([view.keep.mean() for _, view in made]) > 0.4
 
 
+def test_captions_may_be_given_less_often_where_pixels_are_known(squares: Any) -> None:
+    mixture = Mixture(known=0.5, caption=0.9, known_caption=0.3)
+    made = [view for _, view in views(squares(16), mixture, COUNT)]
+    known = [view for view in made if view.keep.any()]
+    assert_share(sum(view.caption != "" for view in known), 0.3, len(known))
+    bare = [view for view in made if not view.keep.any()]
+    assert_share(sum(view.caption != "" for view in bare), 0.9, len(bare))
+
+
 def test_boxes_and_strokes_hide_something_and_name_everything(squares: Any) -> None:
     made = [view for _, view in views(squares(24), Mixture(known=1, object_mask=0, caption=1), 500)]
     assert {view.caption for view in made} == {"a square on grey"}

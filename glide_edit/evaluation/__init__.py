@@ -1,0 +1,1 @@
+"""How good pictures are: a verifier that names what it sees, judgments on that, and distances."""

@@ -1,0 +1,79 @@
+"""Packages of the optional sets: imported where they are used, with a clear error where they are missing."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+from types import ModuleType
+
+from glide_edit.errors import InputError
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+_kept: list[object] = []
+"""Definitions that PyTorch forgets when nobody holds them."""
+_lock = threading.Lock()
+
+
+def open_clip() -> ModuleType:
+    """The package open_clip.
+
+    Raises:
+        InputError: it is not installed, or cannot be imported.
+    """
+    return _imported("open_clip", "clip")
+
+
+def transformers() -> ModuleType:
+    """The package transformers.
+
+    Raises:
+        InputError: it is not installed, or cannot be imported.
+    """
+    return _imported("transformers", "clip")
+
+
+def _imported(name: str, extra: str) -> ModuleType:
+    try:
+        # Both packages import it, and fail where it fails.
+        _mend_torchvision()
+        return importlib.import_module(name)
+    except (ImportError, RuntimeError) as error:
+        raise InputError(
+            f"This needs the package {name}, which cannot be imported ({' '.join(str(error).split())}): "
+            f"pip install 'glide-edit[{extra}]'."
+        ) from error
+
+
+def _mend_torchvision() -> None:
+    """Make torchvision importable also beside a PyTorch that its compiled half was not built for.
+
+    Package indexes serve a torchvision built for CUDA. Beside a PyTorch for the CPU its compiled operators
+    are missing, and importing it fails where it describes one of them, which finds boxes and is called by
+    nobody here. Names for the operators are enough.
+    """
+    with _lock:
+        if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
+            return
+        try:
+            importlib.import_module("torchvision")
+        except RuntimeError as error:
+            if "torchvision::nms" not in str(error):
+                raise
+            # What the attempt left behind would be taken for the package.
+            for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+                del sys.modules[name]
+            _kept.append(_define_operators())
+
+
+def _define_operators() -> object:
+    from torch.library import Library
+
+    library = Library("torchvision", "DEF")
+    for schema in _SCHEMAS:
+        library.define(schema)
+    return library

@@ -1,0 +1,103 @@
+"""A loaded model: its stages, what encodes their prompts, and the CLIP that may guide them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from glide_edit.diffusion.schedule import Schedule
+from glide_edit.models.presets import StagePreset
+from glide_edit.models.runtime import Runtime
+from glide_edit.models.spec import ModelSpec, StageSpec
+from glide_edit.networks.adm_unet import ADMUNet
+from glide_edit.networks.efficient_unet import EfficientUNet
+from glide_edit.networks.noised_clip import NoisedCLIP
+from glide_edit.text.encoder import TextEncoder, Tokenizer
+
+StageNetwork = EfficientUNet | ADMUNet
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One network of the cascade, in evaluation mode, without gradients, where and as the runtime says.
+
+    ``text_encoder`` is None where the network reads no text.
+    """
+
+    spec: StageSpec
+    network: StageNetwork
+    text_encoder: TextEncoder | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def preset(self) -> StagePreset:
+        return self.spec.preset
+
+    @property
+    def schedule(self) -> Schedule:
+        return self.spec.schedule
+
+    @property
+    def image_size(self) -> int:
+        return self.spec.config.image_size
+
+
+@dataclass(frozen=True, eq=False)
+class NoisedClip:
+    """GLIDE's noised CLIP with its tokenizer: it judges how well a noisy picture fits a prompt."""
+
+    network: NoisedCLIP
+    tokenizer: Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model folder ready to run. A stage is read when it is first needed, and then kept."""
+
+    spec: ModelSpec
+    runtime: Runtime
+    load_stage: Mapping[str, Callable[[], Stage]]
+    load_clip: Callable[[], NoisedClip] | None = None
+
+    @classmethod
+    def of(cls, spec: ModelSpec, runtime: Runtime, stages: Sequence[Stage]) -> Model:
+        """A model of stages that are loaded already."""
+        ready = {stage.name: stage for stage in stages}
+        return cls(spec, runtime, {name: partial(ready.__getitem__, name) for name in ready})
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def identity(self) -> str:
+        """16 hexadecimal digits for recipes; see ``ModelSpec.identity``."""
+        return self.spec.identity
+
+    @property
+    def label(self) -> str:
+        """Name and identity, as results and recipes give them."""
+        return f"{self.name} {self.identity}"
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All of them, in the order of ``model.json``."""
+        return tuple(self.load_stage[stage.name]() for stage in self.spec.stages)
+
+    def cascade(self, inpainting: bool) -> tuple[Stage, ...]:
+        """The stages that run, in order; see ``ModelSpec.cascade``."""
+        return tuple(self.load_stage[stage.name]() for stage in self.spec.cascade(inpainting))
+
+    @property
+    def text_encoder(self) -> TextEncoder | None:
+        """That of the first stage that reads text, None where none does."""
+        return next((stage.text_encoder for stage in self.stages if stage.text_encoder is not None), None)
+
+    @property
+    def clip(self) -> NoisedClip | None:
+        """The model's own CLIP, None where it has none."""
+        return None if self.load_clip is None else self.load_clip()

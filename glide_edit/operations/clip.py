@@ -1,0 +1,61 @@
+"""Which CLIP guides a request, and how strongly."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from glide_edit.diffusion.schedule import Schedule
+from glide_edit.guidance import ClipScore, NoisedClipScore, ScoreFn, prompt_embeddings
+from glide_edit.models.model import NoisedClip
+from glide_edit.networks.open_clip import OpenCLIP
+from glide_edit.requests import Request
+
+SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
+"""Words of prompts that are not true of a picture's mirror image."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenClip:
+    """A CLIP that was not trained on noise, and what it is called in recipes."""
+
+    name: str
+    network: OpenCLIP
+
+
+Clip = NoisedClip | OpenClip
+
+
+def load_open_clip(name: str, device: torch.device) -> OpenClip:
+    """The open_clip model "ARCHITECTURE/WEIGHTS": WEIGHTS is a name that open_clip knows, or a file.
+
+    Raises:
+        InputError, ModelNotFound, ModelFormatError: as ``OpenCLIP.load``.
+    """
+    architecture, _, weights = name.partition("/")
+    if weights and Path(weights).is_file():
+        network = OpenCLIP.load(architecture, Path(weights))
+        return OpenClip(f"{architecture}/{Path(weights).name}", network.to(device))
+    return OpenClip(name, OpenCLIP.load(name).to(device))
+
+
+def clip_score(
+    clip: Clip, request: Request, scale: float, seeds: tuple[int, ...], schedule: Schedule
+) -> ScoreFn:
+    """The gradient that pulls pictures of these seeds towards the request's prompt."""
+    if isinstance(clip, NoisedClip):
+        text = prompt_embeddings(clip.network, clip.tokenizer, [request.prompt])
+        return NoisedClipScore(clip.network, text, scale, request.clip_interval)
+    return ClipScore(
+        clip.network,
+        clip.network.text_embeddings([request.prompt]),
+        schedule,
+        seeds,
+        scale,
+        cuts=request.clip_cuts or ClipScore.cuts,
+        interval=request.clip_interval or ClipScore.interval,
+        flips=not SIDES.search(request.prompt),
+    )

@@ -1,0 +1,48 @@
+"""CLIP's byte-pair encoding, through open_clip, which brings the vocabulary along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from glide_edit import extras
+from glide_edit.errors import InputError
+from glide_edit.text.tokenizer import Tokens
+
+
+class CLIPTokenizer:
+    """Prompts to CLIP's token ids: a start token, the lower-cased text, an end token, zeros.
+
+    Always ``context`` of them. A longer prompt loses its end, never the end token.
+
+    Raises:
+        InputError: ``context`` is less than 3, or open_clip is not installed.
+    """
+
+    def __init__(self, context: int = 77) -> None:
+        if context < 3:
+            raise InputError(f"The context of a CLIP must be 3 tokens or more, not {context}.")
+        extras.open_clip()
+        from open_clip.tokenizer import SimpleTokenizer
+
+        self._tokenizer = SimpleTokenizer(context_length=context, clean="lower")
+        self.context = context
+
+    @property
+    def vocabulary_size(self) -> int:
+        return self._tokenizer.vocab_size
+
+    def encode(self, prompts: Sequence[str]) -> Tokens:
+        """(B prompts) -> ids and mask of shape (B, context); the mask is True from start to end token."""
+        start, end = self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
+        ids = torch.zeros(len(prompts), self.context, dtype=torch.int64)
+        token_mask = torch.zeros(len(prompts), self.context, dtype=torch.bool)
+        dropped = []
+        for row, prompt in enumerate(prompts):
+            words = self._tokenizer.encode(prompt)
+            kept = [start, *words[: self.context - 2], end]
+            ids[row, : len(kept)] = torch.tensor(kept)
+            token_mask[row, : len(kept)] = True
+            dropped.append(len(words) + 2 - len(kept))
+        return Tokens(ids, token_mask, tuple(dropped))

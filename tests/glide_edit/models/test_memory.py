@@ -1,0 +1,29 @@
+import subprocess
+import sys
+
+import pytest
+
+FAULTS = """
+import resource, sys, torch
+from glide_edit.models.memory import keep_freed_memory
+if sys.argv[1] == "keep" and not keep_freed_memory():
+    sys.exit(3)
+torch.set_num_threads(1)
+def round_(): torch.ones(16 * 2**20)  # 64 MB
+round_()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5): round_()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc only")
+def test_large_tensors_are_made_of_memory_that_is_there() -> None:
+    def page_faults(how: str) -> int:
+        done = subprocess.run([sys.executable, "-c", FAULTS, how], capture_output=True, text=True)
+        if done.returncode == 3:
+            pytest.skip("not glibc")
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    assert page_faults("keep") < page_faults("as it is") / 3
