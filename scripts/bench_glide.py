@@ -4,8 +4,9 @@
 
 The networks have their full size and random weights: the time does not depend on them. The plain way is that
 of the published code on a CPU: float32, contiguous, attention by einsum, the text encoded at every step. Both
-ways are timed in one run, the plain way first. Memory is the peak of a process of its own that holds both
-stages and steps each once.
+ways are timed in one run, the plain way first. Then a whole picture of 256 px is inpainted with the default
+preset, and held against the steps of the published settings at the plain way's speed. Memory is the peak of a
+process of its own that holds both stages and steps each once.
 """
 
 from __future__ import annotations
@@ -16,21 +17,26 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from glide_edit import Editor, Inpaint, open_picture
 from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.guidance.guided import Guided, classifier_free
-from glide_edit.models import openai, tensors
+from glide_edit.models import Model, ModelSpec, Stage, glide, openai, tensors
 from glide_edit.models.memory import keep_freed_memory
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.networks.adm_unet import ADMUNet, ResidualBlock, TextAttention
 from glide_edit.networks.efficient_unet import sinusoidal_embedding
+from glide_edit.text.encoder import TextEncoder
 from glide_edit.text.glide_transformer import GlideTextTransformer
+from glide_edit.text.tokenizer import Tokens
+from masks import draw
 
 TIMES = (17, 500, 950)
 """The training steps at which precisions are compared."""
@@ -41,13 +47,17 @@ class Case:
     """A stage of the cascade and how it is stepped."""
 
     name: str
-    checkpoint: openai.Checkpoint
+    published: str
     guided: bool
+
+    @property
+    def checkpoint(self) -> openai.Checkpoint:
+        return openai.CHECKPOINTS[self.published]
 
 
 CASES = (
-    Case("base, guided: batch 2 at 64 px", openai.BASE_INPAINT, guided=True),
-    Case("upsampler: batch 1 at 256 px", openai.UPSAMPLE_INPAINT, guided=False),
+    Case("base, guided: batch 2 at 64 px", "base_inpaint", guided=True),
+    Case("upsampler: batch 1 at 256 px", "upsample_inpaint", guided=False),
 )
 
 
@@ -265,8 +275,9 @@ def measure_plain(case: Case, chosen: Runtime, repeats: int, profiling: bool) ->
 
 
 @torch.no_grad()
-def measure_ours(case: Case, chosen: Runtime, plain: Plain, repeats: int, profiling: bool) -> None:
-    step = our_step(case, *build(case, chosen))
+def measure_ours(case: Case, chosen: Runtime, plain: Plain, repeats: int, profiling: bool) -> Stage:
+    unet, text = build(case, chosen)
+    step = our_step(case, unet, text)
     taken = seconds(step, repeats)
     errors = ", ".join(f"{relative_error(step(t), plain.outputs[t]):.2%} at t = {t}" for t in TIMES)
     print(case.name)
@@ -275,6 +286,42 @@ def measure_ours(case: Case, chosen: Runtime, plain: Plain, repeats: int, profil
     print(f"  relative L2 error of the output against float32: {errors}")
     if profiling:
         profile(step, f"{case.name}, as chosen")
+    return Stage(
+        glide.stage_spec(case.published), unet, TextEncoder(Words(case.checkpoint.text.context), text)
+    )
+
+
+class Words:
+    """As many tokens as a prompt has words: the vocabulary need not be here."""
+
+    vocabulary_size = 50257
+
+    def __init__(self, context: int) -> None:
+        self.context = context
+
+    def encode(self, prompts: Sequence[str]) -> Tokens:
+        counts = torch.tensor([[len(prompt.split())] for prompt in prompts])
+        token_mask = torch.arange(self.context) < counts
+        ids = torch.where(token_mask, 1000 + torch.arange(self.context), 50256)
+        return Tokens(ids, token_mask, (0,) * len(prompts))
+
+
+def measure_whole(stages: list[Stage], runtime: Runtime, plain_ways: list[Plain], repeats: int) -> None:
+    """A whole inpainting with the default preset, beside the published one's steps run the plain way."""
+    specs = tuple(stage.spec for stage in stages)
+    editor = Editor(Model.of(ModelSpec("glide", "glide", "", {}, specs, None), runtime, stages))
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    picture, mask = open_picture(pixels), draw.box((80, 80, 176, 176), (256, 256))
+    request = Inpaint(image=picture, mask=mask, prompt="a red ball on the grass", context=16)
+    taken = min(editor.run(request).seconds for _ in range(repeats))
+    ours = " and ".join(f"{stage.preset.steps} {stage.role} steps" for stage in specs)
+    published = [stage.presets["published"].steps for stage in specs]
+    plain_taken = sum(count * way.seconds for count, way in zip(published, plain_ways, strict=True))
+    print(f"a whole inpainting, {ours}: {taken:.1f} s")
+    print(
+        f"  published settings, {published[0]} and {published[1]} steps, at the plain way's speed: "
+        f"{plain_taken:.0f} s, {plain_taken / taken:.1f} times as long"
+    )
 
 
 @torch.no_grad()
@@ -303,8 +350,11 @@ def main() -> None:
     print(f"{runtime.reason}; {torch.get_num_threads()} threads; torch {torch.__version__}")
     plain_ways = [measure_plain(case, runtime, options.repeats, options.profile) for case in CASES]
     keep_freed_memory()
-    for case, plain_way in zip(CASES, plain_ways, strict=True):
+    stages = [
         measure_ours(case, runtime, plain_way, options.repeats, options.profile)
+        for case, plain_way in zip(CASES, plain_ways, strict=True)
+    ]
+    measure_whole(stages, runtime, plain_ways, max(1, options.repeats // 4))
     command = [sys.executable, __file__, "--once", "--device", options.device]
     peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     print(f"peak memory of both stages with their text encoders: {float(peak):.2f} GiB")

@@ -285,7 +285,7 @@ class _Fetching:
         """Have model.json list what is there. Without a diffusion network there is no model to list."""
         here = {path.name for path in self.folder.iterdir()}
         stages = tuple(
-            _stage_spec(name) for name in _STAGES if here.issuperset((*_files_of(name), _TOKENIZER))
+            stage_spec(name) for name in _STAGES if here.issuperset((*_files_of(name), _TOKENIZER))
         )
         if not stages:
             return
@@ -332,7 +332,8 @@ def _files_of(published: str) -> tuple[str, ...]:
     return f"{stage}.safetensors", f"{stage}.text.safetensors"
 
 
-def _stage_spec(published: str) -> StageSpec:
+def stage_spec(published: str) -> StageSpec:
+    """One of ``openai.CHECKPOINTS`` as a stage of the model folder, with its presets."""
     checkpoint, name = openai.CHECKPOINTS[published], _STAGES[published]
     unet, text = _files_of(published)
     default, as_published = _PRESETS[name]

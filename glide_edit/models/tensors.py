@@ -19,14 +19,18 @@ Shapes = Mapping[str, tuple[int, ...]]
 M = TypeVar("M", bound=nn.Module)
 
 
+_FILLING = (Tensor.zero_, Tensor.fill_, Tensor.normal_, Tensor.uniform_)
+"""What ``torch.nn.init`` is made of, where it does not announce itself."""
+
+
 class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves out everything in ``torch.nn.init``."""
+    """Leaves out everything in ``torch.nn.init``: memory that is not written to costs nothing."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__module__", None) == "torch.nn.init":
+        if func in _FILLING or getattr(func, "__module__", None) == "torch.nn.init":
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
 

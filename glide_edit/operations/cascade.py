@@ -82,12 +82,12 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
     """
     stages = model.spec.cascade(isinstance(request, Inpaint))
     if not stages or stages[0].role != "base":
-        raise InputError(_without_base(model, request))
+        raise InputError(_lacking(model, "base network for this"))
     config = stages[0].config
     if isinstance(request, Sketch) and not config.drawing:
         raise InputError(f"The model {model.name} has no drawing channel: it cannot follow a sketch.")
     if isinstance(request, Inpaint) and not config.known:
-        raise InputError(f"The model {model.name} was not trained to inpaint.")
+        raise InputError(_lacking(model, "network that was trained to inpaint"))
     if request.preset is not None and request.preset not in model.spec.preset_names:
         raise InputError(
             f"The model {model.name} has no preset {request.preset!r}; it has "
@@ -301,12 +301,9 @@ def _timesteps(schedule: Schedule, preset: StagePreset) -> list[float]:
     return [float(t) for t in timesteps(schedule, preset.steps)]
 
 
-def _without_base(model: Model, request: Request) -> str:
+def _lacking(model: Model, what: str) -> str:
     there = ", ".join(stage.name for stage in model.spec.stages)
-    if model.spec.family == "glide":
-        part = "inpaint" if isinstance(request, Inpaint) else "base"
-        return (
-            f"Of the model {model.name} only {there} is here, which cannot {request.operation}: "
-            f"run `glide-edit models fetch glide --part {part}` first."
-        )
-    return f"The model {model.name} has only the {there}: assemble it with a base stage first."
+    return (
+        f"The model {model.name} has no {what}, only {there}: "
+        "`glide-edit models fetch` or `models assemble` can add one."
+    )

@@ -302,4 +302,4 @@ def test_an_upsampler_alone_cannot_edit() -> None:
     whole = tiny_editor().model
     stages = whole.stages[1:]
     lone = Editor(Model.of(replace(whole.spec, stages=(stages[0].spec,)), whole.runtime, stages))
-    refused(lambda: lone.run(Generate(prompt="a ball")), InputError, "only the upsampler")
+    refused(lambda: lone.run(Generate(prompt="a ball")), InputError, "only upsampler")

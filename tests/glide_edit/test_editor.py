@@ -246,7 +246,7 @@ def test_what_cannot_be_done_is_said_before_anything_is_drawn() -> None:
 
 
 def test_what_a_model_was_not_trained_for_is_refused() -> None:
-    with pytest.raises(InputError, match="tiny was not trained to inpaint"):
+    with pytest.raises(InputError, match="tiny has no network that was trained to inpaint"):
         tiny_editor(upsampler=False, known=False).run(requests()[1])
     with pytest.raises(InputError, match="tiny has no drawing channel"):
         tiny_editor(upsampler=False, drawing=False).run(requests()[2])
