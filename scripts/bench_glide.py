@@ -32,7 +32,7 @@ from glide_edit.models import Model, ModelSpec, Stage, glide, openai, tensors
 from glide_edit.models.memory import keep_freed_memory
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.networks.adm_unet import ADMUNet, ResidualBlock, TextAttention
-from glide_edit.networks.efficient_unet import sinusoidal_embedding
+from glide_edit.networks.parts import sinusoidal_embedding
 from glide_edit.text.encoder import TextEncoder
 from glide_edit.text.glide_transformer import GlideTextTransformer
 from glide_edit.text.tokenizer import Tokens

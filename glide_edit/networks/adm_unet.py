@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
-from glide_edit.networks.efficient_unet import sinusoidal_embedding
+from glide_edit.networks.parts import sinusoidal_embedding, stacked, zeroed
 
 GROUPS = 32
 """Of every group norm: published, whatever the width."""
@@ -204,13 +204,6 @@ def _beside(parts: Sequence[Tensor]) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
 
 
-def _zero(module: nn.Conv2d | nn.Linear) -> Any:
-    nn.init.zeros_(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module
-
-
 class ResidualBlock(nn.Module):
     """norm - SiLU - conv, norm - scale and shift by the time embedding - SiLU - conv, beside a shortcut.
 
@@ -224,7 +217,7 @@ class ResidualBlock(nn.Module):
         self.conv_in = Conv2d(channels_in, channels_out, 3)
         self.film = nn.Linear(embedding_width, 2 * channels_out)
         self.norm_out = nn.GroupNorm(GROUPS, channels_out)
-        self.conv_out = _zero(Conv2d(channels_out, channels_out, 3))
+        self.conv_out = zeroed(Conv2d(channels_out, channels_out, 3))
         self.shortcut = Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else None
 
     def forward(self, embedding: Tensor, *parts: Tensor) -> Tensor:
@@ -285,7 +278,7 @@ class TextAttention(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.text_kv = nn.Linear(text_width, 2 * channels)
-        self.out = _zero(nn.Linear(channels, channels))
+        self.out = zeroed(nn.Linear(channels, channels))
 
     def project_text(self, states: Tensor) -> Tensor:
         """(B, L, D) text states -> (B, L, heads, 2, head_width) keys and values."""
@@ -357,7 +350,7 @@ class ADMUNet(nn.Module):
                 entering_width = channels[level]
             self.up.append(Level(entering, level, config, embedding, resize=2 if level else 1))
         self.norm = nn.GroupNorm(GROUPS, channels[0])
-        self.head = _zero(Conv2d(channels[0], 6, 3))
+        self.head = zeroed(Conv2d(channels[0], 6, 3))
 
     # -- the contract -------------------------------------------------------------------------------
 
@@ -474,20 +467,8 @@ def _merge(branches: Sequence[Conditioning]) -> Conditioning:
     """Stack prepared branches along the batch, zeros where one lacks a picture that another has."""
     if len(branches) == 1:
         return branches[0]
-
-    def stack(name: str) -> Tensor | None:
-        values = [getattr(branch, name) for branch in branches]
-        given = next((value for value in values if value is not None), None)
-        if given is None:
-            return None
-        return torch.cat([torch.zeros_like(given) if value is None else value for value in values])
-
-    return Conditioning(
-        text=_merge_text([branch.text for branch in branches if branch.text is not None]),
-        known=stack("known"),
-        keep_mask=stack("keep_mask"),
-        low_res=stack("low_res"),
-    )
+    texts = [branch.text for branch in branches if branch.text is not None]
+    return replace(stacked(branches), text=_merge_text(texts))
 
 
 def _merge_text(texts: Sequence[TextStates]) -> TextStates:

@@ -8,7 +8,6 @@ the configuration declares which conditions are input channels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
+from glide_edit.networks.parts import sinusoidal_embedding, stacked, zeroed
 
 
 @dataclass(frozen=True)
@@ -90,21 +90,6 @@ class EfficientUNetConfig:
         return cls(**values)
 
 
-def sinusoidal_embedding(position: Tensor, width: int, max_period: float = 10000.0) -> Tensor:
-    """(B,) positions -> (B, width) float32 cosines and sines (Vaswani et al. 2017), always in float32."""
-    half = width // 2
-    steps = torch.arange(half, dtype=torch.float32, device=position.device)
-    angles = position.float()[:, None] * torch.exp(-math.log(max_period) * steps / half)
-    return torch.cat([angles.cos(), angles.sin()], dim=-1)
-
-
-def _zero(module: nn.Conv2d | nn.Linear) -> Any:
-    nn.init.zeros_(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module
-
-
 def _groups(channels: int) -> int:
     return max(1, channels // 16)
 
@@ -122,7 +107,7 @@ class ResidualBlock(nn.Module):
         self.conv_in = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.film = nn.Linear(embedding_width, 2 * channels_out)
         self.norm_out = _group_norm(channels_out)
-        self.conv_out = _zero(nn.Conv2d(channels_out, channels_out, 3, padding=1))
+        self.conv_out = zeroed(nn.Conv2d(channels_out, channels_out, 3, padding=1))
         # Without a bias: beside conv_out's it would be redundant, and torch.compile fails on the CPU when
         # two parameters have the same bf16 gradient.
         self.shortcut = (
@@ -147,7 +132,7 @@ class TextAttention(nn.Module):
         self.norm = _group_norm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.text_kv = nn.Linear(text_width, 2 * channels, bias=False) if text_width else None
-        self.out = _zero(nn.Linear(channels, channels))
+        self.out = zeroed(nn.Linear(channels, channels))
 
     def project_text(self, states: Tensor) -> Tensor:
         """(B, L, D) text states -> (2, B, heads, L, head_width) keys and values."""
@@ -223,7 +208,7 @@ class EfficientUNet(nn.Module):
         )
         self.middle_out = ResidualBlock(channels[-1], channels[-1], embedding)
         self.norm = _group_norm(channels[0])
-        self.head = _zero(nn.Conv2d(channels[0], 3 * config.patch**2, 3, padding=1))
+        self.head = zeroed(nn.Conv2d(channels[0], 3 * config.patch**2, 3, padding=1))
 
     # -- the contract -------------------------------------------------------------------------------
 
@@ -337,22 +322,7 @@ def _merge(branches: Sequence[Conditioning]) -> Conditioning:
     """Stack branches along the batch, filling "nothing given" where one branch lacks what another has."""
     if len(branches) == 1:
         return branches[0]
-
-    def stack(name: str) -> Tensor | None:
-        values = [getattr(branch, name) for branch in branches]
-        given = next((value for value in values if value is not None), None)
-        if given is None:
-            return None
-        return torch.cat([torch.zeros_like(given) if value is None else value for value in values])
-
-    return Conditioning(
-        text=_merge_text([branch.text for branch in branches]),
-        known=stack("known"),
-        keep_mask=stack("keep_mask"),
-        drawing=stack("drawing"),
-        low_res=stack("low_res"),
-        low_res_noise=stack("low_res_noise"),
-    )
+    return replace(stacked(branches), text=_merge_text([branch.text for branch in branches]))
 
 
 def _merge_text(texts: Sequence[TextStates | None]) -> TextStates | None:

@@ -1,0 +1,47 @@
+"""What the networks have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glide_edit.conditioning import Conditioning
+
+
+def sinusoidal_embedding(position: Tensor, width: int, max_period: float = 10000.0) -> Tensor:
+    """(B,) positions -> (B, width) float32 cosines and sines (Vaswani et al. 2017), always in float32."""
+    half = width // 2
+    steps = torch.arange(half, dtype=torch.float32, device=position.device)
+    angles = position.float()[:, None] * torch.exp(-math.log(max_period) * steps / half)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+def zeroed(module: nn.Conv2d | nn.Linear) -> Any:
+    """The module with nothing but zeros, so that what it is added to starts unchanged."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+def stacked(branches: Sequence[Conditioning]) -> Conditioning:
+    """Several branches along the batch, zeros where one lacks what another has; texts are left out."""
+
+    def stack(name: str) -> Tensor | None:
+        values = [getattr(branch, name) for branch in branches]
+        given = next((value for value in values if value is not None), None)
+        if given is None:
+            return None
+        return torch.cat([torch.zeros_like(given) if value is None else value for value in values])
+
+    return Conditioning(
+        known=stack("known"),
+        keep_mask=stack("keep_mask"),
+        drawing=stack("drawing"),
+        low_res=stack("low_res"),
+        low_res_noise=stack("low_res_noise"),
+    )
