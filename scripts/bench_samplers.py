@@ -16,20 +16,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
-from glide_edit.conditioning import Conditioning
-from glide_edit.diffusion.noise import NoiseSource
-from glide_edit.diffusion.samplers import get_sampler
-from glide_edit.diffusion.schedule import solver_timesteps, timesteps
 from glide_edit.evaluation.distances import Distance, kernel_distance
+from glide_edit.evaluation.drawing import Settings, draw
 from glide_edit.evaluation.renders import FIRST_UNSEEN_SEED
 from glide_edit.evaluation.verifier import Verifier
-from glide_edit.guidance import DynamicThreshold, Finish, Guided
 from glide_edit.models import apply, choose_runtime, load_model, resolve
-from glide_edit.models.memory import keep_freed_memory
-from glide_edit.models.model import Stage
-from glide_edit.operations.finished import to_pixels, to_uint8
 from glide_edit.toybox import caption, render, sample_scene
 
 STEPS = {
@@ -37,8 +29,6 @@ STEPS = {
     "ddim": (10, 20, 50),
     "ddpm": (20, 50, 250),
 }
-_TOGETHER = 64
-Pictures = NDArray[np.uint8]
 
 
 def main() -> None:
@@ -52,26 +42,22 @@ def main() -> None:
 
     runtime = choose_runtime(given.device)
     apply(runtime)
-    keep_freed_memory()
-    stage = load_model(resolve(given.model), runtime).cascade(inpainting=False)[0]
+    model = load_model(resolve(given.model), runtime)
+    size = model.cascade(inpainting=False)[0].image_size
     scenes = [sample_scene(FIRST_UNSEEN_SEED + k) for k in range(given.count)]
     prompts = [caption(scene, k) for k, scene in enumerate(scenes)]
     verifier = Verifier.load()
-    real = verifier.features(np.stack([render(scene, stage.image_size).image for scene in scenes]))
+    real = verifier.features(np.stack([render(scene, size).image for scene in scenes]))
 
     curves: dict[str, list[tuple[int, Distance]]] = {name: [] for name in given.samplers}
-    print(f"{given.count} pictures of {stage.image_size} px, unguided, on {runtime.reason}")
+    print(f"{given.count} pictures of {size} px, unguided, on {runtime.reason}")
     print("| sampler | steps | kernel distance x 1000 | 95 % interval | s a picture |")
     print("|---|---|---|---|---|")
     for name in given.samplers:
         for steps in STEPS[name]:
             began = time.perf_counter()
-            drawn = np.concatenate(
-                [
-                    draw(stage, name, steps, prompts[k : k + _TOGETHER], k)
-                    for k in range(0, given.count, _TOGETHER)
-                ]
-            )
+            settings = Settings(steps=steps, sampler=name, guidance=1.0)
+            drawn = np.concatenate(list(draw(model, prompts, range(given.count), settings, "base")))
             seconds = (time.perf_counter() - began) / given.count
             found = kernel_distance(verifier.features(drawn), real)
             curves[name].append((steps, found))
@@ -79,27 +65,6 @@ def main() -> None:
             print(f"| {name} | {steps} | {1000 * found.value:.2f} | {interval} | {seconds:.3f} |", flush=True)
     if given.out is not None:
         plot(curves, given.count, given.out)
-
-
-def draw(stage: Stage, sampler: str, steps: int, prompts: list[str], first_seed: int) -> Pictures:
-    """Pictures of the prompts with seeds from ``first_seed`` on, uint8 (B, S, S, 3)."""
-    assert stage.text_encoder is not None
-    condition = Conditioning(text=stage.text_encoder.encode(prompts))
-    denoiser = Guided(stage.network, [(condition, 1.0)], finish=Finish(DynamicThreshold()))
-    seeds = tuple(range(first_seed, first_seed + len(prompts)))
-    size = stage.image_size
-    device = next(stage.network.parameters()).device
-    noise = NoiseSource(seeds, 0, 0, (3, size, size), device)
-    schedule = stage.schedule
-    times: list[float] = (
-        solver_timesteps(schedule, steps)
-        if sampler == "dpm-solver++"
-        else [float(t) for t in timesteps(schedule, steps)]
-    )
-    x = noise.start()
-    for step in get_sampler(sampler)(denoiser, x, times, noise):
-        x = step.x
-    return to_uint8(to_pixels(x.clamp(-1, 1)))
 
 
 def plot(curves: dict[str, list[tuple[int, Distance]]], count: int, path: Path) -> None:

@@ -1,10 +1,12 @@
-"""`glide-edit train`: train one stage of a model, with a line that says how far it is."""
+"""`glide-edit train`: train one stage of a model, or a CLIP, with a line that says how far it is."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,13 +19,20 @@ from apps.cli.progress import live
 if TYPE_CHECKING:
     from glide_edit.training.run import TrainOutcome
 
+_Begin = Callable[[Callable[[dict[str, Any]], None], Callable[[int, int], None]], "TrainOutcome"]
+"""A run that waits for its two callbacks."""
+
 BETWEEN_LINES = 60.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
 
 Stage = Annotated[
-    Literal["base", "upsampler"],
-    typer.Argument(help="The network that draws, or the one that enlarges.", show_default=False),
+    Literal["base", "upsampler", "clip", "plain-clip"],
+    typer.Argument(
+        help="The network that draws, the one that enlarges, a CLIP that reads noisy pictures, or a small "
+        "one that reads clean ones.",
+        show_default=False,
+    ),
 ]
 Out = Annotated[
     Path,
@@ -62,8 +71,16 @@ Minutes = Annotated[
     typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
 ]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", metavar="N", help="Pictures a step.")]
-LearningRate = Annotated[float, typer.Option("--learning-rate", metavar="X", help="The highest of the run.")]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", metavar="N", help="Pictures a step [default: 32, for a CLIP 64]."),
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option(
+        "--learning-rate", metavar="X", help="The highest of the run [default: 0.0006, for a CLIP 0.001]."
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")]
 Start = Annotated[
     str | None,
@@ -89,8 +106,8 @@ def train(
     photo_share: PhotoShare = 0.25,
     minutes: Minutes = None,
     steps: Steps = None,
-    batch_size: BatchSize = 32,
-    learning_rate: LearningRate = 6e-4,
+    batch_size: BatchSize = None,
+    learning_rate: LearningRate = None,
     seed: Seed = 0,
     start: Start = None,
     device: options.Device = "auto",
@@ -98,34 +115,51 @@ def train(
     checkpoint_seconds: CheckpointSeconds = 300.0,
     sample_seconds: SampleSeconds = 600.0,
 ) -> None:
-    """Train one stage of a model, or go on training it. Ctrl-C saves and stops."""
-    from glide_edit.training.run import TrainSettings, run
-
-    settings = TrainSettings(
-        stage=stage,
-        out=out,
-        data=data,
-        cache=cache,
-        cache_size=cache_size,
-        photos=photos,
-        photo_share=photo_share,
-        minutes=minutes,
-        steps=steps,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        start=start,
-        device=device,
-        precision=precision,
-        checkpoint_seconds=checkpoint_seconds,
-        sample_seconds=sample_seconds,
-    )
+    """Train one stage of a model, or its CLIP, or go on training it. Ctrl-C saves and stops."""
+    options = {
+        "out": out,
+        "data": data,
+        "cache": cache,
+        "cache_size": cache_size,
+        "photos": photos,
+        "photo_share": photo_share,
+        "minutes": minutes,
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "start": start,
+        "device": device,
+        "precision": precision,
+        "checkpoint_seconds": checkpoint_seconds,
+        "sample_seconds": sample_seconds,
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    begin = _clip(stage, given) if stage in ("clip", "plain-clip") else _network({"stage": stage, **given})
     with _telling() as (on_log, on_cache):
-        outcome = run(settings, on_log, on_cache)
+        outcome = begin(on_log, on_cache)
     _report(out, outcome)
     if not outcome.finished:
         typer.echo("stopped: the same command goes on from here", err=True)
         raise typer.Exit(STOPPED)
+
+
+def _network(given: dict[str, Any]) -> _Begin:
+    from glide_edit.training.run import TrainSettings, run
+
+    return partial(run, TrainSettings(**given))
+
+
+def _clip(stage: str, given: dict[str, Any]) -> _Begin:
+    from glide_edit.errors import TrainingError
+    from glide_edit.training.clip import ClipSettings, run_clip
+    from glide_edit.training.run import TOYBOX
+
+    if given["data"] != TOYBOX or "photos" in given:
+        raise TrainingError("A CLIP is trained on the toybox alone: leave --data and --photos out.")
+    known = {field.name for field in fields(ClipSettings)}
+    settings = {name: value for name, value in given.items() if name in known}
+    return partial(run_clip, ClipSettings(plain=stage == "plain-clip", **settings))
 
 
 @contextmanager

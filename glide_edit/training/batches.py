@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from glide_edit.training.sources import Source
 from glide_edit.training.views import Mixture, View, make_view
+
+B = TypeVar("B")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,22 +74,27 @@ class BatchPlan:
             foreground=_plane([view.foreground for view in views]),
         )
 
-    def stream(self, first_step: int, ahead: int = 3) -> Generator[Batch, None, None]:
-        """Batches from ``first_step`` on, made ahead in a thread; close it to end the thread.
+    def stream(self, first_step: int) -> Generator[Batch, None, None]:
+        """Batches from ``first_step`` on; see ``made_ahead``."""
+        return made_ahead(self.make, first_step)
 
-        An error in the making of a batch is raised where that batch would have come.
-        """
-        # OpenCV's own threads would fight with the network's for the cores.
-        cv2.setNumThreads(1)
-        pool = ThreadPoolExecutor(1, "batches")
-        try:
-            pending = deque(pool.submit(self.make, first_step + k) for k in range(ahead))
-            for step in count(first_step + ahead):
-                batch = pending.popleft().result()
-                pending.append(pool.submit(self.make, step))
-                yield batch
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+def made_ahead(make: Callable[[int], B], first_step: int, ahead: int = 3) -> Generator[B, None, None]:
+    """What ``make`` gives for ``first_step`` and on, made ahead in a thread; close it to end the thread.
+
+    An error in the making of a batch is raised where that batch would have come.
+    """
+    # OpenCV's own threads would fight with the network's for the cores.
+    cv2.setNumThreads(1)
+    pool = ThreadPoolExecutor(1, "batches")
+    try:
+        pending = deque(pool.submit(make, first_step + k) for k in range(ahead))
+        for step in count(first_step + ahead):
+            batch = pending.popleft().result()
+            pending.append(pool.submit(make, step))
+            yield batch
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _plane(arrays: Sequence[NDArray]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The training loop of both stages: base (text, known image, drawing), upsampler (low-resolution image)."""
+"""The training loop of every learner: the networks of a cascade, and CLIPs."""
 
 from __future__ import annotations
 
@@ -6,23 +6,44 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from glide_edit.errors import TrainingError
 from glide_edit.training import checkpoint
-from glide_edit.training.batches import BatchPlan
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, RunLog
-from glide_edit.training.trainee import Trainee
+from glide_edit.training.trainee import Learner
 from glide_edit.training.weights import MasterWeights
+
+
+class Numbered(Protocol):
+    """A batch that knows its step."""
+
+    @property
+    def step(self) -> int: ...
+
+    def to(self, device: torch.device) -> Self: ...
+
+
+B = TypeVar("B", bound=Numbered)
+B_co = TypeVar("B_co", bound=Numbered, covariant=True)
+
+
+class Plan(Protocol[B_co]):
+    """Where batches come from; the same ones for the same steps."""
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def stream(self, first_step: int) -> Generator[B_co, None, None]: ...
 
 
 @dataclass(frozen=True)
@@ -79,8 +100,8 @@ class Hooks:
 
 
 def train(
-    trainee: Trainee,
-    plan: BatchPlan,
+    trainee: Learner[B],
+    plan: Plan[B],
     options: LoopOptions,
     out: Path,
     recipe: dict[str, Any],

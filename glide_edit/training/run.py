@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -186,11 +187,18 @@ def run(
             cannot be written.
         InputError: an unknown device or precision.
     """
-    try:
+    with failures_told(settings.out):
         return _run(settings, on_log, on_cache)
+
+
+@contextmanager
+def failures_told(out: Path) -> Iterator[None]:
+    """Inside, errors of the disk and of the device's memory become a TrainingError."""
+    try:
+        yield
     except OSError as error:
         raise TrainingError(
-            f"{error.filename or settings.out} cannot be used ({error.strerror or error}): "
+            f"{error.filename or out} cannot be used ({error.strerror or error}): "
             "put that right and repeat the command, which goes on from the last checkpoint."
         ) from error
     except torch.OutOfMemoryError as error:
@@ -300,18 +308,24 @@ def _trainee(
     network = EfficientUNet(settings.config, Schedule.cosine())
     if not settings.config.text_width:
         return Trainee(network, None, None)
-    tokenizer = _tokenizer(settings, captions, start, resuming)
+    tokenizer = run_tokenizer(settings.out, captions, start, resuming)
     config = TextTransformerConfig(
         tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
     )
     return Trainee(network, TextTransformer(config), tokenizer)
 
 
-def _tokenizer(
-    settings: TrainSettings, captions: Iterable[str], start: Model | None, resuming: bool
+def run_tokenizer(
+    out: Path, captions: Iterable[str], start: Model | None, resuming: bool
 ) -> BytePairTokenizer:
-    """The run's tokenizer: made once and kept beside the checkpoint, which means nothing without it."""
-    path = settings.out / TOKENIZER_NAME
+    """The run's tokenizer: made once and kept beside the checkpoint, which means nothing without it.
+
+    That of ``start`` where it has a text encoder of our kind, else one learned from the captions.
+
+    Raises:
+        TrainingError: there is a checkpoint to go on from, and its tokenizer is missing or damaged.
+    """
+    path = out / TOKENIZER_NAME
     if resuming:
         try:
             return BytePairTokenizer.load(path, CONTEXT)

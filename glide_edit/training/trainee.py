@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Generic, TypeVar
+
 import torch
 from torch import Tensor, nn
 
@@ -13,8 +16,18 @@ from glide_edit.text.transformer import TextTransformer
 from glide_edit.training.batches import Batch, shrink
 from glide_edit.training.losses import min_snr_weight, pixel_weight, stratified_times, weighted_error
 
+B = TypeVar("B")
 
-class Trainee(nn.Module):
+
+class Learner(nn.Module, Generic[B]):
+    """What the loop trains: a module that knows its loss on batches of its kind."""
+
+    @abstractmethod
+    def loss(self, batch: B, generator: torch.Generator) -> Tensor:
+        """A scalar to go downhill on; all that is random in it comes from the (CPU) generator."""
+
+
+class Trainee(Learner[Batch]):
     """What is trained together: a U-Net and, for a base network, its text transformer."""
 
     def __init__(

@@ -96,7 +96,7 @@ class MasterWeights:
             for key in ("exp_avg", "exp_avg_sq"):
                 if f"adam.{key}/{name}" in tensors:
                     # With the parameter's strides: the fused kernel walks all four in memory order.
-                    state[key] = torch.empty_like(master).copy_(tensors[f"adam.{key}/{name}"])
+                    state[key] = torch.empty_like(master).copy_(tensors[f"adam.{key}/{name}"].view_as(master))
             if state:
                 self._optimizer.state[master] = state
         self._steps = steps

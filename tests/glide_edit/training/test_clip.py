@@ -1,0 +1,192 @@
+"""A CLIP's training: what its batches are, that it learns, goes on where it stopped, and is refused."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from glide_edit.errors import TrainingError
+from glide_edit.evaluation.retrieval import questions, retrieval
+from glide_edit.models import choose_runtime
+from glide_edit.models.clip_folder import add_clip, load_clip
+from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
+from glide_edit.text.tokenizer import BytePairTokenizer
+from glide_edit.training.checkpoint import FILE_NAME
+from glide_edit.training.clip import ClipLearner, ClipPlan, ClipSettings, run_clip
+from glide_edit.training.loop import LoopOptions, train
+from glide_edit.training.sources import RenderedToybox
+from tests.glide_edit.operations.stand_ins import write_tiny
+
+CONFIG = NoisedCLIPConfig(
+    image_size=16,
+    patch=8,
+    image_width=32,
+    image_layers=1,
+    image_heads=2,
+    context=40,
+    text_width=32,
+    text_layers=1,
+    text_heads=2,
+    embedding_width=32,
+)
+CAPTIONS = ["a red ball on grass", "a shiny blue cube to the left of a green car at night"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ClipSettings:
+    return ClipSettings(
+        out=tmp_path / "run",
+        steps=6,
+        batch_size=4,
+        start=write_tiny(tmp_path / "model"),
+        device="cpu",
+        precision="bfloat16",
+        network=CONFIG,
+        log_every=1,
+    )
+
+
+def learner(plain: bool = False) -> ClipLearner:
+    torch.manual_seed(0)
+    tokenizer = BytePairTokenizer.train(CAPTIONS, 400, 40)
+    clip = NoisedCLIP(replace(CONFIG, vocabulary=tokenizer.vocabulary_size))
+    return ClipLearner(clip, tokenizer, plain)
+
+
+def tensors(out: Path) -> dict[str, Tensor]:
+    return load_file(out / FILE_NAME)
+
+
+def test_a_batch_follows_from_seed_and_step() -> None:
+    plan = ClipPlan(RenderedToybox(16), 3, seed=5)
+    stream = plan.stream(7)
+    first, second = next(stream), next(stream)
+    stream.close()
+    again = plan.make(8)
+    assert (first.step, second.step) == (7, 8)
+    assert torch.equal(second.image, again.image)
+    assert (second.captions, second.altered) == (again.captions, again.altered)
+    assert first.captions != second.captions
+    assert second.image.shape == (3, 3, 16, 16)
+    assert float(second.image.min()) >= -1
+    assert float(second.image.max()) <= 1
+
+
+class FewScenes(RenderedToybox):
+    """Four scenes, over and over."""
+
+    def draw(self, rng: Any) -> Any:
+        return super().draw(np.random.default_rng(int(rng.integers(4))))
+
+
+def test_a_few_pictures_are_learnt(tmp_path: Path) -> None:
+    plan = ClipPlan(FewScenes(16), 4, seed=0)
+    trainee = learner(plain=True)
+    fixed = plan.make(1000)
+
+    def loss() -> float:
+        with torch.no_grad():
+            return float(trainee.loss(fixed, torch.Generator().manual_seed(0)))
+
+    before = loss()
+    options = LoopOptions(steps=80, learning_rate=2e-3, warmup_steps=5)
+    train(trainee, plan, options, tmp_path, {}, torch.device("cpu"))
+    assert before > 1.2  # four captions and four false ones, all alike
+    assert loss() < 0.6 * before
+
+
+def test_a_plain_clip_sees_the_first_time_alone() -> None:
+    batch = ClipPlan(RenderedToybox(16), 8, seed=0).make(0)
+    seen = {}
+    for plain in (True, False):
+        trainee = learner(plain)
+        trainee.loss(batch, torch.Generator().manual_seed(0)).backward()
+        gradient = trainee.clip.image.times.weight.grad
+        assert gradient is not None
+        seen[plain] = gradient.abs().sum(1).nonzero()[:, 0].tolist()
+    assert seen[True] == [0]
+    assert len(seen[False]) == 8
+    assert max(seen[False]) > 500  # up to where there is hardly anything left to see
+
+
+def test_false_captions_count_as_wrong_answers() -> None:
+    """A picture whose false caption is its true one cannot do better than even."""
+    batch = ClipPlan(RenderedToybox(16), 4, seed=0).make(0)
+    trainee = learner()
+    with torch.no_grad():
+        true_only = trainee.loss(replace(batch, altered=batch.altered[:0]), torch.Generator().manual_seed(0))
+        doubled = trainee.loss(replace(batch, altered=batch.captions), torch.Generator().manual_seed(0))
+    # Half of the loss is over captions, and log 2 more there: twice as many, each as likely as its double.
+    assert float(doubled - true_only) == pytest.approx(0.5 * 0.6931, abs=2e-3)
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(settings: ClipSettings, tmp_path: Path) -> None:
+    run_clip(settings)
+    parts = replace(settings, out=tmp_path / "parts")
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["step"] == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    assert not run_clip(parts, stop).finished
+    assert run_clip(parts).finished
+    ours, theirs = tensors(settings.out), tensors(parts.out)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_what_is_exported_can_be_loaded_and_asked(settings: ClipSettings) -> None:
+    outcome = run_clip(settings)
+    clip = load_clip(outcome.model, choose_runtime("cpu", "float32"))
+    state = tensors(settings.out)
+    assert clip.network.logit_scale == pytest.approx(float(state["ema/log_scale"].exp()), rel=1e-4)
+    for name, value in clip.network.state_dict().items():
+        torch.testing.assert_close(value, state[f"ema/clip.{name}"], rtol=1e-2, atol=1e-3)
+    found = retrieval(clip, questions(32, 16), 0.5)
+    assert 0 <= found.of_candidates <= 1
+    assert 0.2 < found.of_two < 0.8  # hardly trained
+    assert found == retrieval(clip, questions(32, 16), 0.5)
+
+
+def test_a_run_starts_from_a_models_tokenizer_and_clip(settings: ClipSettings, tmp_path: Path) -> None:
+    first = run_clip(settings)
+    assert settings.start is not None
+    model = Path(settings.start)
+    assert (first.model / "tokenizer.json").read_bytes() == (model / "tokenizer.json").read_bytes()
+    add_clip(model, first.model)
+    begun = replace(settings, out=tmp_path / "begun", steps=1, learning_rate=1e-9)
+    run_clip(begun)
+    before, after = load_file(first.model / "clip.safetensors"), tensors(begun.out)
+    for name, value in before.items():
+        torch.testing.assert_close(after[f"master/clip.{name}"], value.float(), rtol=0, atol=1e-6)
+    other = replace(begun, out=tmp_path / "other", network=replace(CONFIG, image_layers=2))
+    with pytest.raises(TrainingError, match="its CLIP is another network"):
+        run_clip(other)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"batch_size": 1}, "2 or more pictures"),
+        ({"cache_size": 0}, "at least 1 picture"),
+        ({"steps": None}, "--minutes or --steps"),
+    ],
+)
+def test_impossible_settings(settings: ClipSettings, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(TrainingError, match=words):
+        replace(settings, **change)
+
+
+def test_a_run_with_other_settings_is_refused(settings: ClipSettings) -> None:
+    run_clip(replace(settings, steps=1))
+    with pytest.raises(TrainingError, match="other settings \\(plain\\)"):
+        run_clip(replace(settings, steps=2, plain=True))
