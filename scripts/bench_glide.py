@@ -29,7 +29,7 @@ from glide_edit import Editor, Inpaint, open_picture
 from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.guidance.guided import Guided, classifier_free
 from glide_edit.models import Model, ModelSpec, Stage, glide, openai, tensors
-from glide_edit.models.memory import keep_freed_memory
+from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.networks.adm_unet import ADMUNet, ResidualBlock, TextAttention
 from glide_edit.networks.parts import sinusoidal_embedding
@@ -330,6 +330,7 @@ def once(runtime: Runtime) -> None:
     parts = [(case, *build(case, runtime)) for case in CASES]
     keep_freed_memory()
     for part in parts:
+        give_back_freed_memory()
         our_step(*part)(500)
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(kilobytes / (2**20 if sys.platform != "darwin" else 2**30))

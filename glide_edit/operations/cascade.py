@@ -26,7 +26,7 @@ from glide_edit.guidance import (
     StaticThreshold,
     classifier_free,
 )
-from glide_edit.models.memory import keep_freed_memory
+from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
 from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
@@ -126,7 +126,7 @@ def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[Ca
     stages = model.cascade(isinstance(job.request, Inpaint))
     texts = [_Texts.of(stage, prompt) for stage in stages]
     if model.runtime.device.type == "cpu":
-        keep_freed_memory()  # now that all is loaded: what loading freed is given back
+        keep_freed_memory()
     for start in range(0, len(seeds), MOST_AT_ONCE):
         group = _Group(model, job, clip, stages, seeds[start : start + MOST_AT_ONCE])
         picture: Tensor | None = None
@@ -190,6 +190,8 @@ def _run_stage(
     group: _Group, index: int, text: _Texts | None, before: Tensor | None
 ) -> Iterator[CascadeStep]:
     began = time.perf_counter()
+    if group.device.type == "cpu":
+        give_back_freed_memory()
     stage = group.stages[index]
     preset = _settings(stage.spec, group.job.request)
     noise = NoiseSource(group.seeds, index, 0, (3, stage.image_size, stage.image_size), group.device)

@@ -32,6 +32,9 @@ Clip = NoisedClip | OpenClip
 def load_open_clip(name: str, device: torch.device) -> OpenClip:
     """The open_clip model "ARCHITECTURE/WEIGHTS": WEIGHTS is a name that open_clip knows, or a file.
 
+    open_clip's own "local-dir:FOLDER" and "hf-hub:REPOSITORY" will do as well. What it is called tells no
+    path.
+
     Raises:
         InputError, ModelNotFound, ModelFormatError: as ``OpenCLIP.load``.
     """
@@ -39,7 +42,8 @@ def load_open_clip(name: str, device: torch.device) -> OpenClip:
     if weights and Path(weights).is_file():
         network = OpenCLIP.load(architecture, Path(weights))
         return OpenClip(f"{architecture}/{Path(weights).name}", network.to(device))
-    return OpenClip(name, OpenCLIP.load(name).to(device))
+    said = f"local-dir:{Path(name).name}" if name.startswith("local-dir:") else name
+    return OpenClip(said, OpenCLIP.load(name).to(device))
 
 
 def clip_score(
