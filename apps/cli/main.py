@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import edits, info, models, toybox, train
+from apps.cli import edits, evaluate, info, models, toybox, train
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(info.info)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)
+app.add_typer(evaluate.app)
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,167 @@
+"""`glide-edit eval`: benches that say how good a model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from apps.cli import evaluate_edits, options
+from apps.cli.errors import STOPPED
+from apps.cli.progress import counting
+from apps.cli.reports import (
+    ReportFile,
+    SheetFolder,
+    check_places,
+    make_empty_folder,
+    print_tables,
+    write_sheets,
+)
+from glide_edit.errors import InputError
+
+app = typer.Typer(name="eval", help="Measure how good a model is.", no_args_is_help=True)
+app.command()(evaluate_edits.edits)
+app.command()(evaluate_edits.sketches)
+
+Count = Annotated[int, typer.Option("--count", metavar="N", help="Questions of each kind.")]
+Scales = Annotated[
+    str | None,
+    typer.Option(
+        "--guidance",
+        metavar="X,X,...",
+        help="Guidance scales to try one after the other [default: the model's].",
+        show_default=False,
+    ),
+]
+Kinds = Annotated[
+    str | None,
+    typer.Option(
+        "--kinds",
+        metavar="KIND,...",
+        help="Of one, two, relation, count, held_out, conflict, rare, long [default: all].",
+        show_default=False,
+    ),
+]
+Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Seed of each kind's first picture.")]
+Size = Annotated[
+    Literal["base", "full"],
+    typer.Option("--size", help="Judge the base network's pictures, or those of the whole model."),
+]
+PromptFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="PROMPTS",
+        help="A prompt a line (.txt), or columns Prompts and Category (.csv, .tsv).",
+        show_default=False,
+    ),
+]
+OutFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="A new or empty folder for the pictures.", show_default=False
+    ),
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        "--clip",
+        metavar="ARCH/WEIGHTS",
+        help="An open_clip model to score the pictures with, as ViT-B-32/openai.",
+        show_default=False,
+    ),
+]
+
+
+@app.command()
+def prompts(
+    model: options.ModelName = "toybox",
+    count: Count = 256,
+    guidance: Scales = None,
+    seed: Seed = 0,
+    kinds: Kinds = None,
+    size: Size = "base",
+    report_file: ReportFile = None,
+    sheet: SheetFolder = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    force: options.Force = False,
+) -> None:
+    """Ask for objects, colours, numbers and places, and let the verifier judge the pictures.
+
+    Ctrl-C ends early: what is finished is reported, marked incomplete.
+    """
+    chosen: dict[str, Any] = {"kinds": _words(kinds)} if kinds is not None else {}
+    if guidance is not None:
+        chosen["guidance"] = _numbers(guidance)
+    from glide_edit.evaluation.prompt_bench import Plan, curve, of_model, run
+    from glide_edit.images import write_atomically
+    from glide_edit.models import apply, choose_runtime, load_model, resolve
+
+    plan = Plan(count=count, seed=seed, size=size, **chosen)
+    check_places(report_file, sheet, force=force)
+    runtime = choose_runtime(device, precision)
+    apply(runtime)
+    subject = of_model(load_model(resolve(model), runtime), plan)
+    with counting("drawing and judging") as tell:
+        outcome = run(subject, plan, tell)
+    if report_file is not None:
+        outcome.report.write(report_file, force=force)
+    if sheet is not None:
+        write_sheets(sheet, outcome.sheets())
+        if len(outcome.points) > 1:
+            write_atomically(sheet / "curve.png", curve(outcome.points, subject.label), force=True)
+    print_tables(outcome.report)
+    if not outcome.report.complete:
+        typer.echo("stopped: the report is of what was finished", err=True)
+        raise typer.Exit(STOPPED)
+
+
+@app.command()
+def file(
+    prompt_file: PromptFile,
+    out: OutFolder,
+    model: options.ModelName = "toybox",
+    guidance: options.Guidance = None,
+    seed: Seed = 0,
+    clip: Judge = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    force: options.Force = False,
+) -> None:
+    """Draw a file of prompts, one picture each, with a sheet, and CLIP scores where a CLIP is named.
+
+    Ctrl-C ends early: what is finished stays, with its scores and its sheet.
+    """
+    from glide_edit.evaluation.drawing import Settings
+    from glide_edit.evaluation.prompt_files import draw_file, mean_by_category, read_prompts
+    from glide_edit.models import apply, choose_runtime, load_model, resolve
+    from glide_edit.operations.clip import load_open_clip
+
+    asked = read_prompts(prompt_file)
+    make_empty_folder(out, force=force)
+    runtime = choose_runtime(device, precision)
+    apply(runtime)
+    loaded = load_model(resolve(model), runtime)
+    judge = None if clip is None else load_open_clip(clip, runtime.device)
+    with counting("drawing") as tell:
+        drawn = draw_file(loaded, asked, out, seed, Settings(guidance=guidance), judge, tell)
+    typer.echo(f"{out}: {len(drawn):,} pictures, listed in {out / 'scores.csv'}")
+    for category, score in mean_by_category(drawn).items():
+        typer.echo(f"CLIP score {score:.2f}{f' of {category}' if category else ''}")
+    if len(drawn) < len(asked):
+        typer.echo(f"stopped: {len(drawn)} of {len(asked)} pictures were finished", err=True)
+        raise typer.Exit(STOPPED)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            f"--guidance takes numbers with commas between them, as 1,2,3, not {text!r}."
+        ) from None

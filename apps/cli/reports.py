@@ -1,0 +1,83 @@
+"""Where benches write: options for the report and the contact sheets, and what would stop the writing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from glide_edit.errors import InputError, OutputExists
+
+if TYPE_CHECKING:
+    from glide_edit.evaluation.report import Report, Tile
+
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Where to write the report as JSON.", show_default=False),
+]
+SheetFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        metavar="DIR",
+        help="A new or empty folder for contact sheets and curves.",
+        show_default=False,
+    ),
+]
+
+
+def check_report_file(path: Path, *, force: bool) -> None:
+    """Say before the work what would stop the writing after it.
+
+    Raises:
+        OutputExists: it is there already, and ``force`` is False.
+        InputError: it is a folder, or its own folder is missing or cannot be written to.
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file for the report.")
+    if os.path.lexists(path) and not force:
+        raise OutputExists(f"{path} exists already: choose another name, or ask to overwrite it.")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"nothing can be written in the folder {path.parent}: name another one.")
+
+
+def make_empty_folder(folder: Path, *, force: bool) -> None:
+    """Make a folder to write into.
+
+    Raises:
+        OutputExists: it holds something already, and ``force`` is False.
+        InputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_filled = any(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"the folder {folder} cannot be made: {error.strerror or error}.") from error
+    if is_filled and not force:
+        raise OutputExists(f"{folder} is not empty: choose another folder, or ask to overwrite it.")
+
+
+def check_places(report_file: Path | None, sheet: Path | None, *, force: bool) -> None:
+    """Both of the above, where they were asked for."""
+    if report_file is not None:
+        check_report_file(report_file, force=force)
+    if sheet is not None:
+        make_empty_folder(sheet, force=force)
+
+
+def write_sheets(folder: Path, sheets: Mapping[str, Sequence[Tile]]) -> None:
+    """A contact sheet NAME.png for each name, in a folder that ``make_empty_folder`` made."""
+    from glide_edit.evaluation.report import contact_sheet
+    from glide_edit.images import save_picture
+
+    for name, tiles in sheets.items():
+        save_picture(contact_sheet(tiles), folder / f"{name}.png", force=True)
+
+
+def print_tables(report: Report) -> None:
+    """The report's tables, on stdout."""
+    for table in report.tables:
+        typer.echo(f"\n{table.title}\n\n{table.to_markdown()}")

@@ -1,0 +1,167 @@
+"""Anybody's own prompts: read from a file, drawn, and scored by a CLIP."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from glide_edit.errors import InputError
+from glide_edit.evaluation.drawing import Pictures, Settings, draw
+from glide_edit.evaluation.report import Tile, contact_sheet
+from glide_edit.images import save_picture, write_atomically
+from glide_edit.models.model import Model
+from glide_edit.operations.clip import OpenClip
+
+SCORES_NAME, SHEET_NAME = "scores.csv", "sheet.png"
+
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+_TILE = 128
+_PROMPT_COLUMNS, _CATEGORY_COLUMN = ("prompts", "prompt"), "category"
+
+
+@dataclass(frozen=True)
+class FilePrompt:
+    """A prompt of a file; the category is empty where the file has none."""
+
+    text: str
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A prompt that was drawn: the picture's file name and seed, and 100 times the cosine of the CLIP
+    embeddings of picture and prompt (as torchmetrics' CLIPScore), None without a CLIP."""
+
+    image: str
+    seed: int
+    prompt: FilePrompt
+    clip_score: float | None
+
+
+def read_prompts(path: Path) -> tuple[FilePrompt, ...]:
+    """The prompts of a file: a prompt a line, or with the ending .csv or .tsv a table with a heading.
+
+    Of a table the columns Prompts (or Prompt) and Category are read, as DrawBench and PartiPrompts have
+    them. Blank prompts are left out.
+
+    Raises:
+        InputError: the file cannot be read as UTF-8 text, a table lacks the column, or there is no prompt.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise InputError(f"{path} cannot be read: {reason}.") from error
+    delimiter = _DELIMITERS.get(path.suffix.lower())
+    found = _table(path, text, delimiter) if delimiter else [FilePrompt(line) for line in text.splitlines()]
+    prompts = tuple(FilePrompt(each.text.strip(), each.category) for each in found if each.text.strip())
+    if not prompts:
+        raise InputError(f"{path} holds no prompts.")
+    return prompts
+
+
+def draw_file(
+    model: Model,
+    prompts: Sequence[FilePrompt],
+    out: Path,
+    seed: int = 0,
+    settings: Settings | None = None,
+    clip: OpenClip | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Scored]:
+    """Draw the prompts into the folder ``out``: 0001.png and so on, scores.csv, and sheet.png.
+
+    The first picture has the seed ``seed``, the next the one after it. ``progress`` is called with (done,
+    count). After a KeyboardInterrupt the answer, the scores and the sheet are of the pictures that were
+    finished.
+
+    Raises:
+        InputError: what ``draw`` refuses, or a file cannot be written.
+        KeyboardInterrupt: before anything was finished.
+    """
+    drawn: list[Scored] = []
+    tiles: list[Tile] = []
+    try:
+        for pictures in draw(
+            model, [each.text for each in prompts], range(seed, seed + len(prompts)), settings
+        ):
+            asked = prompts[len(drawn) : len(drawn) + len(pictures)]
+            scores = _clip_scores(clip, pictures, asked)
+            for picture, prompt, score in zip(pictures, asked, scores, strict=True):
+                name = f"{len(drawn) + 1:04d}.png"
+                save_picture(picture, out / name, force=True)
+                drawn.append(Scored(name, seed + len(drawn), prompt, score))
+                tiles.append(Tile((_small(picture),), _words(drawn[-1])))
+            if progress is not None:
+                progress(len(drawn), len(prompts))
+    except KeyboardInterrupt:
+        if not drawn:
+            raise
+    _write_scores(out / SCORES_NAME, drawn)
+    save_picture(contact_sheet(tiles, across=8, size=_TILE), out / SHEET_NAME, force=True)
+    return drawn
+
+
+def mean_by_category(drawn: Sequence[Scored]) -> dict[str, float]:
+    """The mean CLIP score of each category, in the order of the file; nothing without scores."""
+    scores: dict[str, list[float]] = {}
+    for each in drawn:
+        if each.clip_score is not None:
+            scores.setdefault(each.prompt.category, []).append(each.clip_score)
+    return {category: float(np.mean(values)) for category, values in scores.items()}
+
+
+def _table(path: Path, text: str, delimiter: str) -> list[FilePrompt]:
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    heading = [name.strip().lower() for name in rows[0]] if rows else []
+    column = next((heading.index(name) for name in _PROMPT_COLUMNS if name in heading), None)
+    if column is None:
+        raise InputError(f"{path} has no column Prompts in its first line.")
+    category = heading.index(_CATEGORY_COLUMN) if _CATEGORY_COLUMN in heading else None
+    return [
+        FilePrompt(row[column], row[category].strip() if category is not None and category < len(row) else "")
+        for row in rows[1:]
+        if column < len(row)
+    ]
+
+
+def _clip_scores(
+    clip: OpenClip | None, pictures: Pictures, prompts: Sequence[FilePrompt]
+) -> list[float] | list[None]:
+    if clip is None:
+        return [None] * len(pictures)
+    text = clip.network.text_embeddings([each.text for each in prompts])
+    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().to(text.device) / 127.5 - 1
+    with torch.no_grad():
+        return (100 * (clip.network.image_embeddings(x) * text).sum(1)).tolist()
+
+
+def _write_scores(path: Path, drawn: Sequence[Scored]) -> None:
+    """A line for each picture; ``clip_score`` stays empty without a CLIP."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image", "seed", "prompt", "category", "clip_score"))
+    for each in drawn:
+        score = "" if each.clip_score is None else f"{each.clip_score:.3f}"
+        writer.writerow((each.image, each.seed, each.prompt.text, each.prompt.category, score))
+    write_atomically(path, text.getvalue().encode(), force=True)
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As the sheet shows it: all pictures of a long file at their own size would fill the memory."""
+    way = cv2.INTER_AREA if picture.shape[0] > _TILE else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (_TILE, _TILE), interpolation=way), np.uint8)
+
+
+def _words(scored: Scored) -> str:
+    if scored.clip_score is None:
+        return scored.prompt.text
+    return f"{scored.prompt.text} ({scored.clip_score:.1f})"

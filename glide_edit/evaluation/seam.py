@@ -1,0 +1,199 @@
+"""How well an edit's boundary can be told from an untouched picture's, by features one can name.
+
+A logistic regression looks at rings along the boundary of a selection, in real pictures and in edited ones.
+It is always fitted in the same way; its accuracy on rings it was not fitted to is the measure, and 0.5 means
+that it cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.errors import InputError
+
+FEATURES = (
+    "jump",
+    "bend",
+    "noise",
+    "noise either way",
+    "sharpness",
+    "sharpness either way",
+    "colour",
+    "brightness",
+    "spread",
+)
+"""What is said of a ring; ``ring_features`` explains."""
+
+RING = 6
+"""px: how far the rings reach inwards and outwards."""
+
+_LEAST = 1e-3  # levels of 1 below which a feature is not told from none: a quarter of one of 255
+_L2 = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """A fitted regression: features are centred and scaled, then weighted."""
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    bias: float
+
+    def says_edited(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, F) -> (N,): 1 for edited, 0 for real, a half where it cannot say."""
+        logits = (features - self.mean) / self.scale @ self.weights + self.bias
+        answers: NDArray[np.float64] = np.where(np.abs(logits) < 1e-9, 0.5, logits > 0)
+        return answers
+
+
+def ring_features(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The FEATURES of the boundary of ``selected``, bool (H, W), in a picture, uint8 (H, W, 3).
+
+    All but "brightness" are logarithms; the inner and the outer ring are RING pixels wide.
+
+    - jump: how much neighbours differ across the boundary, over how much they do within both rings.
+    - bend: the same for second differences, which see a line that does not go on.
+    - noise: what a median over 3 x 3 takes away, inside over outside; "either way": its absolute value.
+    - sharpness: the length of the gradient, inside over outside; "either way" likewise.
+    - colour: how far the mean colours within 4 px are apart on both sides, along the boundary.
+    - brightness: the mean brightness inside less that outside.
+    - spread: the standard deviation of colours, inside over outside.
+
+    Raises:
+        InputError: a selection without a boundary in the picture, or of another size.
+    """
+    if selected.shape != picture.shape[:2]:
+        raise InputError(f"A selection {selected.shape} does not fit a picture {picture.shape[:2]}.")
+    if selected.all() or not selected.any():
+        raise InputError("A selection of nothing or of everything has no boundary to look at.")
+    image = np.asarray(picture / np.float32(255), np.float32)
+    inside, outside = _ring(selected), _ring(~selected)
+    jump, bend = _across(image, selected, inside | outside)
+    noise = _log_ratio(_residual(image), inside, outside)
+    sharpness = _log_ratio(_gradient(image), inside, outside)
+    brightness = float(image[inside].mean() - image[outside].mean())
+    spread = np.log(_level(float(image[inside].std())) / _level(float(image[outside].std())))
+    values = (jump, bend, noise, abs(noise), sharpness, abs(sharpness))
+    return np.array([*values, _colour_step(image, selected), brightness, spread], np.float64)
+
+
+def fit_logistic(features: NDArray[np.float64], edited: NDArray[np.bool_]) -> Logistic:
+    """The regression of ``edited`` (N,) on (N, F), with a penalty of half the weights' square, by Newton's
+    method (Hastie, Tibshirani and Friedman, section 4.4.1); the bias is free.
+
+    Raises:
+        InputError: not both kinds, or features that are not finite.
+    """
+    if edited.all() or not edited.any() or not np.isfinite(features).all():
+        raise InputError("A regression needs real and edited rings, with features that are finite.")
+    mean, scale = features.mean(0), np.maximum(features.std(0), 1e-9)
+    x = np.column_stack([(features - mean) / scale, np.ones(len(features))])
+    penalty = np.append(np.full(x.shape[1] - 1, _L2), 0.0)
+    weights = np.zeros(x.shape[1])
+    for _ in range(50):
+        share = 1 / (1 + np.exp(-np.clip(x @ weights, -30, 30)))
+        slope = x.T @ (share - edited) + penalty * weights
+        curve = (x * (share * (1 - share))[:, None]).T @ x + np.diag(penalty + 1e-9)
+        step = np.linalg.solve(curve, slope)
+        weights = weights - step
+        if np.abs(step).max() < 1e-8:
+            break
+    return Logistic(mean, scale, weights[:-1], float(weights[-1]))
+
+
+def seam_accuracy(
+    real: NDArray[np.float64], edited: NDArray[np.float64], fitted: int
+) -> tuple[float, Logistic]:
+    """The accuracy on all rings but the first ``fitted`` of each kind, (N, F) both, and what was fitted to
+    those. An undecided answer counts half.
+
+    Raises:
+        InputError: unequal shapes, or no ring left to fit to or to score on.
+    """
+    if real.shape != edited.shape or not 0 < fitted < len(real):
+        raise InputError(f"{len(real)} real and {len(edited)} edited rings cannot be split at {fitted}.")
+    both = np.concatenate([real[:fitted], edited[:fitted]])
+    model = fit_logistic(both, np.arange(2 * fitted) >= fitted)
+    right = (1 - model.says_edited(real[fitted:])).sum() + model.says_edited(edited[fitted:]).sum()
+    return float(right) / (2 * (len(real) - fitted)), model
+
+
+def _ring(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels of the area within RING of its outside."""
+    padded = np.pad(area, 1, mode="edge").astype(np.uint8)  # the picture's border is no boundary
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(area & (depth <= RING), np.bool_)
+
+
+def _across(
+    image: NDArray[np.float32], selected: NDArray[np.bool_], near: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Logarithms of mean first and second differences across the boundary over those beside it."""
+    across: list[list[NDArray]] = [[], []]
+    beside: list[list[NDArray]] = [[], []]
+    for axis in (0, 1):
+        for order in (1, 2):
+            size = np.abs(np.diff(image, order, axis)).mean(-1)
+            length = image.shape[axis] - order
+            parts = [_slid(selected, axis, k, length) for k in range(order + 1)]
+            crosses = np.logical_or.reduce([parts[k] != parts[k + 1] for k in range(order)])
+            around = np.logical_and.reduce([_slid(near, axis, k, length) for k in range(order + 1)])
+            across[order - 1].append(size[crosses])
+            beside[order - 1].append(size[around & ~crosses])
+    jump, bend = (
+        float(np.log(_level(_mean(over)) / _level(_mean(past))))
+        for over, past in zip(across, beside, strict=True)
+    )
+    return jump, bend
+
+
+def _slid(plane: NDArray[np.bool_], axis: int, start: int, length: int) -> NDArray[np.bool_]:
+    return plane[start : start + length] if axis == 0 else plane[:, start : start + length]
+
+
+def _mean(parts: list[NDArray]) -> float:
+    values = np.concatenate(parts)
+    return float(values.mean()) if values.size else 0.0
+
+
+def _residual(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W): how far pixels are from the median of their 3 x 3 neighbours."""
+    return np.asarray(np.abs(image - cv2.medianBlur(image, 3)).mean(-1), np.float32)
+
+
+def _gradient(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(H, W): the mean length of the channels' gradients, by Scharr's filter."""
+    across, down = (cv2.Scharr(image, cv2.CV_32F, *d) / 32 for d in ((1, 0), (0, 1)))
+    return np.asarray(np.hypot(across, down).mean(-1), np.float32)
+
+
+def _log_ratio(values: NDArray[np.float32], inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> float:
+    """Of the means inside and outside, without what is within 2 px of the other side: a jump is there."""
+    near = np.ones((5, 5), np.uint8)
+    means = []
+    for own, other in ((inside, outside), (outside, inside)):
+        away = own & (cv2.dilate(other.astype(np.uint8), near) == 0)
+        means.append(float(values[away if away.any() else own].mean()))
+    return float(np.log(_level(means[0]) / _level(means[1])))
+
+
+def _colour_step(image: NDArray[np.float32], selected: NDArray[np.bool_]) -> float:
+    """The logarithm of the mean distance between the local colours of both sides, over the boundary."""
+    means, weights = [], []
+    for side in (selected, ~selected):
+        share = cv2.blur(side.astype(np.float32), (9, 9))
+        colours = cv2.blur(np.where(side[..., None], image, 0).astype(np.float32), (9, 9))
+        means.append(colours / np.maximum(share, 1e-6)[..., None])
+        weights.append(share)
+    near = (weights[0] > 0.3) & (weights[1] > 0.3)
+    near = near if near.any() else (weights[0] > 0) & (weights[1] > 0)
+    return float(np.log(_level(float(np.linalg.norm(means[0] - means[1], axis=-1)[near].mean()))))
+
+
+def _level(value: float) -> float:
+    return max(value, 0.0) + _LEAST
