@@ -23,7 +23,7 @@ def grow(mask: Mask, radius: float) -> Mask:
         MaskError: a radius that is negative or not finite.
     """
     checked_radius(radius)
-    if mask.is_empty or mask.share == 1 or radius < 1:
+    if mask.is_empty or mask.share == 1 or radius + ROUNDING < 1:
         return mask
     return Mask(distance_inside(~mask.selected) <= radius + ROUNDING)
 
