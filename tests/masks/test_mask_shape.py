@@ -46,7 +46,9 @@ def islands(selected: NDArray[np.bool_], corners: bool) -> list[set[tuple[int, i
 @quick
 @given(masks(tiny_sizes, may_be_empty=True), radii)
 def test_grow_is_round(mask: Mask, radius: float) -> None:
-    assert np.array_equal(shape.grow(mask, radius).selected, squared_distances(mask) <= (radius + shape.ROUNDING) ** 2)
+    assert np.array_equal(
+        shape.grow(mask, radius).selected, squared_distances(mask) <= (radius + shape.ROUNDING) ** 2
+    )
 
 
 def test_grow_is_exact_at_whole_distances() -> None:
