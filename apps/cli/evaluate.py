@@ -14,6 +14,7 @@ from apps.cli.reports import (
     ReportFile,
     SheetFolder,
     check_places,
+    end_if_stopped,
     make_empty_folder,
     print_tables,
     write_sheets,
@@ -112,9 +113,7 @@ def prompts(
         if len(outcome.points) > 1:
             write_atomically(sheet / "curve.png", curve(outcome.points, subject.label), force=True)
     print_tables(outcome.report)
-    if not outcome.report.complete:
-        typer.echo("stopped: the report is of what was finished", err=True)
-        raise typer.Exit(STOPPED)
+    end_if_stopped(outcome.report)
 
 
 @app.command()

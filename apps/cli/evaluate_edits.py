@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from apps.cli import options
-from apps.cli.errors import STOPPED
 from apps.cli.progress import counting
-from apps.cli.reports import ReportFile, SheetFolder, check_places, print_tables
+from apps.cli.reports import ReportFile, SheetFolder, check_places, end_if_stopped, print_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,6 +97,4 @@ def _hand_out(report: Report, report_file: Path | None, force: bool) -> None:
         report.write(report_file, force=force)
     print_tables(report)
     typer.echo("\n" + "\n".join(f"{name}: {value:.4g}" for name, value in report.measures.items()))
-    if not report.complete:
-        typer.echo("stopped: the report is of what was finished", err=True)
-        raise typer.Exit(STOPPED)
+    end_if_stopped(report)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apps.cli.errors import STOPPED
 from glide_edit.errors import InputError, OutputExists
 
 if TYPE_CHECKING:
@@ -81,3 +82,10 @@ def print_tables(report: Report) -> None:
     """The report's tables, on stdout."""
     for table in report.tables:
         typer.echo(f"\n{table.title}\n\n{table.to_markdown()}")
+
+
+def end_if_stopped(report: Report) -> None:
+    """Say so, and raise typer.Exit with code 130, where the bench did not come to its end."""
+    if not report.complete:
+        typer.echo("stopped: the report is of what was finished", err=True)
+        raise typer.Exit(STOPPED)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,24 +15,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glide_edit.conditioning import Conditioning, TextStates
-from glide_edit.diffusion.noise import NoiseSource, noise_for
+from glide_edit.diffusion.noise import NoiseSource
 from glide_edit.diffusion.samplers import get_sampler
-from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
 from glide_edit.guidance import (
     Branch,
-    DynamicThreshold,
     Finish,
     Guided,
     NoisedClipScore,
     ScoreFn,
-    StaticThreshold,
     classifier_free,
     prompt_embeddings,
 )
 from glide_edit.models.memory import keep_freed_memory
 from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
-from glide_edit.operations.cascade import LOW_RES_NOISE, check
+from glide_edit.operations.cascade import check, low_res_of, settings_of, threshold_of, timesteps_of
 from glide_edit.operations.finished import to_pixels, to_uint8
 from glide_edit.requests import Generate
 
@@ -67,7 +64,7 @@ def check_settings(model: Model, settings: Settings | None = None) -> None:
         InputError: no base network, guidance by CLIP with a model that has no CLIP of its own, or a value out
             of range.
     """
-    check(model, Generate(prompt="anything", **vars(settings or Settings())))
+    check(model, _request(settings or Settings()))
 
 
 def draw(
@@ -109,16 +106,17 @@ def _draw_stage(
     noise = NoiseSource(seeds, index, 0, (3, stage.image_size, stage.image_size), device)
     condition = Conditioning()
     if before is not None:
-        condition = _low_res(before, seeds, index, preset)
+        low_res, level = low_res_of(before, seeds, index, preset)
+        condition = Conditioning(low_res=low_res, low_res_noise=level)
     denoiser = Guided(
         stage.network,
         _branches(stage, condition, prompts, preset.guidance),
         preset.interval,
-        Finish(DynamicThreshold(preset.percentile) if preset.threshold == "dynamic" else StaticThreshold()),
+        Finish(threshold_of(preset)),
         _score(model, stage, prompts, preset),
     )
     x = noise.start() * preset.temperature
-    for step in get_sampler(preset.sampler)(denoiser, x, _times(stage.schedule, preset), noise):
+    for step in get_sampler(preset.sampler)(denoiser, x, timesteps_of(stage.schedule, preset), noise):
         x = step.x
     return x.clamp(-1, 1)
 
@@ -126,11 +124,12 @@ def _draw_stage(
 def _draw_batch(
     model: Model, stages: Sequence[Stage], prompts: list[str], seeds: tuple[int, ...], settings: Settings
 ) -> Pictures:
+    request = _request(settings)
     drawn: Tensor | None = None
     for index, stage in enumerate(stages):
         together = _together(stage)
         parts = [slice(start, start + together) for start in range(0, len(prompts), together)]
-        preset = _settled(stage, settings)
+        preset = settings_of(stage.spec, request)
         drawn = torch.cat(
             [
                 _draw_stage(
@@ -149,21 +148,13 @@ def _draw_batch(
     return to_uint8(to_pixels(drawn))
 
 
+def _request(settings: Settings) -> Generate:
+    """A request with these settings, of which the cascade knows what they make of a preset."""
+    return Generate(prompt="anything", **vars(settings))
+
+
 def _together(stage: Stage) -> int:
     return max(1, min(MOST_TOGETHER, _PIXELS_TOGETHER // stage.image_size**2))
-
-
-def _settled(stage: Stage, settings: Settings) -> StagePreset:
-    """The stage's preset with what is asked for; upsamplers stay as their presets say."""
-    preset = stage.preset
-    if stage.spec.role != "base":
-        return preset
-    asked: dict[str, Any] = {name: value for name, value in vars(settings).items() if value is not None}
-    if any(
-        asked.get(name, now) != now for name, now in (("steps", preset.steps), ("sampler", preset.sampler))
-    ):
-        asked["respacing"] = None
-    return replace(preset, **asked)
 
 
 def _branches(stage: Stage, condition: Conditioning, prompts: Sequence[str], guidance: float) -> list[Branch]:
@@ -184,24 +175,3 @@ def _score(model: Model, stage: Stage, prompts: Sequence[str], preset: StagePres
     assert clip is not None, "check_settings lets nothing pass that has no CLIP to be guided by"
     text = prompt_embeddings(clip.network, clip.tokenizer, prompts)
     return NoisedClipScore(clip.network, text, preset.clip_guidance)
-
-
-def _low_res(before: Tensor, seeds: tuple[int, ...], index: int, preset: StagePreset) -> Conditioning:
-    """The picture before as the upsampler saw it in training, with its own share of noise."""
-    if preset.round_low_res:
-        before = ((before + 1) * 127.5).round() / 127.5 - 1
-    level = preset.low_res_noise
-    levels = torch.full((len(seeds),), level, device=before.device)
-    if level:
-        shape = tuple(before.shape[1:])
-        noise = torch.stack([noise_for(seed, index, 0, LOW_RES_NOISE, shape) for seed in seeds])
-        before = (1 - level**2) ** 0.5 * before + level * noise.to(before.device)
-    return Conditioning(low_res=before, low_res_noise=levels)
-
-
-def _times(schedule: Schedule, preset: StagePreset) -> list[float]:
-    if preset.respacing is not None:
-        return [float(t) for t in timesteps(schedule, preset.respacing)]
-    if preset.sampler == "dpm-solver++":
-        return solver_timesteps(schedule, preset.steps)
-    return [float(t) for t in timesteps(schedule, preset.steps)]

@@ -94,8 +94,8 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
             f"{', '.join(model.spec.preset_names)}."
         )
     for stage in stages:
-        _timesteps(stage.schedule, _settings(stage, request))
-    if _settings(stages[0], request).clip_guidance and clip is None and model.spec.clip is None:
+        timesteps_of(stage.schedule, settings_of(stage, request))
+    if settings_of(stages[0], request).clip_guidance and clip is None and model.spec.clip is None:
         raise InputError(
             f"The model {model.name} has no CLIP of its own to be guided by: name one (clip), or leave "
             "guidance by CLIP out."
@@ -193,22 +193,22 @@ def _run_stage(
     if group.device.type == "cpu":
         give_back_freed_memory()
     stage = group.stages[index]
-    preset = _settings(stage.spec, group.job.request)
+    preset = settings_of(stage.spec, group.job.request)
     noise = NoiseSource(group.seeds, index, 0, (3, stage.image_size, stage.image_size), group.device)
     known = group.known(stage, preset)
     condition = _condition(stage, group, known)
     if before is not None:
-        low_res, level = _low_res(before, group.seeds, index, preset)
+        low_res, level = low_res_of(before, group.seeds, index, preset)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
     denoiser = Guided(
         stage.network,
         _branches(condition, group, text, preset.guidance),
         preset.interval,
-        Finish(_threshold(preset), None if known is None else PasteKnown(*known)),
+        Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
         _score(group, stage, preset),
         score_mask=1 - known[1] if known is not None and preset.mask_score else None,
     )
-    steps = _timesteps(stage.schedule, preset)
+    steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
     for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
         at_end = step.index + 1 == step.total
@@ -246,7 +246,8 @@ def _branches(condition: Conditioning, group: _Group, text: _Texts | None, guida
     return classifier_free(prompted, replace(condition, text=group.repeat_text(text.nothing)), guidance)
 
 
-def _threshold(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
+def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
+    """What brings a stage's pictures into range."""
     return DynamicThreshold(preset.percentile) if preset.threshold == "dynamic" else StaticThreshold()
 
 
@@ -260,7 +261,7 @@ def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
     return clip_score(clip, request, preset.clip_guidance, group.seeds, stage.schedule)
 
 
-def _low_res(
+def low_res_of(
     before: Tensor, seeds: tuple[int, ...], index: int, preset: StagePreset
 ) -> tuple[Tensor, Tensor]:
     """The low-resolution picture as the upsampler saw it in training, and how much noise is in it."""
@@ -275,7 +276,7 @@ def _low_res(
     return (1 - level**2) ** 0.5 * before + level * noise, levels
 
 
-def _settings(stage: StageSpec, request: Request) -> StagePreset:
+def settings_of(stage: StageSpec, request: Request) -> StagePreset:
     """The stage's preset with what the request says of it."""
     preset = stage.presets[request.preset or DEFAULT]
     asked: dict[str, Any]
@@ -293,7 +294,8 @@ def _settings(stage: StageSpec, request: Request) -> StagePreset:
     return replace(preset, **{name: value for name, value in asked.items() if value is not None})
 
 
-def _timesteps(schedule: Schedule, preset: StagePreset) -> list[float]:
+def timesteps_of(schedule: Schedule, preset: StagePreset) -> list[float]:
+    """The times at which a stage's sampler asks the network, strictly descending."""
     if preset.respacing is not None:
         return [float(t) for t in timesteps(schedule, preset.respacing)]
     if preset.sampler == "dpm-solver++":
