@@ -22,7 +22,7 @@ import numpy as np
 
 from glide_edit.errors import TrainingError
 from glide_edit.toybox import Scene, render, sample_scene
-from glide_edit.training.sources import FIRST_TRAINING_SEED, Item, toy_item, toybox_captions
+from glide_edit.training.sources import FIRST_TRAINING_SEED, TOY_COUNTS, Item, toy_item, toybox_captions
 
 _ARRAYS = ("images", "bits", "drawings")
 _SPAN = 128
@@ -51,12 +51,20 @@ class CachedToybox:
             raise _damaged(folder, error) from error
         if {len(self._scenes), len(self._images), len(self._bits), len(self._drawings)} != {about["count"]}:
             raise _damaged(folder, "its files are not of the same length")
+        counts = np.array([len(scene.toys) for scene in self._scenes])
+        self._by_count = [np.flatnonzero(counts == 1 + k) for k in range(len(TOY_COUNTS))]
+        # A small cache may lack one of the counts.
+        shares = np.array(
+            [share if len(found) else 0.0 for share, found in zip(TOY_COUNTS, self._by_count, strict=True)]
+        )
+        self._shares = shares / shares.sum()
 
     def __len__(self) -> int:
         return len(self._scenes)
 
     def draw(self, rng: np.random.Generator) -> Item:
-        index = int(rng.integers(len(self)))
+        alike = self._by_count[int(rng.choice(len(self._shares), p=self._shares))]
+        index = int(alike[rng.integers(len(alike))])
         scene, bits = self._scenes[index], self._bits[index]
         objects = tuple((bits & (1 << k)) > 0 for k in range(len(scene.toys)))
         return toy_item(scene, self._images[index], bits >= 128, objects, self._drawings[index])

@@ -1,4 +1,4 @@
-"""The training objective: v- or eps-prediction under min-SNR weighting."""
+"""The training objective: v- or eps-prediction, and how much each noise level and each pixel counts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def min_snr_weight(schedule: Schedule, t: Tensor, prediction: str, gamma: float 
     snr = schedule.log_snr(t).exp()
     divisor = snr + 1 if prediction == "v" else snr
     return (snr.clamp(max=gamma) / divisor).float()
+
+
+def high_noise_weight(schedule: Schedule, t: Tensor, gamma: float = 5.0) -> Tensor:
+    """(B,) weights of v's squared error: min(SNR + 1, gamma)/(SNR + 1), 1 wherever noise is high.
+
+    The "SNR + 1" weighting of Salimans and Ho (2022), with min-SNR's cap where there is little noise. Words
+    decide most where there is much of it: over the toybox the right caption in place of another's takes two
+    thirds off v's error at log-SNR -5 and a tenth at log-SNR +1, and min-SNR gives the former a hundredth of
+    the latter's weight.
+    """
+    snr = schedule.log_snr(t).exp()
+    return ((snr + 1).clamp(max=gamma) / (snr + 1)).float()
 
 
 OBJECT_WEIGHT = 3.0

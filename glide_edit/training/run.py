@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -56,7 +56,7 @@ BASE_CONFIG = EfficientUNetConfig(
     image_size=64,
     channels=(48, 96, 192),
     blocks=(1, 2, 2),
-    attention=(False, False, True),
+    attention=(False, True, True),
     text_width=192,
     known=True,
     drawing=True,
@@ -346,20 +346,31 @@ def run_tokenizer(
 
 
 def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> dict[str, Tensor]:
-    """The weights to begin with, by the trainee's names."""
+    """The weights to begin with, by the trainee's names.
+
+    Attention that the network has and ``start`` lacks begins as it is made, which is without effect.
+    """
     given = next((stage.network for stage in start.stages if stage.name == settings.stage), None)
     if given is None:
         raise TrainingError(f"{settings.start} has no stage {settings.stage} to start from.")
     text = None if start.text_encoder is None else start.text_encoder.transformer
-    fits = given.config == settings.config
+    fits = _extends(settings.config, given.config)
     if trainee.transformer is not None:
         fits = fits and isinstance(text, TextTransformer) and text.config == trainee.transformer.config
     if not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
-    tensors: dict[str, Tensor] = {f"network.{name}": value for name, value in given.named_parameters()}
+    own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
+    tensors: dict[str, Tensor] = {f"network.{name}": known.get(name, value) for name, value in own.items()}
     if trainee.transformer is not None and isinstance(text, TextTransformer):
         tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
     return tensors
+
+
+def _extends(config: EfficientUNetConfig, start: EfficientUNetConfig) -> bool:
+    """Whether the two are one network but for attention that ``config`` has at more levels."""
+    if len(config.attention) != len(start.attention) or replace(start, attention=config.attention) != config:
+        return False
+    return all(new or not old for new, old in zip(config.attention, start.attention, strict=True))
 
 
 def _export(

@@ -15,6 +15,10 @@ FIRST_TRAINING_SEED = 1_000_000
 """Scene seeds below this are left to tests, benches and galleries."""
 
 
+TOY_COUNTS = (0.35, 0.40, 0.15, 0.10)
+"""How often one, two, three and four toys are shown. What a word belongs to is learned from several."""
+
+
 @dataclass(frozen=True, eq=False)
 class Item:
     """One picture and what is known of it.
@@ -78,7 +82,9 @@ class RenderedToybox:
     size: int
 
     def draw(self, rng: np.random.Generator) -> Item:
-        scene = sample_scene(FIRST_TRAINING_SEED + int(rng.integers(2**40)))
+        count = 1 + int(rng.choice(len(TOY_COUNTS), p=TOY_COUNTS))
+        while len((scene := sample_scene(FIRST_TRAINING_SEED + int(rng.integers(2**40)))).toys) != count:
+            pass
         picture = render(scene, self.size)
         objects = tuple(picture.whole | picture.shadow)
         return toy_item(scene, picture.image, picture.visible >= 0, objects, picture.drawing)

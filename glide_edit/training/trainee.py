@@ -14,7 +14,13 @@ from glide_edit.networks.efficient_unet import EfficientUNet
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer
 from glide_edit.training.batches import Batch, shrink
-from glide_edit.training.losses import min_snr_weight, pixel_weight, stratified_times, weighted_error
+from glide_edit.training.losses import (
+    high_noise_weight,
+    min_snr_weight,
+    pixel_weight,
+    stratified_times,
+    weighted_error,
+)
 
 B = TypeVar("B")
 
@@ -54,7 +60,14 @@ class Trainee(Learner[Batch]):
         target = self.schedule.v_target(image, eps, t) if config.prediction == "v" else eps
         weight = pixel_weight(batch.foreground, batch.keep_mask, self.schedule.alpha_bar(t))
         errors = weighted_error(output, target, weight)
-        return (errors * min_snr_weight(self.schedule, t, config.prediction)).mean()
+        return (errors * self._time_weight(t)).mean()
+
+    def _time_weight(self, t: Tensor) -> Tensor:
+        """What reads words learns most where noise is high; min-SNR is for what only enlarges."""
+        config = self.network.config
+        if config.text_width and config.prediction == "v":
+            return high_noise_weight(self.schedule, t)
+        return min_snr_weight(self.schedule, t, config.prediction)
 
     def _conditioning(self, batch: Batch, generator: torch.Generator) -> Conditioning:
         config, device = self.network.config, batch.image.device
