@@ -278,8 +278,8 @@ class EfficientUNet(nn.Module):
     def _margin(self) -> int:
         """How many pixels a picture is mirrored outwards on each side.
 
-        Cells at the edge have fewer neighbours, and an upsampler leaves noise in them. It is trained on crops,
-        whose edges do not matter.
+        Cells at the edge have fewer neighbours, and an upsampler leaves noise in them. It is trained on
+        crops, whose edges do not matter.
         """
         mirrored = self.config.low_res and not self.training
         return max(self.config.stride // 2, self.config.patch) if mirrored else 0

@@ -385,7 +385,8 @@ def test_an_upsampler_mirrors_the_picture_at_its_edges_but_not_in_training() -> 
     with torch.no_grad():
         used = network(x_t, t, conditioning)
         margin = network.config.stride // 2
-        assert conditioning.known is not None and conditioning.keep_mask is not None
+        assert conditioning.known is not None
+        assert conditioning.keep_mask is not None
         wider = [
             nn.functional.pad(plane, (margin,) * 4, mode="reflect")
             for plane in (x_t, conditioning.known, conditioning.keep_mask)
