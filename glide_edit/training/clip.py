@@ -34,7 +34,7 @@ from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.toybox import COLOURS, KINDS, MATERIALS
 from glide_edit.training import checkpoint
 from glide_edit.training.altered import altered
-from glide_edit.training.batches import made_ahead
+from glide_edit.training.batches import made_ahead, workers_for
 from glide_edit.training.cache import build_cache
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, loss_plot
@@ -93,13 +93,14 @@ class ClipBatch:
 class ClipPlan:
     """Batches of a source of toybox pictures: a function of (seed, step) alone.
 
-    ``patch`` is the side of a CLIP's patches in pixels.
+    ``patch`` is the side of a CLIP's patches in pixels; ``workers`` is as in ``BatchPlan``.
     """
 
     source: Source
     batch_size: int
     seed: int
     patch: int = CLIP_CONFIG.patch
+    workers: int = 0
 
     def make(self, step: int) -> ClipBatch:
         rng = np.random.default_rng([self.seed, step])
@@ -114,7 +115,7 @@ class ClipPlan:
         )
 
     def stream(self, first_step: int) -> Generator[ClipBatch, None, None]:
-        return made_ahead(self.make, first_step)
+        return made_ahead(self.make, first_step, self.workers)
 
 
 def _tags(item: Item, patch: int) -> Tensor:
@@ -270,7 +271,7 @@ def _run(
         _begin_with(learner, start, settings)
     weights, progress = train(
         learner.to(device=runtime.device, dtype=runtime.dtype),
-        ClipPlan(source, settings.batch_size, settings.seed, config.patch),
+        ClipPlan(source, settings.batch_size, settings.seed, config.patch, workers_for(runtime.device)),
         options,
         settings.out,
         settings.recipe(),

@@ -29,7 +29,7 @@ from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfi
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 from glide_edit.training import checkpoint
-from glide_edit.training.batches import BatchPlan
+from glide_edit.training.batches import BatchPlan, workers_for
 from glide_edit.training.cache import build_cache
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.folder import ImageFolder
@@ -231,7 +231,8 @@ def _run(
     trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
     if runtime.channels_last:
         trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings))
+    workers = workers_for(runtime.device)
+    plan = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings), workers)
 
     def look(progress: Progress) -> None:
         folder = settings.out / "samples"
