@@ -96,6 +96,12 @@ class Request:
             raise InputError(f"{name} must be a number between {least} and {most}, not {value!r}.")
         object.__setattr__(self, name, float(value))
 
+    def _share(self, name: str) -> None:
+        """The same for a share of the noise axis: none of it would leave nothing to do."""
+        self._number(name, 0, 1)
+        if getattr(self, name) == 0:
+            raise InputError(f"{name} must be above 0 and at most 1, not 0: nothing would be drawn.")
+
     def _interval(self, name: str) -> None:
         """The same for a part of the noise axis; a list, as JSON has it, becomes a tuple."""
         value = getattr(self, name)
@@ -202,7 +208,32 @@ class Sketch(Request):
         return self.drawing
 
 
-OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch)}
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Vary(Request):
+    """Another picture like a given one, by SDEdit (Meng et al. 2021, arXiv 2108.01073).
+
+    The picture is noised as far as ``strength`` says, a share in (0, 1] of the noise axis, and drawn anew
+    from there: little of it stays at 0.9, its colours and rough shapes at 0.6, nearly all at 0.3. ``prompt``
+    says what it shows, or what it should show instead. The result has the picture's shape, and its longer
+    side is the model's: the picture is padded to a square with its own mirrored edges, which are cut off.
+    """
+
+    operation = "vary"
+
+    image: Picture
+    strength: float = 0.6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        self._share("strength")
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+
+OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch, Vary)}
 
 
 def request_from_json(

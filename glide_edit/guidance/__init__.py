@@ -3,6 +3,7 @@
 from glide_edit.guidance.clip import CleanJudge, ClipScore, NoisedClipScore, PictureJudge, prompt_embeddings
 from glide_edit.guidance.finish import DynamicThreshold, Finish, PasteKnown, StaticThreshold, Threshold
 from glide_edit.guidance.guided import Branch, Guided, ScoreFn, classifier_free
+from glide_edit.guidance.held import Held
 
 __all__ = [
     "Branch",
@@ -11,6 +12,7 @@ __all__ = [
     "DynamicThreshold",
     "Finish",
     "Guided",
+    "Held",
     "NoisedClipScore",
     "PasteKnown",
     "PictureJudge",

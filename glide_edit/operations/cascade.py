@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glide_edit.conditioning import Conditioning, TextStates
+from glide_edit.conditioning import Conditioning, Denoiser, TextStates
 from glide_edit.diffusion.noise import NoiseSource, noise_for
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
@@ -21,6 +21,7 @@ from glide_edit.guidance import (
     DynamicThreshold,
     Finish,
     Guided,
+    Held,
     PasteKnown,
     ScoreFn,
     StaticThreshold,
@@ -49,11 +50,19 @@ class Job:
 
     ``known`` and ``drawing`` give for a size S what the stage of that size is told; ``drawing`` is
     (1, 1, S, S), ink +1 and paper -1.
+
+    ``start`` gives a picture (1, 3, S, S) in [-1, 1] that the base stage begins from in place of pure noise
+    (SDEdit, Meng et al. 2021): noised as far as ``strength`` says, a share in (0, 1] of the noise axis.
+    ``strength_map`` gives (1, 1, S, S) in [0, 1], a strength for each pixel: those below ``strength`` are
+    held to the start until the noise has fallen to their level.
     """
 
     request: Request
     known: Callable[[int], Known] | None = None
     drawing: Callable[[int], Tensor] | None = None
+    start: Callable[[int], Tensor] | None = None
+    strength: float = 1.0
+    strength_map: Callable[[int], Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +209,7 @@ def _run_stage(
     if before is not None:
         low_res, level = low_res_of(before, group.seeds, index, preset)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
-    denoiser = Guided(
+    denoiser: Denoiser = Guided(
         stage.network,
         _branches(condition, group, text, preset.guidance),
         preset.interval,
@@ -210,6 +219,8 @@ def _run_stage(
     )
     steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
+    if before is None and group.job.start is not None:
+        denoiser, steps, x_T = _begun(group, stage, denoiser, steps, x_T)
     for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
         at_end = step.index + 1 == step.total
         if group.device.type == "cuda":
@@ -224,6 +235,22 @@ def _run_stage(
             network_seconds=time.perf_counter() - began,
         )
         began = time.perf_counter()  # what happens between the steps is not the network's time
+
+
+def _begun(
+    group: _Group, stage: Stage, denoiser: Denoiser, steps: list[float], eps: Tensor
+) -> tuple[Denoiser, list[float], Tensor]:
+    """A sampler's denoiser, times and x_T where the job gives a picture to begin from."""
+    job, size = group.job, stage.image_size
+    assert job.start is not None
+    start = group.repeat(job.start(size))
+    last = stage.schedule.num_timesteps - 1
+    steps = [t for t in steps if t <= job.strength * last] or steps[-1:]
+    at = torch.full((len(eps),), steps[0], device=eps.device)
+    x_T = stage.schedule.add_noise(start, eps, at)
+    if job.strength_map is not None:
+        denoiser = Held(denoiser, start, group.repeat(job.strength_map(size)))
+    return denoiser, steps, x_T
 
 
 def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning:
