@@ -21,10 +21,8 @@ def vary(
     ] = "",
     strength: Annotated[
         float,
-        typer.Option(
-            "--strength", metavar="X", help="How far from the picture: 0.3 is near, 0.9 far, 1 all."
-        ),
-    ] = 0.6,
+        typer.Option("--strength", metavar="X", help="How far to go from the picture: 0.5 is near, 0.9 far."),
+    ] = 0.75,
     out: options.Out = None,
     *,
     sampling: options.Sampling,

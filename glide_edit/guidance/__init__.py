@@ -4,6 +4,7 @@ from glide_edit.guidance.clip import CleanJudge, ClipScore, NoisedClipScore, Pic
 from glide_edit.guidance.finish import DynamicThreshold, Finish, PasteKnown, StaticThreshold, Threshold
 from glide_edit.guidance.guided import Branch, Guided, ScoreFn, classifier_free
 from glide_edit.guidance.held import Held
+from glide_edit.guidance.mixing import mixture
 
 __all__ = [
     "Branch",
@@ -20,5 +21,6 @@ __all__ = [
     "StaticThreshold",
     "Threshold",
     "classifier_free",
+    "mixture",
     "prompt_embeddings",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from glide_edit.guidance import (
     PasteKnown,
     ScoreFn,
     StaticThreshold,
-    classifier_free,
+    mixture,
 )
 from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
 from glide_edit.models.model import Model, Stage
@@ -33,6 +34,7 @@ from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
 from glide_edit.requests import Inpaint, Request, Sketch
+from glide_edit.text.emphasis import read_words
 
 LOW_RES_NOISE = -2
 """The step number under which the noise for the upsampler's low-resolution picture is drawn."""
@@ -115,12 +117,17 @@ def remarks(model: Model, request: Request) -> tuple[str, ...]:
     """What of a request this model will not heed, as sentences for the user."""
     said = []
     stages = model.cascade(isinstance(request, Inpaint))
-    if request.prompt.strip():
-        readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
-        if not readers:
-            said.append(f"The model {model.name} reads no text: the prompt was ignored.")
-        elif dropped := readers[0].dropped_tokens(request.prompt):
-            said.append(f"The prompt is too long for this model: its last {dropped} tokens were left out.")
+    readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
+    for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt or "")):
+        words = read_words(prompt)
+        if words.dropped:
+            said.append(f"The {name} has control characters: {words.dropped} of them were left out.")
+        if words.plain and not readers:
+            said.append(f"The model {model.name} reads no text: the {name} was ignored.")
+        elif words.plain and (dropped := readers[0].dropped_tokens(words.plain)):
+            said.append(f"The {name} is too long for this model: its last {dropped} tokens were left out.")
+    if request.negative_prompt and settings_of(stages[0].spec, request).guidance == 1:
+        said.append("With a guidance of 1 a negative prompt has no effect: it was ignored.")
     if request.upsampler_steps is not None and len(stages) == 1:
         said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
     return tuple(said)
@@ -131,9 +138,9 @@ def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[Ca
 
     ``clip`` takes the place of the model's own. Stop iterating and the work stops.
     """
-    seeds, prompt = job.request.seeds, job.request.prompt
+    seeds = job.request.seeds
     stages = model.cascade(isinstance(job.request, Inpaint))
-    texts = [_Texts.of(stage, prompt) for stage in stages]
+    texts = [_Texts.of(stage) for stage in stages]
     if model.runtime.device.type == "cpu":
         keep_freed_memory()
     for start in range(0, len(seeds), MOST_AT_ONCE):
@@ -147,18 +154,15 @@ def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[Ca
 
 @dataclass(frozen=True, eq=False)
 class _Texts:
-    """What a stage reads: the prompt, and the empty prompt that means "nothing said" (both (1, L, D))."""
+    """What a stage reads of the words: prompts as states (1, L, D), each encoded once for all pictures."""
 
-    prompt: TextStates
-    nothing: TextStates
+    encode: Callable[[str], TextStates]
 
     @classmethod
-    def of(cls, stage: Stage, prompt: str) -> _Texts | None:
-        """None where the stage reads no text. Encoded once for all pictures."""
-        if stage.text_encoder is None:
-            return None
-        nothing = stage.text_encoder.encode([""])
-        return cls(stage.text_encoder.encode([prompt]) if prompt.strip() else nothing, nothing)
+    def of(cls, stage: Stage) -> _Texts | None:
+        """None where the stage reads no text."""
+        encoder = stage.text_encoder
+        return None if encoder is None else cls(cache(lambda words: encoder.encode([words])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +215,7 @@ def _run_stage(
         condition = replace(condition, low_res=low_res, low_res_noise=level)
     denoiser: Denoiser = Guided(
         stage.network,
-        _branches(condition, group, text, preset.guidance),
+        _branches(condition, group, stage, text),
         preset.interval,
         Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
         _score(group, stage, preset),
@@ -264,13 +268,20 @@ def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning
     return condition
 
 
-def _branches(condition: Conditioning, group: _Group, text: _Texts | None, guidance: float) -> list[Branch]:
+def _branches(condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None) -> list[Branch]:
+    """Weights of words hold in the base stage alone: for an upsampler they would only cost time."""
     if text is None:
         return [(condition, 1.0)]
-    prompted = replace(condition, text=group.repeat_text(text.prompt))
-    if text.prompt is text.nothing:
-        return [(prompted, 1.0)]
-    return classifier_free(prompted, replace(condition, text=group.repeat_text(text.nothing)), guidance)
+    request = group.job.request
+    prompt, against = read_words(request.prompt), read_words(request.negative_prompt or "")
+    shares = [
+        words.shares() if stage.spec.role == "base" else {words.plain: 1.0} for words in (prompt, against)
+    ]
+    asked = mixture(shares[0], shares[1], settings_of(stage.spec, request).guidance)
+    return [
+        (replace(condition, text=group.repeat_text(text.encode(words))), weight)
+        for (words, _), weight in asked.items()
+    ]
 
 
 def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
@@ -281,7 +292,7 @@ def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
 def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
     """Guidance by CLIP, in the base stage alone; there is none for an empty prompt."""
     request = group.job.request
-    if stage.spec.role != "base" or not preset.clip_guidance or not request.prompt.strip():
+    if stage.spec.role != "base" or not preset.clip_guidance or not read_words(request.prompt).plain:
         return None
     clip = group.clip or group.model.clip
     assert clip is not None, "check lets no request pass that has no CLIP to be guided by"
