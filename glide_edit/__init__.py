@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from glide_edit.images import Picture, open_picture, save_picture
-    from glide_edit.requests import Generate, Inpaint, Sketch
+    from glide_edit.requests import Generate, Inpaint, Sketch, Vary
     from glide_edit.results import EditResult, Progress, Receipt
 
 __version__ = "0.1.0.dev0"
@@ -50,6 +50,7 @@ _HOMES = {
     "Generate": "requests",
     "Inpaint": "requests",
     "Sketch": "requests",
+    "Vary": "requests",
     "EditResult": "results",
     "Progress": "results",
     "Receipt": "results",
@@ -73,6 +74,7 @@ __all__ = [
     "Receipt",
     "Sketch",
     "TrainingError",
+    "Vary",
     "__version__",
     "open_picture",
     "save_picture",

@@ -20,7 +20,7 @@ from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview, to_pixels
 from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
-from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch
+from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch, Vary
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 
@@ -67,7 +67,7 @@ class Editor:
         """Device, precision and why."""
         return self.model.runtime
 
-    # -- the three operations as calls --------------------------------------------------------------
+    # -- the operations as calls --------------------------------------------------------------
 
     def generate(self, prompt: str, **settings: Any) -> EditResult:
         """A picture from words; ``settings`` are the fields of ``Generate``."""
@@ -99,6 +99,10 @@ class Editor:
     def sketch(self, drawing: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
         """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
         return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
+
+    def vary(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
+        """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
+        return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
 
     # -- running ------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import numpy as np
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
 from glide_edit.images import Picture
+from glide_edit.text.emphasis import read_words
 from masks import Finish, Mask, require_usable
 
 FINISHES: tuple[str, ...] = get_args(Finish)
@@ -34,8 +35,12 @@ class Request:
 
     ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on; a picture depends on its own
     seed alone. ``preset`` names one of the model's own choices of settings; what is given here goes before
-    it. ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is
-    the scale of classifier-free guidance, 1 for none.
+    it.
+
+    In ``prompt`` and ``negative_prompt``, ``(words:1.3)`` weighs words: see ``text.emphasis``. Pictures are
+    guided away from the negative prompt: it takes the place of "nothing said" in classifier-free guidance.
+    ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is the
+    scale of classifier-free guidance, 1 for none.
 
     ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
     the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
@@ -49,6 +54,7 @@ class Request:
     operation: ClassVar[str]
 
     prompt: str = ""
+    negative_prompt: str | None = None
     n: int = 1
     seed: int = 0
     steps: int | None = None
@@ -63,6 +69,10 @@ class Request:
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str):
             raise InputError(f"The prompt must be text, not {type(self.prompt).__name__}.")
+        if not isinstance(self.negative_prompt, str | None):
+            raise InputError(f"The negative prompt must be text, not {type(self.negative_prompt).__name__}.")
+        for words in (self.prompt, self.negative_prompt or ""):
+            read_words(words)
         if self.preset is not None and not isinstance(self.preset, str):
             raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
         self._whole("n", 1, MOST_IMAGES)
@@ -95,6 +105,12 @@ class Request:
         if not is_number or not least <= value <= most:
             raise InputError(f"{name} must be a number between {least} and {most}, not {value!r}.")
         object.__setattr__(self, name, float(value))
+
+    def _share(self, name: str) -> None:
+        """The same for a share of the noise axis: none of it would leave nothing to do."""
+        self._number(name, 0, 1)
+        if getattr(self, name) == 0:
+            raise InputError(f"{name} must be above 0 and at most 1, not 0: nothing would be drawn.")
 
     def _interval(self, name: str) -> None:
         """The same for a part of the noise axis; a list, as JSON has it, becomes a tuple."""
@@ -145,7 +161,7 @@ class Generate(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.prompt.strip():
+        if not read_words(self.prompt).plain:
             raise InputError("The prompt is empty: say what to draw.")
 
 
@@ -202,7 +218,33 @@ class Sketch(Request):
         return self.drawing
 
 
-OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch)}
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Vary(Request):
+    """Another picture like a given one, by SDEdit (Meng et al. 2021, arXiv 2108.01073).
+
+    The picture is noised as far as ``strength`` says, a share in (0, 1] of the noise axis, and drawn anew
+    from there: at 0.9 little more than colours stay, at 0.75 places and rough shapes, below 0.5 nearly all
+    but detail. ``prompt`` says what it shows, or what it should show instead. The result has the picture's
+    shape, and its longer side is the model's: the picture is padded to a square with its own mirrored edges,
+    which are cut off.
+    """
+
+    operation = "vary"
+
+    image: Picture
+    strength: float = 0.75
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        self._share("strength")
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+
+OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch, Vary)}
 
 
 def request_from_json(

@@ -9,7 +9,7 @@ import typer
 
 from apps.cli import options
 from apps.cli.outputs import check_targets, numbered, suffix_for
-from glide_edit.errors import InputError
+from apps.cli.prompts import PromptFile, given_prompts
 
 if TYPE_CHECKING:
     from masks import Mask
@@ -88,30 +88,39 @@ def inpaint(
 @options.takes_groups
 def generate(
     words: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="What to draw, in words.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT...", help="What to draw, in words; each prompt in quotes.", show_default=False
+        ),
     ] = None,
     prompt: Annotated[
         str | None,
         typer.Option("--prompt", "-p", metavar="TEXT", help="The same, as an option.", show_default=False),
     ] = None,
+    prompt_file: PromptFile = None,
     out: options.Out = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
 ) -> None:
-    """Draw a picture from words alone. Writes generate-SEED.png in the current folder."""
-    if (words is None) == (prompt is None):
-        raise InputError("Give the prompt once: glide-edit generate PROMPT, or --prompt TEXT.")
-    from apps.cli.work import Work, carry_out
+    """Draw pictures from words alone. Writes generate-SEED.png in the current folder.
+
+    With several prompts, the model is loaded once, and the prompt's number goes before the seed.
+    """
+    prompts = given_prompts(words, prompt, prompt_file)
+    from apps.cli.work import Work, carry_out_all
     from glide_edit.requests import Generate
 
-    request = Generate(
-        prompt=words if words is not None else prompt or "",
-        **sampling.fields(),
-    )
-    targets = numbered(out, sampling.n) if out else [Path(f"generate-{each}.png") for each in request.seeds]
+    requests = [Generate(prompt=each, **sampling.fields()) for each in prompts]
+    seeds = requests[0].seeds
+    if out:
+        targets = numbered(out, len(prompts) * len(seeds))
+    else:
+        before = [f"{k}-" for k in range(1, len(prompts) + 1)] if len(prompts) > 1 else [""]
+        targets = [Path(f"generate-{number}{seed}.png") for number in before for seed in seeds]
     check_targets(targets, force=running.force)
-    carry_out(request, Work(targets, running))
+    parts = [targets[k : k + len(seeds)] for k in range(0, len(targets), len(seeds))]
+    carry_out_all([(request, Work(part, running)) for request, part in zip(requests, parts, strict=True)])
 
 
 @options.takes_groups

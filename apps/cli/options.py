@@ -31,6 +31,15 @@ Seed = Annotated[
         "--seed", "-s", metavar="S", help="Seed of the first picture; the others have the seeds after it."
     ),
 ]
+NegativePrompt = Annotated[
+    str | None,
+    typer.Option(
+        "--negative-prompt",
+        metavar="TEXT",
+        help="What not to draw; a guidance above 1 pushes away from it.",
+        show_default=False,
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -124,6 +133,7 @@ Json = Annotated[
 class Sampling:
     """How pictures are drawn: the fields of a request that all operations have, under their names."""
 
+    negative_prompt: NegativePrompt = None
     n: Count = 1
     seed: Seed = 0
     preset: Preset = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -37,31 +38,40 @@ def carry_out(request: Request, work: Work) -> None:
         GlideEditError, MaskError: what loading, running and saving raise.
         typer.Exit: stopped, with code 130.
     """
-    if not work.running.as_json:
-        _tell_notes(work.notes)
+    carry_out_all([(request, work)])
+
+
+def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
+    """The same for several requests one after the other, with the model loaded once."""
+    running = tasks[0][1].running
+    if not running.as_json:
+        _tell_notes([note for _, work in tasks for note in work.notes])
     with live() as display:
-        task = display.add_task(f"loading {work.running.model}", total=None, said="")
-        running = work.running
+        task = display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(running.model, running.device, running.precision, running.clip)
-        began, finished = time.perf_counter(), list[Picture]()
-        stopped = False
-        result: EditResult | None = None
-        try:
-            for event in editor.stream(request):
-                if isinstance(event, EditResult):
-                    result = event
-                    break
-                finished += event.pictures
-                display.update(
-                    task,
-                    description=event.stage,
-                    completed=event.step,
-                    total=event.total,
-                    said=_said(event, request.n),
-                )
-        except KeyboardInterrupt:
-            stopped = True
-            result = _partial(editor, request, finished, time.perf_counter() - began) if finished else None
+        for request, work in tasks:
+            _carry_out(editor, request, work, partial(display.update, task))
+
+
+def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> None:
+    began, finished = time.perf_counter(), list[Picture]()
+    stopped = False
+    result: EditResult | None = None
+    try:
+        for event in editor.stream(request):
+            if isinstance(event, EditResult):
+                result = event
+                break
+            finished += event.pictures
+            show(
+                description=event.stage,
+                completed=event.step,
+                total=event.total,
+                said=_said(event, request.n),
+            )
+    except KeyboardInterrupt:
+        stopped = True
+        result = _partial(editor, request, finished, time.perf_counter() - began) if finished else None
     if result is not None:
         receipts = [result.save(path, k, force=work.running.force) for k, path in _numbered(result, work)]
         _report(editor, result, receipts, work, complete=not stopped)

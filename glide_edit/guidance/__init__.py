@@ -3,6 +3,8 @@
 from glide_edit.guidance.clip import CleanJudge, ClipScore, NoisedClipScore, PictureJudge, prompt_embeddings
 from glide_edit.guidance.finish import DynamicThreshold, Finish, PasteKnown, StaticThreshold, Threshold
 from glide_edit.guidance.guided import Branch, Guided, ScoreFn, classifier_free
+from glide_edit.guidance.held import Held
+from glide_edit.guidance.mixing import mixture
 
 __all__ = [
     "Branch",
@@ -11,6 +13,7 @@ __all__ = [
     "DynamicThreshold",
     "Finish",
     "Guided",
+    "Held",
     "NoisedClipScore",
     "PasteKnown",
     "PictureJudge",
@@ -18,5 +21,6 @@ __all__ = [
     "StaticThreshold",
     "Threshold",
     "classifier_free",
+    "mixture",
     "prompt_embeddings",
 ]

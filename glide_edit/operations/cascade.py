@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glide_edit.conditioning import Conditioning, TextStates
+from glide_edit.conditioning import Conditioning, Denoiser, TextStates
 from glide_edit.diffusion.noise import NoiseSource, noise_for
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
@@ -21,10 +22,11 @@ from glide_edit.guidance import (
     DynamicThreshold,
     Finish,
     Guided,
+    Held,
     PasteKnown,
     ScoreFn,
     StaticThreshold,
-    classifier_free,
+    mixture,
 )
 from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
 from glide_edit.models.model import Model, Stage
@@ -32,6 +34,7 @@ from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
 from glide_edit.requests import Inpaint, Request, Sketch
+from glide_edit.text.emphasis import read_words
 
 LOW_RES_NOISE = -2
 """The step number under which the noise for the upsampler's low-resolution picture is drawn."""
@@ -49,11 +52,19 @@ class Job:
 
     ``known`` and ``drawing`` give for a size S what the stage of that size is told; ``drawing`` is
     (1, 1, S, S), ink +1 and paper -1.
+
+    ``start`` gives a picture (1, 3, S, S) in [-1, 1] that the base stage begins from in place of pure noise
+    (SDEdit, Meng et al. 2021): noised as far as ``strength`` says, a share in (0, 1] of the noise axis.
+    ``strength_map`` gives (1, 1, S, S) in [0, 1], a strength for each pixel: those below ``strength`` are
+    held to the start until the noise has fallen to their level.
     """
 
     request: Request
     known: Callable[[int], Known] | None = None
     drawing: Callable[[int], Tensor] | None = None
+    start: Callable[[int], Tensor] | None = None
+    strength: float = 1.0
+    strength_map: Callable[[int], Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,12 +117,17 @@ def remarks(model: Model, request: Request) -> tuple[str, ...]:
     """What of a request this model will not heed, as sentences for the user."""
     said = []
     stages = model.cascade(isinstance(request, Inpaint))
-    if request.prompt.strip():
-        readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
-        if not readers:
-            said.append(f"The model {model.name} reads no text: the prompt was ignored.")
-        elif dropped := readers[0].dropped_tokens(request.prompt):
-            said.append(f"The prompt is too long for this model: its last {dropped} tokens were left out.")
+    readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
+    for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt or "")):
+        words = read_words(prompt)
+        if words.dropped:
+            said.append(f"The {name} has control characters: {words.dropped} of them were left out.")
+        if words.plain and not readers:
+            said.append(f"The model {model.name} reads no text: the {name} was ignored.")
+        elif words.plain and (dropped := readers[0].dropped_tokens(words.plain)):
+            said.append(f"The {name} is too long for this model: its last {dropped} tokens were left out.")
+    if request.negative_prompt and settings_of(stages[0].spec, request).guidance == 1:
+        said.append("With a guidance of 1 a negative prompt has no effect: it was ignored.")
     if request.upsampler_steps is not None and len(stages) == 1:
         said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
     return tuple(said)
@@ -122,9 +138,9 @@ def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[Ca
 
     ``clip`` takes the place of the model's own. Stop iterating and the work stops.
     """
-    seeds, prompt = job.request.seeds, job.request.prompt
+    seeds = job.request.seeds
     stages = model.cascade(isinstance(job.request, Inpaint))
-    texts = [_Texts.of(stage, prompt) for stage in stages]
+    texts = [_Texts.of(stage) for stage in stages]
     if model.runtime.device.type == "cpu":
         keep_freed_memory()
     for start in range(0, len(seeds), MOST_AT_ONCE):
@@ -138,18 +154,15 @@ def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[Ca
 
 @dataclass(frozen=True, eq=False)
 class _Texts:
-    """What a stage reads: the prompt, and the empty prompt that means "nothing said" (both (1, L, D))."""
+    """What a stage reads of the words: prompts as states (1, L, D), each encoded once for all pictures."""
 
-    prompt: TextStates
-    nothing: TextStates
+    encode: Callable[[str], TextStates]
 
     @classmethod
-    def of(cls, stage: Stage, prompt: str) -> _Texts | None:
-        """None where the stage reads no text. Encoded once for all pictures."""
-        if stage.text_encoder is None:
-            return None
-        nothing = stage.text_encoder.encode([""])
-        return cls(stage.text_encoder.encode([prompt]) if prompt.strip() else nothing, nothing)
+    def of(cls, stage: Stage) -> _Texts | None:
+        """None where the stage reads no text."""
+        encoder = stage.text_encoder
+        return None if encoder is None else cls(cache(lambda words: encoder.encode([words])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,9 +213,9 @@ def _run_stage(
     if before is not None:
         low_res, level = low_res_of(before, group.seeds, index, preset)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
-    denoiser = Guided(
+    denoiser: Denoiser = Guided(
         stage.network,
-        _branches(condition, group, text, preset.guidance),
+        _branches(condition, group, stage, text),
         preset.interval,
         Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
         _score(group, stage, preset),
@@ -210,6 +223,8 @@ def _run_stage(
     )
     steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
+    if before is None and group.job.start is not None:
+        denoiser, steps, x_T = _begun(group, stage, denoiser, steps, x_T)
     for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
         at_end = step.index + 1 == step.total
         if group.device.type == "cuda":
@@ -226,6 +241,22 @@ def _run_stage(
         began = time.perf_counter()  # what happens between the steps is not the network's time
 
 
+def _begun(
+    group: _Group, stage: Stage, denoiser: Denoiser, steps: list[float], eps: Tensor
+) -> tuple[Denoiser, list[float], Tensor]:
+    """A sampler's denoiser, times and x_T where the job gives a picture to begin from."""
+    job, size = group.job, stage.image_size
+    assert job.start is not None
+    start = group.repeat(job.start(size))
+    last = stage.schedule.num_timesteps - 1
+    steps = [t for t in steps if t <= job.strength * last] or steps[-1:]
+    at = torch.full((len(eps),), steps[0], device=eps.device)
+    x_T = stage.schedule.add_noise(start, eps, at)
+    if job.strength_map is not None:
+        denoiser = Held(denoiser, start, group.repeat(job.strength_map(size)))
+    return denoiser, steps, x_T
+
+
 def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning:
     """What the stage is told of the pictures, apart from the text and the picture before it."""
     job, config = group.job, stage.spec.config
@@ -237,13 +268,20 @@ def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning
     return condition
 
 
-def _branches(condition: Conditioning, group: _Group, text: _Texts | None, guidance: float) -> list[Branch]:
+def _branches(condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None) -> list[Branch]:
+    """Weights of words hold in the base stage alone: for an upsampler they would only cost time."""
     if text is None:
         return [(condition, 1.0)]
-    prompted = replace(condition, text=group.repeat_text(text.prompt))
-    if text.prompt is text.nothing:
-        return [(prompted, 1.0)]
-    return classifier_free(prompted, replace(condition, text=group.repeat_text(text.nothing)), guidance)
+    request = group.job.request
+    prompt, against = read_words(request.prompt), read_words(request.negative_prompt or "")
+    shares = [
+        words.shares() if stage.spec.role == "base" else {words.plain: 1.0} for words in (prompt, against)
+    ]
+    asked = mixture(shares[0], shares[1], settings_of(stage.spec, request).guidance)
+    return [
+        (replace(condition, text=group.repeat_text(text.encode(words))), weight)
+        for (words, _), weight in asked.items()
+    ]
 
 
 def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
@@ -254,7 +292,7 @@ def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
 def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
     """Guidance by CLIP, in the base stage alone; there is none for an empty prompt."""
     request = group.job.request
-    if stage.spec.role != "base" or not preset.clip_guidance or not request.prompt.strip():
+    if stage.spec.role != "base" or not preset.clip_guidance or not read_words(request.prompt).plain:
         return None
     clip = group.clip or group.model.clip
     assert clip is not None, "check lets no request pass that has no CLIP to be guided by"

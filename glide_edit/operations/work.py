@@ -10,7 +10,8 @@ from glide_edit.operations.cascade import Job
 from glide_edit.operations.finished import Drawn, Finished, new_picture
 from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.sketch import SketchWork
-from glide_edit.requests import Generate, Inpaint, Request, Sketch
+from glide_edit.operations.vary import VaryWork
+from glide_edit.requests import Generate, Inpaint, Request, Sketch, Vary
 from masks import Mask
 
 
@@ -53,6 +54,8 @@ def work_for(request: Request) -> Work:
         return InpaintWork.of(request)
     if isinstance(request, Sketch):
         return SketchWork.of(request)
+    if isinstance(request, Vary):
+        return VaryWork(request)
     if isinstance(request, Generate):
         return GenerateWork(request)
     raise InputError(f"Not a request that can be run: {type(request).__name__}.")

@@ -23,6 +23,7 @@ from glide_edit.requests import (
     Inpaint,
     Request,
     Sketch,
+    Vary,
     request_from_json,
 )
 from masks import Mask, MaskError
@@ -60,10 +61,17 @@ def every_field() -> list[Request]:
         Generate(**common),
         Sketch(drawing=PICTURE, **common),
         inpaint(grow=3, protect=PROTECT, context=1.5, finish="feather", **common),
+        Vary(image=PICTURE, strength=0.25, **common),
     ]
 
 
-REQUESTS = [Generate(prompt="a ball"), Sketch(drawing=PICTURE), inpaint(), *every_field()]
+REQUESTS = [
+    Generate(prompt="a ball"),
+    Sketch(drawing=PICTURE),
+    Vary(image=PICTURE),
+    inpaint(),
+    *every_field(),
+]
 
 
 def same(one: Request, other: Request) -> bool:
