@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview, to_pixels
 from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
+from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
 from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch, Vary
 from glide_edit.results import EditResult, Progress
 from masks import Mask
@@ -104,6 +106,36 @@ class Editor:
         """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
         return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
 
+    def replay(
+        self,
+        recipe: Recipe | str | Path,
+        image: PictureLike | Sequence[PictureLike] = (),
+        *,
+        on: PictureLike | None = None,
+        **changes: Any,
+    ) -> EditResult:
+        """Repeat the edit of a saved picture, or apply it to another one.
+
+        Args:
+            recipe: a picture that was saved with its recipe, or the recipe.
+            image: the picture that the edit started from, or all where there were several.
+            on: another picture in place of it; masks are scaled to its size, which the result's notes say.
+            changes: fields of the request that get another value, as ``seed=5`` or ``prompt="a cat"``.
+
+        Raises:
+            InputError: no recipe, or ``image`` is not what it started from. ImageError, MaskError: what
+                opening and ``run`` raise.
+        """
+        recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+        sources = image if isinstance(image, list | tuple) else (image,)
+        given = sources if on is None else (on, *sources)
+        pictures = [open_picture(cast("PictureLike", each)) for each in given]
+        request, notes = rebuild(recipe, pictures, other=on is not None, **changes)
+        result = self.run(request)
+        if result.model != recipe.model:
+            notes = (*notes, another_model(recipe, result.model))
+        return replace(result, notes=(*notes, *result.notes))
+
     # -- running ------------------------------------------------------------------------------------
 
     def run(self, request: Request) -> EditResult:
@@ -149,15 +181,15 @@ class Editor:
             request=request,
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
-            model=self._label(request),
+            model=self.label(request),
             notes=tuple(dict.fromkeys(notes)),
             seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
         )
 
-    def _label(self, request: Request) -> str:
-        """What made the picture, for its recipe."""
+    def label(self, request: Request) -> str:
+        """What makes a request's pictures, as recipes name it: the model, and a CLIP of open_clip."""
         if isinstance(self.clip, OpenClip) and request.clip_guidance:
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label

@@ -7,18 +7,22 @@ back from JSON, hand ``request_from_json`` the picture.
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import numpy as np
 
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
-from glide_edit.images import Picture
+from glide_edit.images import MAX_PIXELS, Picture
 from glide_edit.text.emphasis import read_words
 from masks import Finish, Mask, require_usable
+from masks.mask import as_size
+from masks.scale import scale_to
 
 FINISHES: tuple[str, ...] = get_args(Finish)
 MOST_IMAGES = 64
@@ -33,14 +37,15 @@ R = TypeVar("R", bound="Request")
 class Request:
     """What every operation has. What is None is the model's own preset.
 
-    ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on; a picture depends on its own
-    seed alone. ``preset`` names one of the model's own choices of settings; what is given here goes before
-    it.
+    ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on, or one with each of ``seeds``, a
+    tuple, list or range, which then decide ``seed`` (the first) and ``n`` (how many). Either way ``seeds``
+    names them all afterwards; a picture depends on its own seed alone. ``preset`` names one of the model's
+    own choices of settings; what is given here goes before it. ``steps`` and ``sampler`` are the base
+    stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is the scale of classifier-free guidance, 1
+    for none.
 
     In ``prompt`` and ``negative_prompt``, ``(words:1.3)`` weighs words: see ``text.emphasis``. Pictures are
     guided away from the negative prompt: it takes the place of "nothing said" in classifier-free guidance.
-    ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is the
-    scale of classifier-free guidance, 1 for none.
 
     ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
     the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
@@ -57,6 +62,7 @@ class Request:
     negative_prompt: str | None = None
     n: int = 1
     seed: int = 0
+    seeds: tuple[int, ...] = ()
     steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
@@ -71,12 +77,12 @@ class Request:
             raise InputError(f"The prompt must be text, not {type(self.prompt).__name__}.")
         if not isinstance(self.negative_prompt, str | None):
             raise InputError(f"The negative prompt must be text, not {type(self.negative_prompt).__name__}.")
-        for words in (self.prompt, self.negative_prompt or ""):
+        for name, words in (("The prompt", self.prompt), ("The negative prompt", self.negative_prompt or "")):
+            _check_unicode(name, words)
             read_words(words)
         if self.preset is not None and not isinstance(self.preset, str):
             raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
-        self._whole("n", 1, MOST_IMAGES)
-        self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
+        self._seeds()
         for name in ("steps", "upsampler_steps"):
             if getattr(self, name) is not None:
                 self._whole(name, 1, MOST_STEPS)
@@ -112,6 +118,21 @@ class Request:
         if getattr(self, name) == 0:
             raise InputError(f"{name} must be above 0 and at most 1, not 0: nothing would be drawn.")
 
+    def _seeds(self) -> None:
+        """Make ``seeds``, ``seed`` and ``n`` agree."""
+        self._whole("n", 1, MOST_IMAGES)
+        self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
+        if not isinstance(self.seeds, tuple | list | range):
+            raise InputError(f"seeds must be a list or range of whole numbers, not {self.seeds!r}.")
+        if not self.seeds:
+            object.__setattr__(self, "seeds", tuple(range(self.seed, self.seed + self.n)))
+            return
+        given = checked_seeds(self.seeds)
+        if self.n not in (1, len(given)) or self.seed not in (0, given[0]):
+            raise InputError("Give either seeds, or seed and n: together they contradict each other.")
+        for name, value in (("seeds", given), ("seed", given[0]), ("n", len(given))):
+            object.__setattr__(self, name, value)
+
     def _interval(self, name: str) -> None:
         """The same for a part of the noise axis; a list, as JSON has it, becomes a tuple."""
         value = getattr(self, name)
@@ -120,10 +141,6 @@ class Request:
         if len(ends) != 2 or not plain or not 0 <= ends[0] <= ends[1] <= 1:
             raise InputError(f"{name} must be two numbers, 0 <= low <= high <= 1, not {value!r}.")
         object.__setattr__(self, name, (float(ends[0]), float(ends[1])))
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return tuple(range(self.seed, self.seed + self.n))
 
     @property
     def source(self) -> Picture | None:
@@ -135,12 +152,20 @@ class Request:
         unknown = set(changes) - {field.name for field in dataclasses.fields(self)}
         if unknown:
             raise InputError(f"{self.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
+        if "seeds" in changes:
+            changes = {"seed": 0, "n": 1, **changes}
+        elif "seed" in changes or "n" in changes:
+            changes = {**changes, "seeds": ()}
         return dataclasses.replace(self, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values; fields that are None are left out."""
+        """Plain JSON values without fields that are None, and without ``seeds`` where they are in a row."""
         record: dict[str, Any] = {"operation": self.operation}
+        in_a_row = self.seeds == tuple(range(self.seed, self.seed + self.n))
+        told = {"seeds"} if in_a_row else {"seed", "n"}
         for field in dataclasses.fields(self):
+            if field.name in told:
+                continue
             value = getattr(self, field.name)
             if isinstance(value, Picture):
                 record[field.name] = {"sha256": value.sha256, "size": [value.height, value.width]}
@@ -247,10 +272,24 @@ class Vary(Request):
 OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch, Vary)}
 
 
+def fields_of(kind: type[Request], what: type) -> tuple[str, ...]:
+    """The names of a request's fields that hold a ``what`` (``Picture`` or ``Mask``), or may hold one."""
+    hints = get_type_hints(kind)
+    names = (field.name for field in dataclasses.fields(kind))
+    return tuple(name for name in names if what in (hints[name], *get_args(hints[name])))
+
+
 def request_from_json(
-    record: Mapping[str, Any], source: Picture | None = None, *, same: bool = True
+    record: Mapping[str, Any],
+    source: Picture | Sequence[Picture] | None = None,
+    *,
+    same: bool = True,
+    rescale: bool = False,
 ) -> Request:
-    """The request that ``to_json`` described, with ``source`` for the picture it started from.
+    """The request that ``to_json`` described, with ``source`` for the picture, or pictures, it started from.
+
+    Of several pictures each goes where its hash is recorded. Unless ``same``, one that is recorded nowhere
+    goes to the first place that is left. With ``rescale`` masks become as large as the first picture.
 
     Raises:
         InputError: not a request, a field that is unknown, missing or out of range, no picture where one is
@@ -258,11 +297,7 @@ def request_from_json(
             recorded one.
         MaskError: a mask that cannot be read or used.
     """
-    if not isinstance(record, Mapping) or record.get("operation") not in tuple(OPERATIONS):
-        raise InputError(
-            f"Not a request: it must be a JSON object whose operation is one of {', '.join(OPERATIONS)}."
-        )
-    kind = OPERATIONS[record["operation"]]
+    kind = kind_of(record)
     fields = {name: value for name, value in record.items() if name != "operation"}
     known = {field.name: field for field in dataclasses.fields(kind)}
     if unknown := set(fields) - set(known):
@@ -270,32 +305,103 @@ def request_from_json(
     required = {name for name, field in known.items() if field.default is dataclasses.MISSING}
     if missing := required - set(fields):
         raise InputError(f"Not a complete request: {kind.operation} needs {', '.join(sorted(missing))}.")
-    for name in ("image", "drawing"):
-        if name in fields:
-            fields[name] = _recorded_picture(fields[name], source, same)
-    for name in ("mask", "protect"):
+    given = [source] if isinstance(source, Picture) else list(source or ())
+    places = [name for name in fields_of(kind, Picture) if name in required or fields.get(name) is not None]
+    fields.update(_recorded_pictures({name: fields[name] for name in places}, given, same))
+    for name in fields_of(kind, Mask):
         if fields.get(name) is not None:
-            fields[name] = _recorded_mask(name, fields[name], source)
+            fields[name] = _recorded_mask(name, fields[name], fields[places[0]] if places else None, rescale)
     return kind(**fields)
 
 
-def _recorded_picture(record: Any, source: Picture | None, same: bool) -> Picture:
+def kind_of(record: object) -> type[Request]:
+    """The class of the request that a JSON object describes; InputError where it describes none."""
+    if not isinstance(record, Mapping) or record.get("operation") not in tuple(OPERATIONS):
+        raise InputError(
+            f"Not a request: it must be a JSON object whose operation is one of {', '.join(OPERATIONS)}."
+        )
+    return OPERATIONS[record["operation"]]
+
+
+def checked_seeds(seeds: Sequence[object]) -> tuple[int, ...]:
+    """Seeds as a tuple of Python's own whole numbers; InputError for what is none, too many, or one twice."""
+    given: list[int] = []
+    for seed in itertools.islice(seeds, MOST_IMAGES + 1):
+        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
+        if not whole or not 0 <= seed < LARGEST_SEED:  # type: ignore[operator]
+            raise InputError(f"seeds must be whole numbers between 0 and {LARGEST_SEED - 1}, not {seed!r}.")
+        given.append(int(seed))  # type: ignore[call-overload]
+    if len(given) > MOST_IMAGES:
+        raise InputError(f"seeds are more than the {MOST_IMAGES} that one request may have.")
+    if twice := [seed for seed in given if given.count(seed) > 1]:
+        raise InputError(f"seeds name {twice[0]} twice: the same picture would be made again.")
+    return tuple(given)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds as people write them: "7", "1,5,9", "10-19" (with both ends), or "1,5,10-19".
+
+    Raises:
+        InputError: anything else, a seed named twice, or more than one request may have.
+    """
+    ranges: list[range] = []
+    for part in text.split(","):
+        ends = re.fullmatch(r"\s*(\d{1,19})\s*(?:-\s*(\d{1,19})\s*)?", part, re.ASCII)
+        low, high = (int(ends[1]), int(ends[2] or ends[1])) if ends else (1, 0)
+        if high < low:
+            raise InputError(f"seeds are written as 7, 1,5,9 or 10-19, not {text!r}.")
+        ranges.append(range(low, high + 1))
+    return checked_seeds(_chained(ranges))
+
+
+def _chained(ranges: Sequence[range]) -> list[int]:
+    """The numbers of all ranges, no more of them than show that they are too many."""
+    return list(itertools.islice(itertools.chain.from_iterable(ranges), MOST_IMAGES + 1))
+
+
+def _recorded_pictures(
+    records: Mapping[str, Any], given: Sequence[Picture], same: bool
+) -> dict[str, Picture]:
+    """Which picture goes where: first those with the recorded hash, then in their order what is left."""
+    wanted = {name: _recorded_sha256(record) for name, record in records.items()}
+    found = {
+        name: picture for name, sha256 in wanted.items() for picture in given if picture.sha256 == sha256
+    }
+    left = [picture for picture in given if picture.sha256 not in wanted.values()]
+    for name, sha256 in wanted.items():
+        if name in found:
+            continue
+        if not left:
+            raise InputError(f"This request starts from a picture: give it as well (sha256 {sha256[:12]}).")
+        if same:
+            raise InputError("The picture is not the one this request was made with: its pixels differ.")
+        found[name] = left.pop(0)
+    return found
+
+
+def _recorded_sha256(record: Any) -> str:
     sha256 = record.get("sha256") if isinstance(record, Mapping) else None
     if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
         raise InputError("Not a request: it does not say which picture it starts from (a sha256).")
-    if source is None:
-        raise InputError(f"This request starts from a picture: give it as well (sha256 {sha256[:12]}).")
-    if same and source.sha256 != sha256:
-        raise InputError("The picture is not the one this request was made with: its pixels differ.")
-    return source
+    return sha256
 
 
-def _recorded_mask(name: str, record: Any, source: Picture | None) -> Mask:
+def _recorded_mask(name: str, record: Any, source: Picture | None, rescale: bool) -> Mask:
     size = record.get("size") if isinstance(record, Mapping) else None
     # Before its runs unfold: a few bytes of a hostile file could ask for gigabytes.
     if source is not None and isinstance(size, list) and len(size) == 2:
-        _check_size(f"The recorded {name}", size, source)
-    return Mask.from_rle(record)
+        if not rescale:
+            _check_size(f"The recorded {name}", size, source)
+        elif math.prod(as_size(size)) > MAX_PIXELS:
+            raise InputError(f"The recorded {name} has more than {MAX_PIXELS / 1e6:.0f} megapixels.")
+    mask = Mask.from_rle(record)
+    return scale_to(mask, (source.height, source.width)) if rescale and source is not None else mask
+
+
+def _check_unicode(what: str, text: str) -> None:
+    """Refuse halves of characters, which is what bytes that are not UTF-8 become on a command line."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"{what} holds bytes that are not UTF-8: type it anew.")
 
 
 def _check_picture(name: str, value: object) -> None:

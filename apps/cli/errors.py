@@ -14,6 +14,9 @@ from glide_edit.errors import GlideEditError, OutputExists
 
 STOPPED = 130
 
+_JOINER = "\u200d"
+"""Joins emoji into one, and is harmless."""
+
 
 class CarefulGroup(TyperGroup):
     """The outermost group of commands: turns what escapes from a command into a line and an exit code."""
@@ -30,13 +33,13 @@ class CarefulGroup(TyperGroup):
         except Exception as error:
             expected = _sentence(error)
             if expected is not None:
-                typer.echo(f"error: {_one_line(expected)}", err=True)
+                typer.echo(f"error: {printable(expected)}", err=True)
                 raise typer.Exit(2) from None
             if ctx.params.get("debug"):
                 raise
             kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             typer.echo(
-                f"unexpected error ({_one_line(kind)}): please report it; "
+                f"unexpected error ({printable(kind)}): please report it; "
                 "run with GLIDE_EDIT_DEBUG=1 to see where it came from",
                 err=True,
             )
@@ -56,5 +59,12 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def printable(text: str) -> str:
+    """A text on one line, in which nothing can move the cursor: file names and prompts may hold anything."""
+    line = " ".join(text.split())
+    return "".join(
+        character
+        if character.isprintable() or character == _JOINER
+        else character.encode("unicode_escape").decode()
+        for character in line
+    )

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import edits, evaluate, info, models, toybox, train, vary
+from apps.cli import batch, edits, evaluate, info, models, replay, toybox, train, vary
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app.command()(edits.generate)
 app.command()(edits.sketch)
 app.command()(vary.vary)
 app.command()(info.info)
+app.command()(replay.replay)
+app.command()(batch.batch)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)

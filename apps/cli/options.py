@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from glide_edit.errors import InputError
+
 Prompt = Annotated[str, typer.Option("--prompt", "-p", metavar="TEXT", help="What to draw, in words.")]
 Out = Annotated[
     Path | None,
@@ -37,6 +39,15 @@ NegativePrompt = Annotated[
         "--negative-prompt",
         metavar="TEXT",
         help="What not to draw; a guidance above 1 pushes away from it.",
+        show_default=False,
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="S,S-S",
+        help="A picture for each of these seeds, as 1,5,9 or 10-19; in place of --seed and --n.",
         show_default=False,
     ),
 ]
@@ -131,11 +142,15 @@ Json = Annotated[
 
 @dataclass(frozen=True)
 class Sampling:
-    """How pictures are drawn: the fields of a request that all operations have, under their names."""
+    """How pictures are drawn: the fields of a request that all operations have, under their names.
+
+    ``seeds``, where given, decides ``n`` and ``seed``.
+    """
 
     negative_prompt: NegativePrompt = None
     n: Count = 1
     seed: Seed = 0
+    seeds: Seeds = None
     preset: Preset = None
     steps: Steps = None
     guidance: Guidance = None
@@ -145,8 +160,22 @@ class Sampling:
     clip_cuts: ClipCuts = None
     clip_interval: ClipInterval = None
 
+    def __post_init__(self) -> None:
+        if self.seeds is None:
+            return
+        if (self.n, self.seed) != (1, 0):
+            raise InputError("Give either --seeds, or --seed and --n: together they contradict each other.")
+        from glide_edit.requests import parse_seeds
+
+        given = parse_seeds(self.seeds)
+        object.__setattr__(self, "n", len(given))
+        object.__setattr__(self, "seed", given[0])
+
     def fields(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        from glide_edit.requests import parse_seeds
+
+        seeds = () if self.seeds is None else parse_seeds(self.seeds)
+        return {**dataclasses.asdict(self), "seeds": seeds}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,17 +18,22 @@ from apps.cli.progress import live
 from glide_edit.editor import Editor
 from glide_edit.images import Picture
 from glide_edit.operations.work import work_for
+from glide_edit.recipes import Comparison, Recipe
 from glide_edit.requests import Inpaint, Request
 from glide_edit.results import EditResult, Progress, Receipt
 
 
 @dataclass(frozen=True)
 class Work:
-    """Where a request's pictures go (a path each), how it is run, and what is to be said of it."""
+    """Where a request's pictures go (a path each), how it is run, and what is to be said of it.
+
+    ``compare`` holds the first picture against one that was there before, where there is one.
+    """
 
     targets: Sequence[Path]
     running: Running
     notes: tuple[str, ...] = ()
+    compare: Callable[[Picture], Comparison | None] | None = None
 
 
 def carry_out(request: Request, work: Work) -> None:
@@ -104,11 +109,14 @@ def _numbered(result: EditResult, work: Work) -> list[tuple[int, Path]]:
 def _report(
     editor: Editor, result: EditResult, receipts: Sequence[Receipt | None], work: Work, *, complete: bool
 ) -> None:
-    notes = (*work.notes, *result.notes)
+    missing = (result.missing_from(path, index) for index, path in _numbered(result, work))
+    notes = (*result.notes, *(said for said in missing if said))
+    compared = work.compare(result.pictures[0]) if work.compare is not None else None
     if work.running.as_json:
-        typer.echo(json.dumps(_record(result, receipts, notes, work, complete=complete)))
+        record = _record(result, receipts, (*work.notes, *notes), work, complete=complete)
+        typer.echo(json.dumps({**record, "compared": asdict(compared)} if compared else record))
         return
-    _tell_notes(result.notes)
+    _tell_notes(notes)
     grown = isinstance(result.request, Inpaint) and result.request.grow > 0
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:
@@ -116,6 +124,8 @@ def _report(
         else:
             picture, seed = result.pictures[index], result.request.seeds[index]
             typer.echo(f"{path}: {picture.width} x {picture.height} pixels, seed {seed}")
+    if compared is not None:
+        typer.echo(str(compared))
     typer.echo(f"{result.seconds:.1f} s with {result.model} on {editor.runtime.reason}", err=True)
 
 
@@ -129,6 +139,7 @@ def _record(
 ) -> dict[str, object]:
     """What ``--json`` prints. The recipe is that of all pictures together."""
     count = len(result.pictures)
+    recipe = Recipe(result.model, result.request.to_json())
     return {
         "files": [str(path) for path in work.targets[:count]],
         "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
@@ -136,7 +147,7 @@ def _record(
         "seconds": round(result.seconds, 3),
         "notes": list(notes),
         "model": result.model,
-        "recipe": {**result.recipe(), "request": result.request.to_json()},
+        "recipe": recipe.to_json(),
         "complete": complete,
     }
 

@@ -22,6 +22,7 @@ from PIL import (
 )
 
 from glide_edit.errors import ImageError
+from glide_edit.images.comments import is_text, read_comment
 from glide_edit.images.picture import EXIF_KEPT, Picture, swap_red_and_blue
 
 PictureLike = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Picture
@@ -73,15 +74,22 @@ def open_picture(source: PictureLike) -> Picture:
 
 
 def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The text chunks of a PNG file (where a recipe is kept); empty for other formats. Raises ImageError."""
+    """The text that ``save_picture`` put into a file: of a PNG all text chunks, else a comment in its EXIF.
+
+    Empty where there is none. Raises ImageError.
+    """
     data, name = _read(path), os.fspath(path)
     image = _open_header(data, name)
-    if not isinstance(image, PngImagePlugin.PngImageFile):
-        return {}
+    chunks: dict[str, str] = {}
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        try:
+            chunks = {key: str(value) for key, value in image.text.items()}
+        except Exception as error:
+            raise _damaged(name, "PNG", error) from error
     try:
-        return {key: str(value) for key, value in image.text.items()}
-    except Exception as error:
-        raise _damaged(name, "PNG", error) from error
+        return {**read_comment(image.getexif()), **chunks}
+    except Exception:  # PIL's parser raises whatever it meets; the picture may be well
+        return chunks
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
@@ -340,7 +348,9 @@ def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, int]:
                 kept[tag] = exif[tag]
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             entries = {
-                tag: value for tag, value in exif.get_ifd(directory).items() if tag not in _EXIF_DROPPED
+                tag: value
+                for tag, value in exif.get_ifd(directory).items()
+                if tag not in _EXIF_DROPPED and not is_text(value)
             }
             if entries:
                 kept.get_ifd(directory).update(entries)

@@ -190,7 +190,7 @@ def test_defaults_are_the_request_s_own() -> None:
     assert set(get_args(get_args(edits.Finish)[0])) == set(FINISHES)
     fields = Inpaint.__dataclass_fields__
     parameters = inspect.signature(edits.inpaint).parameters
-    shared = [name for name in fields if name in parameters and name not in ("mask", "prompt")]
+    shared = [name for name in fields if name in parameters and name not in ("mask", "prompt", "seeds")]
     assert len(shared) >= 10
     for name in shared:
         assert parameters[name].default == fields[name].default, name

@@ -1,0 +1,26 @@
+"""A mask for a picture of another size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from masks.mask import Mask, Size, as_size
+
+
+def scale_to(mask: Mask, size: Size) -> Mask:
+    """The mask, stretched to ``size`` (height, width): a pixel is selected where half of what it covers was.
+
+    What would vanish in a smaller picture stays: there every pixel that covers any of it is selected.
+
+    Raises:
+        MaskError: ``size`` is not one.
+    """
+    height, width = as_size(size)
+    if mask.size == (height, width):
+        return mask
+    smaller = height < mask.height or width < mask.width
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    covered = cv2.resize(mask.selected.astype(np.float32), (width, height), interpolation=how)
+    half = Mask(covered >= 0.5)
+    return Mask(covered > 0) if half.is_empty and not mask.is_empty else half
