@@ -8,8 +8,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
@@ -22,9 +20,7 @@ from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
 from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch
 from glide_edit.results import EditResult, Progress
-from masks import Mask
-
-MaskLike = PictureLike | Mask
+from glide_edit.selections import MaskLike, open_mask
 
 
 class Editor:
@@ -157,14 +153,3 @@ class Editor:
         if isinstance(self.clip, OpenClip) and request.clip_guidance:
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label
-
-
-def open_mask(source: MaskLike) -> Mask:
-    """A mask from a picture in which white (128 and above), or painted alpha, is what to change."""
-    if isinstance(source, Mask):
-        return source
-    picture = open_picture(source)
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        pixels = np.dstack([pixels, picture.alpha])
-    return Mask.from_array(pixels, means="change")

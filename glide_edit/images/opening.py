@@ -176,6 +176,7 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         notes.append("only the first of its frames is used")
 
     depth = _file_depth(image, data)
+    stored_orientation = _stored_orientation(image)
     image.load()  # after this a TIFF is upright and its orientation gone; other formats are as stored
     exif, orientation = _exif(image, notes)
     icc_profile = image.info.get("icc_profile") or None
@@ -207,7 +208,17 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         exif=exif,
         format="JPEG" if image.format == "MPO" else image.format,
         notes=tuple(notes),
+        orientation=stored_orientation,
     )
+
+
+def _stored_orientation(image: Image.Image) -> int:
+    """The EXIF orientation (1-8) of a file that is not loaded yet; 1 where it says none or nonsense."""
+    try:
+        said = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # PIL's parser raises whatever it meets; _exif says that it is damaged
+        return 1
+    return said if said in range(1, 9) else 1
 
 
 def _file_depth(image: Image.Image, data: bytes | None) -> int | None:
