@@ -115,11 +115,12 @@ def _check_sizes(old: Picture, new: Picture) -> None:
     sizes = f"it was {old.width} x {old.height} and is {new.width} x {new.height} now"
     if (old.height, old.width) == (new.width, new.height):
         raise InputError(
-            f"the picture was turned by the edit ({sizes}), so its pixels cannot be compared: turn it back first."
+            f"the picture was turned by the edit ({sizes}), so its pixels cannot be compared: "
+            "turn it back first."
         )
     raise InputError(
-        f"the picture has another size after the edit ({sizes}), so its pixels cannot be compared: scaling and "
-        "cropping change every pixel."
+        f"the picture has another size after the edit ({sizes}), so its pixels cannot be compared: "
+        "scaling and cropping change every pixel."
     )
 
 
@@ -135,8 +136,8 @@ def _channels(picture: Picture, alpha: bool, dtype: DTypeLike) -> NDArray[Any]:
 def _notes(old: Picture, new: Picture) -> Iterator[str]:
     if old.bit_depth != new.bit_depth:
         yield (
-            f"the picture had {old.bit_depth} bits a channel and has {new.bit_depth} now: they were compared at 8, "
-            "which does not show the finer differences"
+            f"the picture had {old.bit_depth} bits a channel and has {new.bit_depth} now: they were "
+            "compared at 8, which does not show the finer differences"
         )
     if (old.alpha is None) != (new.alpha is None):
         which = "before the edit" if new.alpha is None else "after it"
@@ -145,8 +146,8 @@ def _notes(old: Picture, new: Picture) -> Iterator[str]:
         yield "the two have different colour profiles, so that equal numbers may look different"
     if old.orientation != new.orientation:
         yield (
-            f"the files are stored with different orientations (EXIF {old.orientation} and {new.orientation}): "
-            "they were compared upright"
+            f"the files are stored with different orientations (EXIF {old.orientation} and "
+            f"{new.orientation}): they were compared upright"
         )
     if new.format == "JPEG":
         yield "the edit is a JPEG, which changes pixels everywhere when it is saved"

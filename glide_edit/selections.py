@@ -90,8 +90,8 @@ def save_mask(
     if into is not None:
         if (into.height, into.width) != mask.size:
             raise InputError(
-                f"the mask is {mask.width} wide and {mask.height} high but the picture is {into.width} wide and "
-                f"{into.height} high: both must have the same size."
+                f"the mask is {mask.width} wide and {mask.height} high but the picture is {into.width} "
+                f"wide and {into.height} high: both must have the same size."
             )
         white = np.iinfo(into.pixels.dtype).max
         alpha = on.selected.astype(into.pixels.dtype) * white

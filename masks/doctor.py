@@ -15,6 +15,7 @@ from masks import shape
 from masks.areas import Areas, derive_areas
 from masks.crop import solve_crop
 from masks.mask import TURNING, Finding, Mask, MaskError, Severity, Size, as_size, faults
+from masks.membrane import RING_WIDTH
 
 THINNEST = 3.0
 """px at the network's size; of what is thinner, hardly any pixel is the thing that is drawn."""
@@ -69,16 +70,19 @@ def diagnose(
         _remedied(each, mask, picture_size, orientation) for each in faults(mask, picture_size, orientation)
     ]
     if not mask.is_empty:
-        shield = protect if protect is not None and protect.size == mask.size else None
-        islands = _Islands.of(mask, context, network_size)
+        part = _Part.of(mask, grow, protect)
+        islands = _Islands.of(part.mask, context, network_size)
         found += _extent(mask)
-        found += _specks(mask, islands, context)
-        found += _holes(mask, islands)
-        found += _thin(derive_areas(mask, grow, shield), islands, context, network_size)
+        found += _specks(part, islands, context)
+        found += _holes(part, islands)
+        found += _thin(part, islands, context, network_size)
         found += _edges(mask)
     if orientation in (2, 3, 4) and picture_size is not None:
         how = "upside down" if orientation == 3 else "mirrored"
-        text = f"the picture's file is stored {how} (EXIF orientation {orientation}) and was turned upright: see that the mask was painted on the upright picture"
+        text = (
+            f"the picture's file is stored {how} (EXIF orientation {orientation}) and was turned upright: "
+            "see that the mask was painted on the upright picture"
+        )
         found.append(Finding("orientation", "note", text))
     order = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda each: order.index(each.severity)))
@@ -165,8 +169,8 @@ def _extent(mask: Mask) -> Iterator[Finding]:
         yield Finding("large", "warning", text)
     if mask.share > 0.5 and _border(mask).mean() >= BORDER_SHARE:
         text = (
-            f"the mask looks inverted, since it selects {percent} of the picture and its border too: invert it "
-            "if white should be what stays"
+            f"the mask looks inverted, since it selects {percent} of the picture and its border too: "
+            "invert it if white should be what stays"
         )
         yield Finding("inverted", "warning", text, "invert it", shape.invert)
 
@@ -174,6 +178,42 @@ def _extent(mask: Mask) -> Iterator[Finding]:
 def _border(mask: Mask) -> NDArray[np.bool_]:
     a = mask.selected
     return np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The part of a mask where something is selected, so that no more than that is looked at closely.
+
+    Attributes:
+        mask: what is selected in it.
+        areas: what follows from that.
+        corner: (x, y) of its top left pixel in the picture.
+        size: of the picture.
+    """
+
+    mask: Mask
+    areas: Areas
+    corner: tuple[int, int]
+    size: Size
+
+    @classmethod
+    def of(cls, mask: Mask, grow: float, protect: Mask | None) -> _Part:
+        x0, y0, x1, y1 = mask.bounding_box()
+        # What is no radius, derive_areas refuses.
+        margin = ceil(grow if 0 <= grow <= max(mask.size) else max(mask.size)) + 2 * RING_WIDTH
+        x, y = max(x0 - margin, 0), max(y0 - margin, 0)
+        window = np.s_[y : y1 + margin, x : x1 + margin]
+        part = Mask(mask.selected[window])
+        shield = Mask(protect.selected[window]) if protect is not None and protect.size == mask.size else None
+        return cls(part, derive_areas(part, grow, shield), (x, y), mask.size)
+
+    def side(self, selected: Mask, context: float) -> int:
+        """px of the crop around a selection in this part."""
+        x0, y0, x1, y1 = selected.bounding_box()
+        x, y = self.corner
+        whole = np.zeros(self.size, bool)
+        whole[y + y0 : y + y1, x + x0 : x + x1] = True
+        return solve_crop(Mask(whole), context).side
 
 
 @dataclass(frozen=True)
@@ -199,7 +239,9 @@ class _Islands:
         # What a pixel of the network covers, were the largest island alone: a far speck widens the crop.
         longer = int(stats[main, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max())
         pixel = (longer * context / network_size) ** 2
-        return cls(labels, areas, min(SPECK_SHARE * int(areas[main]), max(pixel, SPECK_PIXELS)))
+        return cls(
+            np.asarray(labels, np.int32), areas, min(SPECK_SHARE * int(areas[main]), max(pixel, SPECK_PIXELS))
+        )
 
     @property
     def specks(self) -> NDArray[np.int64]:
@@ -207,18 +249,17 @@ class _Islands:
         return self.areas[self.areas < self.speck]
 
 
-def _specks(mask: Mask, islands: _Islands, context: float) -> Iterator[Finding]:
+def _specks(part: _Part, islands: _Islands, context: float) -> Iterator[Finding]:
     specks = islands.specks
     if not len(specks):
         return
-    mended = shape.drop_specks(mask, ceil(islands.speck))
-    side, alone = (solve_crop(each, context).side for each in (mask, mended))
-    widening = (
-        f", and widen what the model has to look at from {alone:,} to {side:,} px" if side > alone else ""
-    )
+    mended = shape.drop_specks(part.mask, ceil(islands.speck))
+    side, alone = (part.side(each, context) for each in (part.mask, mended))
+    widening = f" and widen what the model looks at from {alone:,} to {side:,} px" if side > alone else ""
     text = (
-        f"the mask has {_count(len(specks), 'speck')} beside its main part ({_count(int(specks.sum()), 'pixel')} "
-        f"in all), which will be repainted too{widening}: drop them if they are not meant"
+        f"the mask has {_count(len(specks), 'speck')} beside its main part "
+        f"({_count(int(specks.sum()), 'pixel')} in all), which will be repainted too{widening}: "
+        "drop them if they are not meant"
     )
     yield Finding(
         "specks",
@@ -229,37 +270,34 @@ def _specks(mask: Mask, islands: _Islands, context: float) -> Iterator[Finding]:
     )
 
 
-def _holes(mask: Mask, islands: _Islands) -> Iterator[Finding]:
-    outside = np.pad(~mask.selected, 1, constant_values=True).astype(np.uint8)
+def _holes(part: _Part, islands: _Islands) -> Iterator[Finding]:
+    outside = np.pad(~part.mask.selected, 1, constant_values=True).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
     areas = np.delete(stats[:, cv2.CC_STAT_AREA].astype(np.int64), [0, labels[0, 0]])
     largest = ceil(islands.speck) - 1
     small, large = areas[areas <= largest], areas[areas > largest]
     if len(small):
         text = (
-            f"the mask has {_count(len(small), 'small hole')} ({_count(int(small.sum()), 'pixel')} in all), where "
-            "the old picture will show through: fill them if they are not meant"
+            f"the mask has {_count(len(small), 'small hole')} ({_count(int(small.sum()), 'pixel')} in all), "
+            "where the old picture will show through: fill them if they are not meant"
         )
         remedy = f"fill holes of at most {largest} px"
         yield Finding("holes", "warning", text, remedy, partial(shape.fill_holes, max_area=largest))
     if len(large):
         text = (
-            f"the mask goes round {_count(len(large), 'area')} ({_count(int(large.sum()), 'pixel')} in all) that "
-            "will stay as before: fill holes if that is not meant"
+            f"the mask goes round {_count(len(large), 'area')} ({_count(int(large.sum()), 'pixel')} in all) "
+            "that will stay as before: fill holes if that is not meant"
         )
         yield Finding("enclosed", "note", text)
 
 
-def _thin(areas: Areas, islands: _Islands, context: float, network_size: int) -> Iterator[Finding]:
-    allowed = areas.allowed
-    x0, y0, x1, y1 = allowed.bounding_box()
-    box = np.s_[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1]
-    depth = shape.distance_inside(allowed.selected[box])
+def _thin(part: _Part, islands: _Islands, context: float, network_size: int) -> Iterator[Finding]:
+    depth = shape.distance_inside(part.areas.allowed.selected)
     deepest = np.zeros(len(islands.areas) + 1, np.float32)
-    np.maximum.at(deepest, islands.labels[box].ravel(), depth.ravel())
+    np.maximum.at(deepest, islands.labels.ravel(), depth.ravel())
     # 1, 3, 5 px from depths of 1, 2, 3: the middle pixel counts once.
     thickness = 2 * deepest[1:][islands.areas >= islands.speck] - 1
-    side = solve_crop(areas.repaint, context).side
+    side = part.side(part.areas.repaint, context)
     thin = thickness * network_size / side < THINNEST
     if not thin.any():
         return
@@ -267,9 +305,9 @@ def _thin(areas: Areas, islands: _Islands, context: float, network_size: int) ->
     growth = _growth(worst, side, network_size, context)
     what = "the selection is" if len(thin) == 1 else f"{thin.sum()} of {len(thin)} parts of the selection are"
     text = (
-        f"{what} nowhere thicker than {THINNEST:g} px where the model draws ({worst:.3g} px of the picture are "
-        f"{worst * network_size / side:.2g} px there, as {side:,} become {network_size}): grow the mask by "
-        f"{growth} px, or select in shorter pieces"
+        f"{what} nowhere thicker than {THINNEST:g} px where the model draws ({worst:.3g} px of the picture "
+        f"are {worst * network_size / side:.2g} px there, as {side:,} become {network_size}): "
+        f"grow the mask by {growth} px, or select in shorter pieces"
     )
     severity: Severity = "warning" if thin.all() else "note"
     yield Finding("thin", severity, text, f"grow it by {growth} px", partial(shape.grow, radius=growth))

@@ -117,11 +117,11 @@ def colour_range(image: NDArray[Any], colours: Colour | Sequence[Colour], tolera
     wanted = _lab(_as_colours(colours)[None])[0]
     if pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
-    white = float(np.iinfo(pixels.dtype).max)
+    white = np.float32(np.iinfo(pixels.dtype).max)
     selected = np.zeros(pixels.shape[:2], bool)
     rows = max(1, LAB_ROWS // pixels.shape[1])
     for top in range(0, len(pixels), rows):
-        lab = _lab(pixels[top : top + rows] / np.float32(white))
+        lab = _lab(pixels[top : top + rows].astype(np.float32) / white)
         for colour in wanted:
             distance = np.square(lab - colour).sum(axis=2)
             selected[top : top + rows] |= distance <= np.float32(tolerance**2 + 1e-3)
@@ -226,17 +226,20 @@ def _cut(pixels: NDArray[np.uint8], hints: NDArray[np.uint8], rounds: int) -> ND
     if factor >= 1:
         return _grab_cut(pixels, hints, rounds)[0]
     small = max(1, round(width * factor)), max(1, round(height * factor))
-    shrunk = cv2.resize(hints, small, interpolation=cv2.INTER_NEAREST_EXACT)
+    shrunk = np.asarray(cv2.resize(hints, small, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
     for certain in (cv2.GC_BGD, cv2.GC_FGD):  # thin scribbles must not fall between the pixels that are taken
         touched = cv2.resize((hints == certain).astype(np.float32), small, interpolation=cv2.INTER_AREA)
         shrunk[touched > 0] = certain
-    coarse = cv2.resize(pixels, small, interpolation=cv2.INTER_AREA)
+    coarse = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
     labels, models = _grab_cut(coarse, shrunk, rounds)
     return _cut_edge(pixels, hints, labels, models)
 
 
 Models = tuple[NDArray[np.float64], NDArray[np.float64]]
 """The colours of background and foreground, as OpenCV learns them."""
+
+NO_BOX = (0, 0, 1, 1)
+"""OpenCV looks at its box only where there are no labels."""
 
 
 def _grab_cut(
@@ -246,7 +249,7 @@ def _grab_cut(
     if not _is_front(labels).any() or _is_front(labels).all():
         return labels, models  # one side was too small for any pixel of the smaller picture
     cv2.setRNGSeed(0)  # it draws where to begin learning
-    cv2.grabCut(pixels, labels, None, *models, rounds, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(pixels, labels, NO_BOX, *models, rounds, cv2.GC_INIT_WITH_MASK)
     return labels, models
 
 
@@ -255,7 +258,9 @@ def _cut_edge(
 ) -> NDArray[np.uint8]:
     """A cut of a smaller picture, its edge cut again at full size with the colours known."""
     height, width = hints.shape
-    enlarged = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    enlarged = np.asarray(
+        cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+    )
     front = Mask(_is_front(enlarged))
     if front.is_empty or front.share == 1:
         return enlarged
@@ -270,10 +275,9 @@ def _cut_edge(
         rows = slice(max(y - EDGE_OVERLAP, 0), y + EDGE_TILE + EDGE_OVERLAP)
         columns = slice(max(x - EDGE_OVERLAP, 0), x + EDGE_TILE + EDGE_OVERLAP)
         tile = full[rows, columns].copy()
-        learned = [model.copy() for model in models]
-        cv2.grabCut(
-            np.ascontiguousarray(pixels[rows, columns]), tile, None, *learned, 1, cv2.GC_EVAL_FREEZE_MODEL
-        )
+        learned = models[0].copy(), models[1].copy()
+        seen = np.ascontiguousarray(pixels[rows, columns])
+        cv2.grabCut(seen, tile, NO_BOX, *learned, 1, cv2.GC_EVAL_FREEZE_MODEL)
         own = tile[y - rows.start :, x - columns.start :][:EDGE_TILE, :EDGE_TILE]
         out[y : y + EDGE_TILE, x : x + EDGE_TILE] = own
     return out
@@ -306,7 +310,7 @@ def _snapped(
     factor = min(1.0, MOST_SNAPPED / span) if span else 1.0
     small = max(1, round(width * factor)), max(1, round(height * factor))
     if factor < 1:
-        part = cv2.resize(part, small, interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.resize(part, small, interpolation=cv2.INTER_AREA), np.uint8)
     across, down = small[0] / width, small[1] / height
     ends = [(int((x - x0) * across), int((y - y0) * down)) for x, y in (start, end)]
     tool = cv2.segmentation.IntelligentScissorsMB()

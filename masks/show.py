@@ -103,7 +103,7 @@ def change_map(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bo
     """
     changed = Mask(changed_outside(before, after, allowed))
     grey = cv2.cvtColor(rgb8(before), cv2.COLOR_RGB2GRAY)
-    out = np.repeat((128 + grey // 2)[:, :, None], 3, axis=2)
+    out = np.repeat((128 + np.asarray(grey, np.uint8) // 2)[:, :, None], 3, axis=2)
     out[allowed] = out[allowed] // 2 + np.array(BLUE, np.uint8) // 2
     width = max(2, round(max(changed.size) / 400))
     ring = shape.outline(shape.grow(changed, 2 * width), width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -28,6 +28,8 @@ class Work:
     targets: Sequence[Path]
     running: Running
     notes: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    """Notes of the result that were printed before it."""
 
 
 def carry_out(request: Request, work: Work) -> None:
@@ -43,6 +45,10 @@ def carry_out(request: Request, work: Work) -> None:
         task = display.add_task(f"loading {work.running.model}", total=None, said="")
         running = work.running
         editor = Editor.load(running.model, running.device, running.precision, running.clip)
+        warnings = tuple(each.text for each in editor.diagnose(request) if each.severity == "warning")
+        if not running.as_json:
+            _tell_notes(warnings)
+        work = replace(work, told=warnings)
         began, finished = time.perf_counter(), list[Picture]()
         stopped = False
         result: EditResult | None = None
@@ -98,7 +104,7 @@ def _report(
     if work.running.as_json:
         typer.echo(json.dumps(_record(result, receipts, notes, work, complete=complete)))
         return
-    _tell_notes(result.notes)
+    _tell_notes([note for note in result.notes if note not in work.told])
     grown = isinstance(result.request, Inpaint) and result.request.grow > 0
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:
