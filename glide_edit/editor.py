@@ -9,13 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
-
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
+from glide_edit.operations.advice import findings
 from glide_edit.operations.cascade import check, remarks, run_cascade
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview, to_pixels
@@ -24,9 +23,8 @@ from glide_edit.operations.work import Work, work_for
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
 from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch, Vary
 from glide_edit.results import EditResult, Progress
-from masks import Mask
-
-MaskLike = PictureLike | Mask
+from glide_edit.selections import MaskLike, open_mask
+from masks import Finding
 
 
 class Editor:
@@ -163,6 +161,16 @@ class Editor:
         check(self.model, request, self.clip)
         return self._events(request, work_for(request))
 
+    def diagnose(self, request: Request) -> tuple[Finding, ...]:
+        """What the mask doctor says of a request, before any time is spent; empty without a selection.
+
+        Its warnings are among the notes of the result.
+
+        Raises:
+            MaskError: the protected area leaves nothing to change.
+        """
+        return findings(self.model, request)
+
     def _events(self, request: Request, work: Work) -> Generator[Progress | EditResult, None, None]:
         done: list[Finished] = []
         network_seconds = 0.0
@@ -176,7 +184,12 @@ class Editor:
                 yield Progress(step.stage, step.step, step.total, preview(step.x0), len(done), pictures)
                 turn.renew()
             seconds = time.perf_counter() - began
-        notes = [*work.notes, *remarks(self.model, request), *(note for each in done for note in each.notes)]
+        notes = [
+            *work.notes,
+            *(each.text for each in self.diagnose(request) if each.severity == "warning"),
+            *remarks(self.model, request),
+            *(note for each in done for note in each.notes),
+        ]
         yield EditResult(
             request=request,
             pictures=tuple(each.picture for each in done),
@@ -193,14 +206,3 @@ class Editor:
         if isinstance(self.clip, OpenClip) and request.clip_guidance:
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label
-
-
-def open_mask(source: MaskLike) -> Mask:
-    """A mask from a picture in which white (128 and above), or painted alpha, is what to change."""
-    if isinstance(source, Mask):
-        return source
-    picture = open_picture(source)
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        pixels = np.dstack([pixels, picture.alpha])
-    return Mask.from_array(pixels, means="change")

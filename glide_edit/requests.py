@@ -212,7 +212,7 @@ class Inpaint(Request):
         super().__post_init__()
         _check_picture("image", self.image)
         _check_mask("mask", self.mask)
-        require_usable(self.mask, (self.image.height, self.image.width))
+        require_usable(self.mask, (self.image.height, self.image.width), self.image.orientation)
         if self.protect is not None:
             _check_mask("protect", self.protect)
             _check_size("The protected area", self.protect.size, self.image)

@@ -21,6 +21,8 @@ LAYERS = (
     "glide_edit.errors",
     "glide_edit.extras",
     "glide_edit.images",
+    "glide_edit.selections",
+    "glide_edit.comparing",
     "glide_edit.toybox",
     "glide_edit.diffusion.schedule",
     "glide_edit.conditioning",

@@ -156,18 +156,12 @@ def sketch(
 
 def _open_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:
     """A mask file. Errors name it, and say how to turn it round."""
-    from glide_edit.editor import open_mask
-    from masks import MaskError
+    from glide_edit.selections import open_mask
+    from masks import MaskError, require_usable
 
     try:
-        white = open_mask(path)
+        mask = open_mask(path, means=means)
+        require_usable(mask)
     except MaskError as error:
         raise MaskError(f"{path}: {error}") from error
-    mask = white if means == "change" else ~white
-    if mask.is_empty:
-        hint = "black" if means == "keep" else "white"
-        raise MaskError(
-            f"{path} selects nothing: paint what it should select {hint}, "
-            "or see --mask-means if it is painted the other way round"
-        )
     return mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Work:
     running: Running
     notes: tuple[str, ...] = ()
     compare: Callable[[Picture], Comparison | None] | None = None
+    told: tuple[str, ...] = ()
+    """Notes of the result that were printed before it."""
 
 
 def carry_out(request: Request, work: Work) -> None:
@@ -59,6 +61,10 @@ def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
 
 
 def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> None:
+    warnings = tuple(each.text for each in editor.diagnose(request) if each.severity == "warning")
+    if not work.running.as_json:
+        _tell_notes(warnings)
+    work = replace(work, told=warnings)
     began, finished = time.perf_counter(), list[Picture]()
     stopped = False
     result: EditResult | None = None
@@ -116,7 +122,7 @@ def _report(
         record = _record(result, receipts, (*work.notes, *notes), work, complete=complete)
         typer.echo(json.dumps({**record, "compared": asdict(compared)} if compared else record))
         return
-    _tell_notes(notes)
+    _tell_notes([note for note in notes if note not in work.told])
     grown = isinstance(result.request, Inpaint) and result.request.grow > 0
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:

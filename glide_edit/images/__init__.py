@@ -13,6 +13,7 @@ from glide_edit.images.opening import MAX_PIXELS, PictureLike, open_picture, rea
 from glide_edit.images.picture import Picture, from_tensor, pixels_sha256, to_depth, to_tensor, to_uint8
 from glide_edit.images.saving import (
     check_output,
+    check_place,
     default_output_suffix,
     has_room,
     losses,
@@ -25,6 +26,7 @@ __all__ = [
     "Picture",
     "PictureLike",
     "check_output",
+    "check_place",
     "default_output_suffix",
     "from_tensor",
     "has_room",

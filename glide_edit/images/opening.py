@@ -184,8 +184,10 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         notes.append("only the first of its frames is used")
 
     depth = _file_depth(image, data)
+    stored = _stored_orientation(image)
     image.load()  # after this a TIFF is upright and its orientation gone; other formats are as stored
     exif, orientation = _exif(image, notes)
+    stored = orientation if stored is None else stored
     icc_profile = image.info.get("icc_profile") or None
 
     if image.mode.startswith("I;16"):
@@ -215,7 +217,15 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         exif=exif,
         format="JPEG" if image.format == "MPO" else image.format,
         notes=tuple(notes),
+        orientation=stored if stored in range(1, 9) else 1,
     )
+
+
+def _stored_orientation(image: Image.Image) -> int | None:
+    """The orientation of a TIFF that is not loaded yet; None for other formats, which keep theirs."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2.get(ExifTags.Base.Orientation, 1)
+    return None
 
 
 def _file_depth(image: Image.Image, data: bytes | None) -> int | None:

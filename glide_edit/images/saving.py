@@ -39,13 +39,7 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
     """
     path = Path(path)
     output_format = _format_for(path)
-    _check_name(path)
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder: give the name of a file in it.")
-    if not os.path.isdir(path.parent):
-        raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
-    if os.path.lexists(path) and not force:
-        raise _already_there(path)
+    check_place(path, force=force)
     if like is not None:
         largest = _LARGEST_SIDE.get(output_format)
         if largest is not None and max(like.height, like.width) > largest:
@@ -61,6 +55,19 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
             raise ImageError(
                 f"the picture is partly transparent, which {path.suffix} cannot hold: save it as .png."
             )
+    return path
+
+
+def check_place(path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """The part of ``check_output`` that holds for a file of any kind: whether it could be written there."""
+    path = Path(path)
+    _check_name(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder: give the name of a file in it.")
+    if not os.path.isdir(path.parent):
+        raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
+    if os.path.lexists(path) and not force:
+        raise _already_there(path)
     return path
 
 

@@ -216,9 +216,11 @@ def test_mask_of_another_size(inpaint) -> None:
 
 def test_empty_mask(inpaint) -> None:
     save_picture(np.zeros((HEIGHT, WIDTH), np.uint8), "black.png")
-    refused(inpaint("photo.png", mask="black.png"), "black.png selects nothing", "--mask-means")
+    refused(inpaint("photo.png", mask="black.png"), "black.png: the mask selects nothing", "--mask-means")
     save_picture(np.full((HEIGHT, WIDTH), 255, np.uint8), "white.png")
-    refused(inpaint("photo.png", "--mask-means", "keep", mask="white.png"), "white.png selects nothing")
+    refused(
+        inpaint("photo.png", "--mask-means", "keep", mask="white.png"), "white.png: the mask selects nothing"
+    )
     save_picture(np.eye(HEIGHT, WIDTH, dtype=np.uint8), "ones.png")
     refused(inpaint("photo.png", mask="ones.png"), "ones.png: the largest value")
 
