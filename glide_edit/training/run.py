@@ -418,7 +418,7 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> d
     if given is None:
         raise TrainingError(f"{settings.start} has no stage {settings.stage} to start from.")
     text = None if start.text_encoder is None else start.text_encoder.transformer
-    fits = _extends(settings.config, given.config)
+    fits = isinstance(given.config, EfficientUNetConfig) and _extends(settings.config, given.config)
     if trainee.transformer is not None:
         fits = fits and _reads_alike(text, trainee.transformer)
     if not fits:
