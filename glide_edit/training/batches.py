@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from glide_edit.conditioning import TextStates
 from glide_edit.errors import GlideEditError
 from glide_edit.training.sources import Source
 from glide_edit.training.views import Mixture, View, make_view
@@ -27,7 +28,10 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S)."""
+    """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S).
+
+    ``text`` is what a frozen language model says of the captions, None where none was asked.
+    """
 
     step: int
     image: Tensor
@@ -35,8 +39,12 @@ class Batch:
     keep_mask: Tensor
     drawing: Tensor
     foreground: Tensor
+    text: TextStates | None = None
 
     def to(self, device: torch.device) -> Batch:
+        text = self.text
+        if text is not None:
+            text = TextStates(text.states.to(device), text.token_mask.to(device))
         return Batch(
             step=self.step,
             image=self.image.to(device),
@@ -44,6 +52,7 @@ class Batch:
             keep_mask=self.keep_mask.to(device),
             drawing=self.drawing.to(device),
             foreground=self.foreground.to(device),
+            text=text,
         )
 
 
