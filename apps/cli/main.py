@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import edits, evaluate, info, models, toybox, train
+from apps.cli import edits, evaluate, info, models, studio, toybox, train
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command()(edits.inpaint)
 app.command()(edits.generate)
 app.command()(edits.sketch)
 app.command()(info.info)
+app.command()(studio.app)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)
