@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import batch, edits, evaluate, info, models, replay, toybox, train, vary
+from apps.cli import batch, edits, evaluate, info, models, replay, studio, toybox, train, vary
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command()(vary.vary)
 app.command()(info.info)
 app.command()(replay.replay)
 app.command()(batch.batch)
+app.command()(studio.app)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)
