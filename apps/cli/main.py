@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import edits, evaluate, info, models, toybox, train
+from apps.cli import edits, evaluate, info, mask, mask_doctor, models, toybox, train, verify
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -26,6 +26,10 @@ app.command()(edits.inpaint)
 app.command()(edits.generate)
 app.command()(edits.sketch)
 app.command()(info.info)
+app.command()(verify.verify)
+mask.app.command()(mask_doctor.doctor)
+mask.app.command()(mask_doctor.preview)
+app.add_typer(mask.app)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)
