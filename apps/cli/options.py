@@ -175,7 +175,7 @@ class Running:
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take a whole ``Sampling``, ``Running`` or ``Writing``: typer sees their fields as options."""
+    """Let a command take ``Sampling``, ``Running`` or ``Writing``: typer sees their fields as its options."""
     hints = typing.get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running, Writing)}
     parameters: list[inspect.Parameter] = []
