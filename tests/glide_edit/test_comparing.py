@@ -45,7 +45,7 @@ def test_what_changed_outside_is_counted_and_found() -> None:
     assert found.preservation.changed == 2
     assert found.preservation.largest_change == 3
     assert found.box == (5, 7, 151, 21)
-    assert str(found).endswith("2 of 16,370 pixels outside changed, by up to 3 of 255, in the box 5,7,151,21")
+    assert str(found).endswith("2 of 16,372 pixels outside changed, by up to 3 of 255, in the box 5,7,151,21")
     record = found.to_json()
     assert (record["kept"], record["box"], record["bit_depth"]) == (False, [5, 7, 151, 21], 8)
     assert found.map()[7, 5].tolist() == [230, 40, 40]
