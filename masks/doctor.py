@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from masks import shape
 from masks.areas import Areas, derive_areas
 from masks.crop import solve_crop
-from masks.mask import TURNING, Finding, Mask, MaskError, Severity, Size, as_size, faults
+from masks.mask import TURNING, Finding, Mask, MaskError, Size, as_size, faults
 from masks.membrane import RING_WIDTH
 
 THINNEST = 3.0
@@ -309,8 +309,10 @@ def _thin(part: _Part, islands: _Islands, context: float, network_size: int) -> 
         f"are {worst * network_size / side:.2g} px there, as {side:,} become {network_size}): "
         f"grow the mask by {growth} px, or select in shorter pieces"
     )
-    severity: Severity = "warning" if thin.all() else "note"
-    yield Finding("thin", severity, text, f"grow it by {growth} px", partial(shape.grow, radius=growth))
+    if thin.all():
+        yield Finding("thin", "warning", text, f"grow it by {growth} px", partial(shape.grow, radius=growth))
+    else:
+        yield Finding("thin", "note", text)
 
 
 def _growth(thickness: float, side: int, network_size: int, context: float) -> int:

@@ -103,9 +103,10 @@ def _tell(
         return
     if not found:
         typer.echo(f"{file}: nothing is wrong, {selected(mask)}")
+    mended = {each.code for each in done}
     for each in found:
         typer.echo(f"{each.severity}: {each.text}")
-        if each.remedy is not None and each not in done:
+        if each.remedy is not None and each.code not in mended:
             typer.echo(f"  --mend would {each.remedy}")
     for each in done:
         typer.echo(f"mended: {each.remedy}")
