@@ -49,6 +49,16 @@ class Verification:
         """Nothing outside changed."""
         return self.preservation.holds
 
+    def __str__(self) -> str:
+        text = str(self.preservation)
+        if self.box is None:
+            return text
+        x0, y0, x1, y1 = self.box
+        most = 2**self.bit_depth - 1
+        return (
+            f"{text}, by up to {self.preservation.largest_change} of {most}, in the box {x0},{y0},{x1},{y1}"
+        )
+
     def map(self) -> NDArray[np.uint8]:
         """Where it changed, as a picture to look at: uint8 (H, W, 3)."""
         return change_map(self.before, self.after, self.allowed.selected)

@@ -21,7 +21,7 @@ from glide_edit.images import (
     save_picture,
     write_atomically,
 )
-from masks import Finding, Mask, Means, diagnose, mend
+from masks import Finding, Mask, Means, Size, diagnose, mend
 
 MaskLike = PictureLike | Mask
 Channel = Literal["auto", "alpha", "luma"]
@@ -130,20 +130,23 @@ def check_mask_output(path: str | os.PathLike[str], *, into: bool = False, force
     return check_output(path, force=force)
 
 
-def examine(mask: Mask, picture: Picture | None = None, **settings: Any) -> tuple[Finding, ...]:
-    """``masks.diagnose`` for a picture, which knows its size and how its file was stored."""
-    if picture is None:
-        return diagnose(mask, **settings)
-    size = picture.height, picture.width
-    return diagnose(mask, size, orientation=picture.orientation, **settings)
+def examine(
+    mask: Mask, picture: Picture | None = None, size: Size | None = None, **settings: Any
+) -> tuple[Finding, ...]:
+    """``masks.diagnose`` for a picture, which knows its size and how its file was stored; or for a size."""
+    return diagnose(mask, *_told_by(picture, size), **settings)
 
 
-def mended(mask: Mask, picture: Picture | None = None, **settings: Any) -> tuple[Mask, tuple[Finding, ...]]:
-    """``masks.mend`` for a picture: the mended mask, and what was mended."""
-    if picture is None:
-        return mend(mask, **settings)
-    size = picture.height, picture.width
-    return mend(mask, size, orientation=picture.orientation, **settings)
+def mended(
+    mask: Mask, picture: Picture | None = None, size: Size | None = None, **settings: Any
+) -> tuple[Mask, tuple[Finding, ...]]:
+    """``masks.mend``, told the same: the mended mask, and what was mended."""
+    return mend(mask, *_told_by(picture, size), **settings)
+
+
+def _told_by(picture: Picture | None, size: Size | None) -> tuple[Size | None, int]:
+    """The size of the upright picture, and the EXIF orientation of its file."""
+    return (size, 1) if picture is None else ((picture.height, picture.width), picture.orientation)
 
 
 def _read_run_lengths(path: Path) -> Mask:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from masks import shape
 from masks.areas import Areas, derive_areas
 from masks.crop import solve_crop
-from masks.mask import TURNING, Finding, Mask, MaskError, Severity, Size, as_size, faults
+from masks.mask import TURNING, Finding, Mask, MaskError, Size, as_size, faults
 from masks.membrane import RING_WIDTH
 
 THINNEST = 3.0
@@ -34,12 +34,12 @@ MOST_MENDED = 6
 def diagnose(
     mask: Mask,
     picture_size: Size | None = None,
+    orientation: int = 1,
     *,
     context: float = 2.0,
     network_size: int = 64,
     grow: float = 0,
     protect: Mask | None = None,
-    orientation: int = 1,
 ) -> tuple[Finding, ...]:
     """What a user should know of a mask before using it, the worst first; empty where all is well.
 
@@ -52,11 +52,11 @@ def diagnose(
     Args:
         mask: the selection.
         picture_size: (height, width) of the upright picture; None when there is none yet.
+        orientation: the EXIF orientation of the picture's file, 1 to 8.
         context: as ``solve_crop`` takes it.
         network_size: the side of the pictures that the network draws, px.
         grow: as ``derive_areas`` takes it.
         protect: as ``derive_areas`` takes it; passed over where it has another size.
-        orientation: the EXIF orientation of the picture's file, 1 to 8.
 
     Raises:
         MaskError: a bad size, context, network size, growth or orientation; a ``protect`` that leaves
@@ -91,11 +91,11 @@ def diagnose(
 def mend(
     mask: Mask,
     picture_size: Size | None = None,
+    orientation: int = 1,
     *,
     context: float = 2.0,
     network_size: int = 64,
     grow: float = 0,
-    orientation: int = 1,
     codes: Sequence[str] | None = None,
 ) -> tuple[Mask, tuple[Finding, ...]]:
     """A mask with everything mended that ``diagnose`` has a remedy for, and what was mended, in order.
@@ -113,10 +113,10 @@ def mend(
         found = diagnose(
             mask,
             picture_size,
+            orientation,
             context=context,
             network_size=network_size,
             grow=grow,
-            orientation=orientation,
         )
         done = {each.code for each in mended}
         able = [each for each in found if each.mend is not None and each.code not in done]
@@ -309,8 +309,10 @@ def _thin(part: _Part, islands: _Islands, context: float, network_size: int) -> 
         f"are {worst * network_size / side:.2g} px there, as {side:,} become {network_size}): "
         f"grow the mask by {growth} px, or select in shorter pieces"
     )
-    severity: Severity = "warning" if thin.all() else "note"
-    yield Finding("thin", severity, text, f"grow it by {growth} px", partial(shape.grow, radius=growth))
+    if thin.all():
+        yield Finding("thin", "warning", text, f"grow it by {growth} px", partial(shape.grow, radius=growth))
+    else:
+        yield Finding("thin", "note", text)
 
 
 def _growth(thickness: float, side: int, network_size: int, context: float) -> int:

@@ -26,7 +26,7 @@ SMALLEST_VIEW = 512
 
 
 def preview(image: NDArray[Any], mask: Mask) -> NDArray[np.uint8]:
-    """The picture with the selection tinted red and its edge drawn: uint8 (H, W, 3).
+    """The picture with the selection tinted red, its edge white inside and black outside: uint8 (H, W, 3).
 
     Args:
         image: (H, W), (H, W, 1, 3 or 4), uint8 or uint16.
@@ -44,7 +44,8 @@ def preview(image: NDArray[Any], mask: Mask) -> NDArray[np.uint8]:
     red = np.array(RED, np.uint8)
     out[mask.selected] = out[mask.selected] // 2 + red // 2
     width = max(1, round(max(mask.size) / 600))
-    out[shape.outline(mask, width).selected] = red
+    out[shape.outline(mask, 0, width).selected] = 0
+    out[shape.outline(mask, width).selected] = 255
     return out
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from apps.cli import options
+from apps.cli.mask_values import usable_mask_file as _open_mask
 from apps.cli.outputs import check_targets, numbered, suffix_for
 from apps.cli.prompts import PromptFile, given_prompts
-
-if TYPE_CHECKING:
-    from masks import Mask
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)]
 MaskFile = Annotated[
@@ -20,9 +18,6 @@ MaskFile = Annotated[
     typer.Option(
         "--mask", metavar="MASK", help="A picture of the same size: white = change.", show_default=False
     ),
-]
-MaskMeans = Annotated[
-    Literal["change", "keep"], typer.Option("--mask-means", help="What the white of --mask stands for.")
 ]
 Grow = Annotated[int, typer.Option("--grow", metavar="PX", help="Grow the selection by so many pixels.")]
 Protect = Annotated[
@@ -49,7 +44,7 @@ def inpaint(
     mask: MaskFile,
     prompt: options.Prompt,
     out: options.Out = None,
-    mask_means: MaskMeans = "change",
+    mask_means: options.MaskMeans = "change",
     grow: Grow = 0,
     protect: Protect = None,
     context: Context = 2.0,
@@ -152,16 +147,3 @@ def sketch(
     targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), sampling.n)
     check_targets(targets, force=running.force)
     carry_out(request, Work(targets, running))
-
-
-def _open_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:
-    """A mask file. Errors name it, and say how to turn it round."""
-    from glide_edit.selections import open_mask
-    from masks import MaskError, require_usable
-
-    try:
-        mask = open_mask(path, means=means)
-        require_usable(mask)
-    except MaskError as error:
-        raise MaskError(f"{path}: {error}") from error
-    return mask

@@ -1,6 +1,7 @@
 """What a person sees of an error: one line on stderr and an exit code, never a traceback unless asked for.
 
-0 is success, 1 an unexpected error, 2 bad input or bad usage, 130 stopped with Ctrl-C.
+0 is success, 1 an unexpected error, 2 bad input or bad usage, 3 a check that found something (`verify`,
+`mask doctor`), 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typer.core import TyperGroup
 
 from glide_edit.errors import GlideEditError, OutputExists
 
+FOUND = 3
 STOPPED = 130
 
 _JOINER = "\u200d"

@@ -11,7 +11,21 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import batch, edits, evaluate, info, models, replay, studio, toybox, train, vary
+from apps.cli import (
+    batch,
+    edits,
+    evaluate,
+    info,
+    mask,
+    mask_doctor,
+    models,
+    replay,
+    studio,
+    toybox,
+    train,
+    vary,
+    verify,
+)
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -30,6 +44,10 @@ app.command()(info.info)
 app.command()(replay.replay)
 app.command()(batch.batch)
 app.command()(studio.app)
+app.command()(verify.verify)
+mask.app.command()(mask_doctor.doctor)
+mask.app.command()(mask_doctor.preview)
+app.add_typer(mask.app)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)

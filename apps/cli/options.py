@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -139,6 +139,29 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
 ]
 
+MaskMeans = Annotated[
+    Literal["change", "keep"], typer.Option("--mask-means", help="What the white of a mask stands for.")
+]
+MaskOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to write [default: a name made from the input's].",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where a mask, or a picture of one, goes and how it is told."""
+
+    out: MaskOut = None
+    force: Force = False
+    as_json: Json = False
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -191,9 +214,9 @@ class Running:
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take a whole ``Sampling`` or ``Running``: typer sees their fields as its options."""
+    """Let a command take ``Sampling``, ``Running`` or ``Writing``: typer sees their fields as its options."""
     hints = typing.get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running)}
+    groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running, Writing)}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name not in groups:

@@ -19,9 +19,9 @@ def findings(model: Model, request: Request) -> tuple[Finding, ...]:
     return diagnose(
         request.mask,
         (image.height, image.width),
+        image.orientation,
         context=request.context,
         network_size=model.spec.cascade(True)[0].config.image_size,
         grow=request.grow,
         protect=request.protect,
-        orientation=image.orientation,
     )

@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 from apps.cli import edits
@@ -117,6 +118,24 @@ def test_lossy_output_is_possible_and_its_receipt_honest(inpaint) -> None:
     assert "may change everywhere" in result.stderr
     assert f"of {OUTSIDE:,} pixels outside the selection changed, by up to" in result.stdout
     assert not result.stdout.startswith("edit.jpg: 0 of")
+
+
+def test_the_mask_doctor_s_warnings_come_before_the_work_and_once(inpaint) -> None:
+    thin = np.zeros((HEIGHT, WIDTH), np.uint8)
+    thin[20, 20:40] = 255
+    save_picture(thin, "thin.png")
+    result = inpaint("photo.png", mask="thin.png")
+    assert result.exit_code == 0
+    assert result.stderr.count("note: the selection is nowhere thicker than 3 px") == 1
+    record = json.loads(inpaint("photo.png", "--json", "--force", mask="thin.png").stdout)
+    assert sum("nowhere thicker" in note for note in record["notes"]) == 1
+
+
+def test_a_mask_of_the_stored_picture_is_refused_with_the_reason(inpaint, here: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(here / "side.jpg", exif=exif)
+    refused(inpaint("side.jpg"), "stored on its side, EXIF orientation 6")
 
 
 def test_json_is_all_there_is_on_stdout(inpaint, tiny: Path) -> None:
