@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from masks.mask import Mask, Size, as_size
 
@@ -19,7 +22,7 @@ def scale_to(mask: Mask, size: Size) -> Mask:
     height, width = as_size(size)
     if mask.size == (height, width):
         return mask
-    covered = mask.selected.astype(np.float32)
+    covered: NDArray[Any] = mask.selected.astype(np.float32)
     # One side after the other: OpenCV averages areas only where no side grows.
     for step in ((width, mask.height), (width, height)):
         smaller = step[0] < covered.shape[1] or step[1] < covered.shape[0]

@@ -304,14 +304,14 @@ def test_a_full_disk_ends_it_in_a_sentence_and_leaves_no_half_file(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="results.jsonl cannot be written: No space left on device"):
+    with pytest.raises(InputError, match=r"results\.jsonl cannot be written: No space left on device"):
         run(editor, files, written(GENERATE, INPAINT))
     assert {name: (files / "out" / name).read_bytes() for name in names(files)} == before
 
 
 def test_folders_that_cannot_be_written_to(editor: Editor, files: Path) -> None:
     (files / "out").write_text("a file")
-    with pytest.raises(InputError, match="the folder .*out cannot be made"):
+    with pytest.raises(InputError, match=r"the folder .*out cannot be made"):
         run(editor, files, written(GENERATE))
 
 
