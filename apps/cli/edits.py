@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,7 +78,8 @@ def inpaint(
     targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)
     check_targets(targets, like=image, force=running.force)
     said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, running, tuple(said)))
+    masks = [path for path in (mask, protect) if path is not None]
+    carry_out(request, Work(targets, running, (*said, *_notes_on(masks))))
 
 
 @options.takes_groups
@@ -147,3 +149,10 @@ def sketch(
     targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), sampling.n)
     check_targets(targets, force=running.force)
     carry_out(request, Work(targets, running))
+
+
+def _notes_on(masks: Sequence[Path]) -> tuple[str, ...]:
+    """What a person should know of mask files: that of several frames one is used."""
+    from glide_edit.images import count_frames
+
+    return tuple(f"only the first frame of {path} is used" for path in masks if count_frames(path) > 1)

@@ -35,13 +35,13 @@ class CarefulGroup(TyperGroup):
         except Exception as error:
             expected = _sentence(error)
             if expected is not None:
-                typer.echo(f"error: {printable(expected)}", err=True)
+                typer.echo(f"error: {_one_line(expected)}", err=True)
                 raise typer.Exit(2) from None
             if ctx.params.get("debug"):
                 raise
             kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             typer.echo(
-                f"unexpected error ({printable(kind)}): please report it; "
+                f"unexpected error ({_one_line(kind)}): please report it; "
                 "run with GLIDE_EDIT_DEBUG=1 to see where it came from",
                 err=True,
             )
@@ -62,11 +62,14 @@ def _sentence(error: Exception) -> str | None:
 
 
 def printable(text: str) -> str:
-    """A text on one line, in which nothing can move the cursor: file names and prompts may hold anything."""
-    line = " ".join(text.split())
+    """A text that cannot end the line or move the cursor: file names and prompts may hold anything."""
     return "".join(
         character
         if character.isprintable() or character == _JOINER
         else character.encode("unicode_escape").decode()
-        for character in line
+        for character in text
     )
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split()))

@@ -6,6 +6,8 @@ at once.
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -78,6 +80,9 @@ def _top(
 
 def main() -> None:
     """Run `glide-edit` with the arguments of the process and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not lose the rest
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="glide-edit")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apps.cli.errors import printable
 from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,5 +67,5 @@ def receipt_line(path: Path, receipt: Receipt, *, grown: bool) -> str:
     """What a person reads about a file that was read back."""
     p = receipt.preservation
     selection = "grown selection" if grown else "selection"
-    line = f"{path}: {p.changed:,} of {p.outside:,} pixels outside the {selection} changed"
+    line = f"{printable(str(path))}: {p.changed:,} of {p.outside:,} pixels outside the {selection} changed"
     return line if receipt.kept else f"{line}, by up to {p.largest_change}"

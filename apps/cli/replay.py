@@ -130,7 +130,16 @@ def _open_all(recipe: Recipe, file: Path, on: Path | None, images: Sequence[Path
         raise InputError(
             f"{given[-1]} is one picture too many: the edit in {file} starts from {needed or 'none'}."
         )
-    return [open_picture(path) for path in given]
+    pictures = [open_picture(path) for path in given]
+    recorded = [recipe.request[name] for name in recipe.starts_from]
+    known = {record.get("sha256") for record in recorded if isinstance(record, dict)}
+    for path, picture in zip(given, pictures, strict=True):
+        if on is None and picture.sha256 not in known:
+            raise InputError(
+                f"{path} is not the picture that the edit in {file} started from, its pixels differ: "
+                "apply the edit to it with --on."
+            )
+    return pictures
 
 
 def _changes(mask: Path | None, prompt: str | None, seed: int | None, seeds: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from apps.cli.errors import STOPPED
+from apps.cli.errors import STOPPED, printable
 from apps.cli.options import Running
 from apps.cli.outputs import receipt_line
 from apps.cli.progress import live
@@ -129,9 +129,9 @@ def _report(
             typer.echo(receipt_line(path, receipt, grown=grown))
         else:
             picture, seed = result.pictures[index], result.request.seeds[index]
-            typer.echo(f"{path}: {picture.width} x {picture.height} pixels, seed {seed}")
+            typer.echo(f"{printable(str(path))}: {picture.width} x {picture.height} pixels, seed {seed}")
     if compared is not None:
-        typer.echo(str(compared))
+        typer.echo(printable(str(compared)))
     typer.echo(f"{result.seconds:.1f} s with {result.model} on {editor.runtime.reason}", err=True)
 
 
@@ -160,4 +160,4 @@ def _record(
 
 def _tell_notes(notes: Sequence[str]) -> None:
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {printable(note)}", err=True)

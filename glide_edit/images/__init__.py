@@ -9,7 +9,7 @@ Not carried over, on purpose: thumbnails, maker notes, XMP, the text of a PNG an
 describe (or show) the picture as it was before it was edited.
 """
 
-from glide_edit.images.opening import MAX_PIXELS, PictureLike, open_picture, read_text
+from glide_edit.images.opening import MAX_PIXELS, PictureLike, count_frames, open_picture, read_text
 from glide_edit.images.picture import Picture, from_tensor, pixels_sha256, to_depth, to_tensor, to_uint8
 from glide_edit.images.saving import (
     check_output,
@@ -27,6 +27,7 @@ __all__ = [
     "PictureLike",
     "check_output",
     "check_place",
+    "count_frames",
     "default_output_suffix",
     "from_tensor",
     "has_room",

@@ -85,7 +85,7 @@ def _packed(text: Mapping[str, str]) -> bytes:
     plain = json.dumps(dict(text)).encode()
     if len(plain) <= _LONG:
         return _HEAD + _PLAIN + plain
-    return _HEAD + _DEFLATED + base64.b64encode(zlib.compress(plain, 9))
+    return _HEAD + _DEFLATED + base64.b64encode(zlib.compress(plain))
 
 
 def _unpacked(value: bytes) -> dict[str, str]:

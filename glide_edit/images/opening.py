@@ -92,6 +92,16 @@ def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
         return chunks
 
 
+def count_frames(path: str | os.PathLike[str]) -> int:
+    """How many frames or pages a file has; one where it is a still picture. Raises ImageError."""
+    data, name = _read(path), os.fspath(path)
+    image = _open_header(data, name)
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # see _open_header
+        raise _damaged(name, image.format or "PIL", error) from error
+
+
 def _read(path: str | os.PathLike[str]) -> bytes:
     name = os.fspath(path)
     if not name:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -38,8 +39,8 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
     folder that is not there, and OutputExists unless ``force``. Returns the path.
     """
     path = Path(path)
-    output_format = _format_for(path)
     check_place(path, force=force)
+    output_format = _format_for(path)
     if like is not None:
         largest = _LARGEST_SIDE.get(output_format)
         if largest is not None and max(like.height, like.width) > largest:
@@ -68,6 +69,8 @@ def check_place(path: str | os.PathLike[str], *, force: bool = False) -> Path:
         raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
     if os.path.lexists(path) and not force:
         raise _already_there(path)
+    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise InputError(f"{path} is a link into a folder that does not exist: save somewhere else.")
     return path
 
 
@@ -158,7 +161,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool =
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong has been said
+            temporary.unlink(missing_ok=True)
     return path
 
 

@@ -305,7 +305,9 @@ def _write(folder: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> Pat
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
     except OSError as error:
-        raise ModelError(f"The model folder {folder} cannot be written: {error}.") from error
+        raise ModelError(
+            f"The model folder {folder} cannot be written: {error.strerror or error}."
+        ) from error
     return folder
 
 

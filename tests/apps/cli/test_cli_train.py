@@ -121,6 +121,8 @@ def test_stopped_training_says_how_to_go_on(cli, monkeypatch: pytest.MonkeyPatch
         (("--steps", 1, "--cache", "cache", "--cache-size", 0), "at least 1 picture, not 0"),
         (("--steps", 1, "--learning-rate", 0), "learning rate must be more than 0"),
         (("--steps", 1, "--seed", -1), "seed must be"),
+        (("--steps", 1, "--checkpoint-seconds", -1), "between checkpoints"),
+        (("--steps", 1, "--sample-seconds", "nan"), "between samples"),
     ],
 )
 def test_refusals(cli, here: Path, arguments: tuple[object, ...], words: str) -> None:
