@@ -82,6 +82,9 @@ def test_a_clip_on_the_toybox(cli, here: Path, stage: str, monkeypatch: pytest.M
     refused = cli(*train, "--steps", 3, "--photos", "photos")
     assert refused.exit_code == 2
     assert "on the toybox alone" in refused.stderr
+    refused = cli(*train, "--steps", 3, "--text-encoder", "minilm")
+    assert refused.exit_code == 2
+    assert "learns to read by itself" in refused.stderr
 
 
 @pytest.mark.usefixtures("small_networks")
