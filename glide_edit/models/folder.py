@@ -107,11 +107,11 @@ def write_model(
         writers[stage.weights] = partial(_write_bytes, data)
     if text is not None:
         text_spec, tensors, tokenizer = text
-        data = weights.to_bytes(tensors, _blank_transformer(text_spec), dtype, "the text encoder")
-        writers[text_spec.weights] = partial(_write_bytes, data)
         if tokenizer is not None and text_spec.tokenizer is not None:
             _check_vocabulary(tokenizer, text_spec.config, "The tokenizer")
             writers[text_spec.tokenizer] = tokenizer.save
+        data = weights.to_bytes(tensors, _blank_transformer(text_spec), dtype, "the text encoder")
+        writers[text_spec.weights] = partial(_write_bytes, data)
     return _write(folder, spec, writers)
 
 

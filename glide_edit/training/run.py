@@ -96,9 +96,9 @@ class TrainSettings:
     photographs (see ``read_photos``), which ``photo_share`` of the views show, half of these with toys put
     onto them; they are decoded into ``cache``, without one into ``out``. ``text_encoder`` is a frozen
     language model to read captions with, a name or a folder (see ``find_language``); what it says of them is
-    kept there too. ``start`` is a model folder or a known model's name, whose weights to begin with; it counts
-    only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes`` and ``steps`` is given; a
-    later call may give more of them, and the run goes on.
+    kept there too. ``start`` is a model folder or a known model's name, whose weights to begin with; it
+    counts only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes`` and ``steps`` is
+    given; a later call may give more of them, and the run goes on.
 
     Raises:
         TrainingError: an impossible setting.
