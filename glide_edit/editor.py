@@ -15,8 +15,9 @@ from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.operations.cascade import check, remarks, run_cascade
+from glide_edit.operations.cascade import check, remarks
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
+from glide_edit.operations.detail import draw
 from glide_edit.operations.finished import Finished, preview, to_pixels
 from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
@@ -132,7 +133,7 @@ class Editor:
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            for step in run_cascade(self.model, work.job(), self.clip):
+            for step in draw(self.model, work.job(), self.clip):
                 network_seconds += step.network_seconds
                 new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
                 done += new

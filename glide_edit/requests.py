@@ -47,6 +47,8 @@ class Request:
     """
 
     operation: ClassVar[str]
+    repaints: ClassVar[bool] = False
+    """Whether a part of a picture is drawn and the rest of it known."""
 
     prompt: str = ""
     n: int = 1
@@ -105,6 +107,12 @@ class Request:
             raise InputError(f"{name} must be two numbers, 0 <= low <= high <= 1, not {value!r}.")
         object.__setattr__(self, name, (float(ends[0]), float(ends[1])))
 
+    def _choice(self, name: str) -> None:
+        """The same for yes, no, or None to leave it to the program."""
+        value = getattr(self, name)
+        if value is not None and not isinstance(value, bool):
+            raise InputError(f"{name} must be true, false or left out, not {value!r}.")
+
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(range(self.seed, self.seed + self.n))
@@ -156,9 +164,12 @@ class Inpaint(Request):
     ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
     into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
     model sees. ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
+    ``detail`` draws it at the photograph's own resolution where it is larger than the model's picture: None
+    with no more grain than there is around it, True as the model draws it, False not at all.
     """
 
     operation = "inpaint"
+    repaints = True
 
     image: Picture
     mask: Mask
@@ -166,6 +177,7 @@ class Inpaint(Request):
     protect: Mask | None = None
     context: float = 2.0
     finish: Finish = "membrane"
+    detail: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,6 +191,7 @@ class Inpaint(Request):
         self._number("context", 1, 16)
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
+        self._choice("detail")
 
     @property
     def source(self) -> Picture:

@@ -41,6 +41,15 @@ Finish = Annotated[
     Literal["membrane", "feather", "hard"],
     typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
 ]
+Detail = Annotated[
+    bool | None,
+    typer.Option(
+        "--detail/--no-detail",
+        help="Draw at the photograph's own resolution where the repaint is larger than the model's picture "
+        "[default: yes, with no more grain than around it].",
+        show_default=False,
+    ),
+]
 
 
 @options.takes_groups
@@ -54,6 +63,7 @@ def inpaint(
     protect: Protect = None,
     context: Context = 2.0,
     finish: Finish = "membrane",
+    detail: Detail = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
@@ -77,6 +87,7 @@ def inpaint(
         protect=None if protect is None else _open_mask(protect),
         context=context,
         finish=finish,
+        detail=detail,
     )
     suffix, why = suffix_for(photo, image)
     targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)

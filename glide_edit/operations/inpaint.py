@@ -54,7 +54,8 @@ class InpaintWork:
             small, kept = shrink_known(image, keep, (size, size))
             return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
 
-        return Job(self.request, known=known)
+        side = None if self.request.detail is False else self.crop.side
+        return Job(self.request, known=known, side=side, grain=bool(self.request.detail))
 
     def finish(self, drawn: Drawn) -> Finished:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
