@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from glide_edit.images import Picture, open_picture, save_picture
-    from glide_edit.requests import Generate, Inpaint, Sketch
+    from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Sketch, Upscale
     from glide_edit.results import EditResult, Progress, Receipt
 
 __version__ = "0.1.0.dev0"
@@ -49,7 +49,10 @@ _HOMES = {
     "save_picture": "images",
     "Generate": "requests",
     "Inpaint": "requests",
+    "Outpaint": "requests",
+    "Remove": "requests",
     "Sketch": "requests",
+    "Upscale": "requests",
     "EditResult": "results",
     "Progress": "results",
     "Receipt": "results",
@@ -67,12 +70,15 @@ __all__ = [
     "ModelError",
     "ModelFormatError",
     "ModelNotFound",
+    "Outpaint",
     "OutputExists",
     "Picture",
     "Progress",
     "Receipt",
+    "Remove",
     "Sketch",
     "TrainingError",
+    "Upscale",
     "__version__",
     "open_picture",
     "save_picture",

@@ -17,11 +17,10 @@ from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.operations.cascade import check, remarks
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
-from glide_edit.operations.detail import draw
-from glide_edit.operations.finished import Finished, preview, to_pixels
+from glide_edit.operations.finished import Finished, preview
 from glide_edit.operations.turns import shared_device
-from glide_edit.operations.work import Work, work_for
-from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch
+from glide_edit.operations.work import AnyWork, carry_out, work_for
+from glide_edit.requests import OPERATIONS, Generate, Inpaint, Outpaint, Remove, Request, Sketch, Upscale
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 
@@ -68,7 +67,7 @@ class Editor:
         """Device, precision and why."""
         return self.model.runtime
 
-    # -- the three operations as calls --------------------------------------------------------------
+    # -- the operations as calls --------------------------------------------------------------
 
     def generate(self, prompt: str, **settings: Any) -> EditResult:
         """A picture from words; ``settings`` are the fields of ``Generate``."""
@@ -101,6 +100,26 @@ class Editor:
         """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
         return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
 
+    def remove(
+        self, image: PictureLike, mask: MaskLike, *, protect: MaskLike | None = None, **settings: Any
+    ) -> EditResult:
+        """Take the masked part out of a picture; ``settings`` are the other fields of ``Remove``."""
+        request = Remove(
+            image=open_picture(image),
+            mask=open_mask(mask),
+            protect=None if protect is None else open_mask(protect),
+            **settings,
+        )
+        return self.run(request)
+
+    def outpaint(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
+        """A larger picture around a picture; ``settings`` are the other fields of ``Outpaint``."""
+        return self.run(Outpaint(image=open_picture(image), prompt=prompt, **settings))
+
+    def upscale(self, image: PictureLike, factor: int = 4, **settings: Any) -> EditResult:
+        """The same picture 2 or 4 times as large; ``settings`` are the other fields of ``Upscale``."""
+        return self.run(Upscale(image=open_picture(image), factor=factor, **settings))
+
     # -- running ------------------------------------------------------------------------------------
 
     def run(self, request: Request) -> EditResult:
@@ -128,14 +147,13 @@ class Editor:
         check(self.model, request, self.clip)
         return self._events(request, work_for(request))
 
-    def _events(self, request: Request, work: Work) -> Generator[Progress | EditResult, None, None]:
+    def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:
         done: list[Finished] = []
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            for step in draw(self.model, work.job(), self.clip):
+            for step, new in carry_out(self.model, work, self.clip):
                 network_seconds += step.network_seconds
-                new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
                 done += new
                 pictures = tuple(each.picture for each in new)
                 yield Progress(step.stage, step.step, step.total, preview(step.x0), len(done), pictures)

@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
-from glide_edit.images import Picture
+from glide_edit.images import MAX_PIXELS, Picture
 from masks import Finish, Mask, require_usable
 
 FINISHES: tuple[str, ...] = get_args(Finish)
 MOST_IMAGES = 64
 MOST_STEPS = 1000
 MOST_CUTS = 256
+LONGEST_SIDE = 65_536
+FACTORS = (2, 4)
 LARGEST_SEED = 2**63 - 1
 
 R = TypeVar("R", bound="Request")
@@ -122,6 +125,11 @@ class Request:
         """The picture that the operation starts from, where it has one."""
         return None
 
+    @property
+    def before(self) -> NDArray[Any] | None:
+        """The source's pixels where they are in the result, (H, W, 3), where the operation keeps some."""
+        return None
+
     def replace(self: R, **changes: Any) -> R:
         """The same request with some fields changed, validated again."""
         unknown = set(changes) - {field.name for field in dataclasses.fields(self)}
@@ -163,7 +171,8 @@ class Inpaint(Request):
 
     ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
     into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
-    model sees. ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
+    model sees, None for where the model is best; parts of a selection that are far apart get squares of their own.
+    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
     ``detail`` draws it at the photograph's own resolution where it is larger than the model's picture: None
     with no more grain than there is around it, True as the model draws it, False not at all.
     """
@@ -175,7 +184,7 @@ class Inpaint(Request):
     mask: Mask
     grow: int = 0
     protect: Mask | None = None
-    context: float = 2.0
+    context: float | None = None
     finish: Finish = "membrane"
     detail: bool | None = None
 
@@ -188,10 +197,132 @@ class Inpaint(Request):
             _check_mask("protect", self.protect)
             _check_size("The protected area", self.protect.size, self.image)
         self._whole("grow", 0, 4096)
-        self._number("context", 1, 16)
+        if self.context is not None:
+            self._number("context", 1, 16)
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
         self._choice("detail")
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+    @property
+    def before(self) -> NDArray[Any]:
+        return self.image.pixels
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Remove(Inpaint):
+    """Take what is selected out of a picture: it is filled with what surrounds it, so there is no prompt.
+
+    The selection is grown by a little, since what it leaves of an edge or a shadow would be continued.
+    """
+
+    operation = "remove"
+
+    grow: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prompt.strip():
+            raise InputError("Removing takes no prompt: to put something else there, inpaint.")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Outpaint(Request):
+    """A larger picture: what lies beyond the sides is drawn, and the picture itself is kept.
+
+    ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly on
+    both sides of one direction what is missing; what is given for the sides then counts as part of the picture.
+    ``detail`` is that of ``Inpaint``.
+    """
+
+    operation = "outpaint"
+    repaints = True
+    finish: ClassVar[Finish] = "membrane"
+
+    image: Picture
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+    aspect: str | None = None
+    detail: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        for name in ("left", "right", "top", "bottom"):
+            self._whole(name, 0, LONGEST_SIDE)
+        self._choice("detail")
+        height, width = self.size
+        if (height, width) == (self.image.height, self.image.width):
+            raise InputError(
+                "Nothing would be added: say how many pixels for left, right, top or bottom, or another aspect."
+            )
+        if height * width > MAX_PIXELS:
+            raise InputError(
+                f"The picture would be {width} wide and {height} high, above {MAX_PIXELS // 10**6} megapixels: "
+                "add less."
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the result."""
+        (top, bottom), (left, right) = self._added()
+        return self.image.height + top + bottom, self.image.width + left + right
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Where the picture lies in the result: rows, columns."""
+        (top, _), (left, _) = self._added()
+        return slice(top, top + self.image.height), slice(left, left + self.image.width)
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+    @property
+    def before(self) -> NDArray[Any]:
+        (top, bottom), (left, right) = self._added()
+        return np.pad(self.image.pixels, ((top, bottom), (left, right), (0, 0)), mode="edge")
+
+    def _added(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """px above and below, left and right."""
+        height = self.image.height + self.top + self.bottom
+        width = self.image.width + self.left + self.right
+        more_high, more_wide = 0, 0
+        if self.aspect is not None:
+            wide, high = _aspect(self.aspect)
+            more_high = max(0, round(width * high / wide) - height)
+            more_wide = max(0, round(height * wide / high) - width) if more_high == 0 else 0
+        return (
+            (self.top + more_high // 2, self.bottom + more_high - more_high // 2),
+            (self.left + more_wide // 2, self.right + more_wide - more_wide // 2),
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upscale(Request):
+    """The same picture, ``factor`` times as wide and high, by the upsampler alone. Models need no prompt for it."""
+
+    operation = "upscale"
+
+    image: Picture
+    factor: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        if self.factor not in FACTORS or isinstance(self.factor, bool):
+            raise InputError(f"factor must be {' or '.join(map(str, FACTORS))}, not {self.factor!r}.")
+        pixels = self.image.height * self.image.width * self.factor**2
+        if pixels > MAX_PIXELS:
+            raise InputError(
+                f"The picture would have {pixels / 1e6:.0f} megapixels, above {MAX_PIXELS // 10**6}: "
+                "take a smaller factor or a smaller picture."
+            )
 
     @property
     def source(self) -> Picture:
@@ -215,7 +346,9 @@ class Sketch(Request):
         return self.drawing
 
 
-OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch)}
+OPERATIONS: dict[str, type[Request]] = {
+    kind.operation: kind for kind in (Generate, Inpaint, Outpaint, Remove, Sketch, Upscale)
+}
 
 
 def request_from_json(
@@ -267,6 +400,14 @@ def _recorded_mask(name: str, record: Any, source: Picture | None) -> Mask:
     if source is not None and isinstance(size, list) and len(size) == 2:
         _check_size(f"The recorded {name}", size, source)
     return Mask.from_rle(record)
+
+
+def _aspect(text: str) -> tuple[int, int]:
+    """(wide, high) of "16:9"."""
+    found = re.fullmatch(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})", text) if isinstance(text, str) else None
+    if found is None:
+        raise InputError(f"aspect must be two whole numbers such as 16:9, not {text!r}.")
+    return int(found[1]), int(found[2])
 
 
 def _check_picture(name: str, value: object) -> None:

@@ -115,11 +115,11 @@ class EditResult:
         target = save_picture(
             self.pictures[index], path, text={RECIPE_KEY: json.dumps(self.recipe(index))}, force=force
         )
-        source = self.request.source
+        source = self.request.before
         if self.allowed is None or source is None:
             return None
         written = open_picture(target).pixels
-        before = to_depth(source.pixels, written.dtype)
+        before = to_depth(source, written.dtype)
         return Receipt(compare_outside(before, written, self.allowed.selected), target.name)
 
     def _check(self, index: int) -> None:

@@ -3,11 +3,14 @@
 from masks import draw, shape
 from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
 from masks.blend import Finish, put_back
-from masks.crop import Crop, solve_crop
+from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
 from masks.mask import Mask, MaskError, Means, Size, check, require_usable
+from masks.membrane import RING_WIDTH
 from masks.verify import Preservation, compare_outside
 
 __all__ = [
+    "AUTOMATIC_CONTEXT",
+    "RING_WIDTH",
     "Areas",
     "Crop",
     "Finish",
@@ -26,4 +29,5 @@ __all__ = [
     "shrink_keep",
     "shrink_known",
     "solve_crop",
+    "split_selection",
 ]

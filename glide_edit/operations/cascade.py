@@ -32,7 +32,7 @@ from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
-from glide_edit.requests import Request, Sketch
+from glide_edit.requests import Request, Sketch, Upscale
 
 LOW_RES_NOISE = -2
 """The step number under which the noise for the upsampler's low-resolution picture is drawn."""
@@ -89,6 +89,11 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
             has.
     """
     stages = model.spec.cascade(request.repaints)
+    if isinstance(request, Upscale):
+        if len(stages) < 2 or not stages[-1].config.low_res:
+            raise InputError(_lacking(model, "upsampler"))
+        timesteps_of(stages[-1].schedule, settings_of(stages[-1], request))
+        return
     if not stages or stages[0].role != "base":
         raise InputError(_lacking(model, "base network for this"))
     config = stages[0].config

@@ -6,7 +6,7 @@ et al. 2023, for x0), so that all tiles walk towards one picture and no border o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -113,7 +113,7 @@ class CanvasNoise:
     """The noise of a canvas for one image, put together from cells that are counted apart.
 
     A cell's noise follows from (seed, stage, tile, step) alone, however large the canvas is. ``first`` is the
-    number of the first cell.
+    number of the first cell, and ``corner`` (y, x) where this canvas begins on the one that cells are counted on.
     """
 
     seed: int
@@ -122,19 +122,19 @@ class CanvasNoise:
     cell: int
     device: torch.device
     first: int = 0
+    corner: tuple[int, int] = (0, 0)
 
     def __call__(self, step: int) -> Tensor:
         """(1, C, H, W) float32."""
         channels, height, width = self.shape
+        top, left = self.corner
         out = torch.empty(1, channels, height, width)
-        for number, y, x in self._cells():
-            noise = noise_for(self.seed, self.stage, number, step, (channels, self.cell, self.cell))
-            part = out[0, :, y : y + self.cell, x : x + self.cell]
-            part.copy_(noise[:, : part.shape[1], : part.shape[2]])
+        for row in range(top // self.cell, -(-(top + height) // self.cell)):
+            for column in range(left // self.cell, -(-(left + width) // self.cell)):
+                number = self.first + row * ROW + column
+                noise = noise_for(self.seed, self.stage, number, step, (channels, self.cell, self.cell))
+                y, x = row * self.cell - top, column * self.cell - left
+                part = out[0, :, max(y, 0) : y + self.cell, max(x, 0) : x + self.cell]
+                down, right = max(-y, 0), max(-x, 0)
+                part.copy_(noise[:, down : down + part.shape[1], right : right + part.shape[2]])
         return out.to(self.device)
-
-    def _cells(self) -> Iterator[tuple[int, int, int]]:
-        _, height, width = self.shape
-        for row, y in enumerate(range(0, height, self.cell)):
-            for column, x in enumerate(range(0, width, self.cell)):
-                yield self.first + row * ROW + column, y, x

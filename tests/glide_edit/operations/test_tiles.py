@@ -91,6 +91,8 @@ def test_a_cell_has_its_noise_whatever_the_canvas() -> None:
     large, small = noise(150, 200), noise(100, 70)
     assert large.shape == (1, 3, 150, 200)
     assert torch.equal(large[..., :100, :70], small)
+    part = CanvasNoise(3, 1, (3, 90, 80), 64, torch.device("cpu"), corner=(40, 100))(0)
+    assert torch.equal(large[..., 40:130, 100:180], part)
     assert abs(float(large.mean())) < 0.02
     assert abs(float(large.std()) - 1) < 0.02
     for other in (
