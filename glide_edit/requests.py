@@ -171,7 +171,14 @@ class Inpaint(Request):
 
     ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
     into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
-    model sees. ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
+    model sees.
+
+    ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words:
+    1 is as the network learned it, less hears the words more and the surroundings less, more the reverse
+    (see ``guidance.mixture``). ``context_interval`` is the part (low, high) of the noise axis where it acts,
+    None for all of it. What is known is put back in every step whatever the scale.
+
+    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
     """
 
     operation = "inpaint"
@@ -181,6 +188,8 @@ class Inpaint(Request):
     grow: int = 0
     protect: Mask | None = None
     context: float = 2.0
+    context_guidance: float | None = None
+    context_interval: tuple[float, float] | None = None
     finish: Finish = "membrane"
 
     def __post_init__(self) -> None:
@@ -193,6 +202,10 @@ class Inpaint(Request):
             _check_size("The protected area", self.protect.size, self.image)
         self._whole("grow", 0, 4096)
         self._number("context", 1, 16)
+        if self.context_guidance is not None:
+            self._number("context_guidance", 0, 100)
+        if self.context_interval is not None:
+            self._interval("context_interval")
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
 

@@ -37,6 +37,24 @@ Context = Annotated[
         "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
     ),
 ]
+ContextGuidance = Annotated[
+    float | None,
+    typer.Option(
+        "--context-guidance",
+        metavar="X",
+        help="How strongly to follow the surroundings; 1 is plain, less hears the words more [default: 1].",
+        show_default=False,
+    ),
+]
+ContextInterval = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--context-interval",
+        metavar="LOW HIGH",
+        help="The part of the noise axis, 0 clean to 1 noise, where it acts [default: all of it].",
+        show_default=False,
+    ),
+]
 Finish = Annotated[
     Literal["membrane", "feather", "hard"],
     typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
@@ -53,6 +71,8 @@ def inpaint(
     grow: Grow = 0,
     protect: Protect = None,
     context: Context = 2.0,
+    context_guidance: ContextGuidance = None,
+    context_interval: ContextInterval = None,
     finish: Finish = "membrane",
     *,
     sampling: options.Sampling,
@@ -76,6 +96,8 @@ def inpaint(
         grow=grow,
         protect=None if protect is None else _open_mask(protect),
         context=context,
+        context_guidance=context_guidance,
+        context_interval=context_interval,
         finish=finish,
     )
     suffix, why = suffix_for(photo, image)

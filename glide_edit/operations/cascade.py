@@ -26,6 +26,7 @@ from glide_edit.guidance import (
     PasteKnown,
     ScoreFn,
     StaticThreshold,
+    Switched,
     mixture,
 )
 from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
@@ -213,14 +214,18 @@ def _run_stage(
     if before is not None:
         low_res, level = low_res_of(before, group.seeds, index, preset)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
-    denoiser: Denoiser = Guided(
-        stage.network,
-        _branches(condition, group, stage, text),
-        preset.interval,
-        Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
-        _score(group, stage, preset),
-        score_mask=1 - known[1] if known is not None and preset.mask_score else None,
-    )
+    finish = Finish(threshold_of(preset), None if known is None else PasteKnown(*known))
+    score = _score(group, stage, preset)
+    score_mask = 1 - known[1] if known is not None and preset.mask_score else None
+
+    def guided(context_guidance: float) -> Denoiser:
+        branches = _branches(condition, group, stage, text, context_guidance)
+        return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
+
+    context_guidance, context_interval = _context(group.job.request, stage)
+    denoiser = guided(context_guidance)
+    if context_guidance != 1 and context_interval is not None:
+        denoiser = Switched(denoiser, guided(1.0), context_interval)
     steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
     if before is None and group.job.start is not None:
@@ -268,20 +273,30 @@ def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning
     return condition
 
 
-def _branches(condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None) -> list[Branch]:
+def _context(request: Request, stage: Stage) -> tuple[float, tuple[float, float] | None]:
+    """The scale of the known picture in a stage, 1 for the network's own, and where on the noise axis."""
+    if not isinstance(request, Inpaint) or request.context_guidance is None or stage.spec.role != "base":
+        return 1.0, None
+    return request.context_guidance, request.context_interval
+
+
+def _branches(
+    condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None, context_guidance: float
+) -> list[Branch]:
     """Weights of words hold in the base stage alone: for an upsampler they would only cost time."""
-    if text is None:
-        return [(condition, 1.0)]
     request = group.job.request
-    prompt, against = read_words(request.prompt), read_words(request.negative_prompt or "")
-    shares = [
-        words.shares() if stage.spec.role == "base" else {words.plain: 1.0} for words in (prompt, against)
-    ]
-    asked = mixture(shares[0], shares[1], settings_of(stage.spec, request).guidance)
-    return [
-        (replace(condition, text=group.repeat_text(text.encode(words))), weight)
-        for (words, _), weight in asked.items()
-    ]
+    prompt, against = (
+        {"": 1.0} if text is None else words.shares() if stage.spec.role == "base" else {words.plain: 1.0}
+        for words in map(read_words, (request.prompt, request.negative_prompt or ""))
+    )
+    asked = mixture(prompt, against, settings_of(stage.spec, request).guidance, context_guidance)
+    branches = []
+    for (words, with_context), weight in asked.items():
+        branch = condition if with_context else replace(condition, known=None, keep_mask=None)
+        if text is not None:
+            branch = replace(branch, text=group.repeat_text(text.encode(words)))
+        branches.append((branch, weight))
+    return branches
 
 
 def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:

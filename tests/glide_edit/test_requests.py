@@ -56,11 +56,20 @@ def every_field() -> list[Request]:
         "guidance": 2.5,
         "sampler": "ddim",
         "upsampler_steps": 4,
+        "negative_prompt": "a (blurred:1.5) cube",
     }
     return [
         Generate(**common),
         Sketch(drawing=PICTURE, **common),
-        inpaint(grow=3, protect=PROTECT, context=1.5, finish="feather", **common),
+        inpaint(
+            grow=3,
+            protect=PROTECT,
+            context=1.5,
+            finish="feather",
+            context_guidance=0.5,
+            context_interval=(0.25, 1.0),
+            **common,
+        ),
         Vary(image=PICTURE, strength=0.25, **common),
     ]
 
@@ -108,6 +117,10 @@ def same(one: Request, other: Request) -> bool:
         ({"grow": 5000}, "grow must be"),
         ({"context": 0.5}, "context must be a number between 1 and 16"),
         ({"context": None}, "context must be"),
+        ({"context_guidance": -1}, "context_guidance must be a number between 0 and 100"),
+        ({"context_guidance": "1"}, "context_guidance must be"),
+        ({"context_interval": (0.6, 0.2)}, "context_interval must be two numbers"),
+        ({"context_interval": 0.5}, "context_interval must be two numbers"),
         ({"finish": "soft"}, "Unknown finish 'soft'; known are hard, membrane, feather"),
         ({"finish": None}, "Unknown finish"),
         ({"image": "photo.png"}, "image must be a Picture, not str: open_picture"),
