@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.operations.cascade import check, remarks, run_cascade
+from glide_edit.operations.cascade import check, remarks, run_base, run_cascade
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview, to_pixels
+from glide_edit.operations.shortlist import rank
 from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import Work, work_for
 from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch, Vary
@@ -136,12 +138,30 @@ class Editor:
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            for step in run_cascade(self.model, work.job(), self.clip):
+            job, shortlist = work.job(), None
+            if request.candidates is not None:
+                drafts: dict[int, Tensor] = {}
+                for step in run_base(self.model, job, self.clip, request.candidate_seeds):
+                    network_seconds += step.network_seconds
+                    if step.step == step.total:
+                        drafts |= zip(step.seeds, step.x0.split(1), strict=True)
+                    yield Progress(step.stage, step.step, step.total, preview(step.x0))
+                    turn.renew()
+                shortlist = rank(drafts, job, self.model, self.clip)
+            best = None if shortlist is None else shortlist.best(request.n)
+            for step in run_cascade(self.model, job, self.clip, best):
                 network_seconds += step.network_seconds
                 new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
                 done += new
-                pictures = tuple(each.picture for each in new)
-                yield Progress(step.stage, step.step, step.total, preview(step.x0), len(done), pictures)
+                yield Progress(
+                    step.stage,
+                    step.step,
+                    step.total,
+                    preview(step.x0),
+                    len(done),
+                    pictures=tuple(each.picture for each in new),
+                    seeds=step.seeds if new else (),
+                )
                 turn.renew()
             seconds = time.perf_counter() - began
         notes = [*work.notes, *remarks(self.model, request), *(note for each in done for note in each.notes)]
@@ -150,10 +170,13 @@ class Editor:
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
             model=self._label(request),
-            notes=tuple(dict.fromkeys(notes)),
+            notes=tuple(dict.fromkeys([*notes, *(shortlist.notes if shortlist else ())])),
             seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
+            seeds=request.seeds if best is None else tuple(best),
+            ranking=shortlist.scores if shortlist else (),
+            sheet=shortlist.sheet(request.n) if shortlist else None,
         )
 
     def _label(self, request: Request) -> str:

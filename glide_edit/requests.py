@@ -42,6 +42,9 @@ class Request:
     ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is the
     scale of classifier-free guidance, 1 for none.
 
+    With ``candidates`` so many pictures, of the seeds ``seed``, ``seed + 1`` and so on, are drawn by the base
+    stage alone and ranked (``operations.shortlist``), and only the best ``n`` are finished.
+
     ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
     the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
     random crops a CLIP looks at in each step if it was not trained on noise; the noised kind looks at whole
@@ -57,6 +60,7 @@ class Request:
     negative_prompt: str | None = None
     n: int = 1
     seed: int = 0
+    candidates: int | None = None
     steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
@@ -77,6 +81,8 @@ class Request:
             raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
         self._whole("n", 1, MOST_IMAGES)
         self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
+        if self.candidates is not None:
+            self._whole("candidates", self.n, MOST_IMAGES)
         for name in ("steps", "upsampler_steps"):
             if getattr(self, name) is not None:
                 self._whole(name, 1, MOST_STEPS)
@@ -124,6 +130,10 @@ class Request:
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(range(self.seed, self.seed + self.n))
+
+    @property
+    def candidate_seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.seed, self.seed + (self.candidates or self.n)))
 
     @property
     def source(self) -> Picture | None:

@@ -139,7 +139,9 @@ def generate(
         targets = numbered(out, len(prompts) * len(seeds))
     else:
         before = [f"{k}-" for k in range(1, len(prompts) + 1)] if len(prompts) > 1 else [""]
-        targets = [Path(f"generate-{number}{seed}.png") for number in before for seed in seeds]
+        # Which of the candidates are kept is not known yet.
+        names = [f"best-{k}" for k in range(1, sampling.n + 1)] if sampling.candidates else seeds
+        targets = [Path(f"generate-{number}{name}.png") for number in before for name in names]
     check_targets(targets, force=running.force)
     parts = [targets[k : k + len(seeds)] for k in range(0, len(targets), len(seeds))]
     carry_out_all([(request, Work(part, running)) for request, part in zip(requests, parts, strict=True)])

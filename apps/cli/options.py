@@ -40,6 +40,24 @@ NegativePrompt = Annotated[
         show_default=False,
     ),
 ]
+Candidates = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        metavar="N",
+        help="Draw N small pictures, rank them, and finish the best; see --sheet.",
+        show_default=False,
+    ),
+]
+SheetFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        metavar="FILE",
+        help="Where to write a picture of all --candidates with their ranks.",
+        show_default=False,
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -136,6 +154,7 @@ class Sampling:
     negative_prompt: NegativePrompt = None
     n: Count = 1
     seed: Seed = 0
+    candidates: Candidates = None
     preset: Preset = None
     steps: Steps = None
     guidance: Guidance = None
@@ -157,6 +176,7 @@ class Running:
     clip: Clip = None
     device: Device = "auto"
     precision: Precision = "auto"
+    sheet: SheetFile = None
     force: Force = False
     as_json: Json = False
 

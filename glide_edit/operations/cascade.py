@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -134,23 +134,44 @@ def remarks(model: Model, request: Request) -> tuple[str, ...]:
     return tuple(said)
 
 
-def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[CascadeStep]:
+def run_cascade(
+    model: Model, job: Job, clip: Clip | None = None, drafts: Mapping[int, Tensor] | None = None
+) -> Iterator[CascadeStep]:
     """Draw all seeds of the request, a few at a time, through all stages.
 
-    ``clip`` takes the place of the model's own. Stop iterating and the work stops.
+    ``clip`` takes the place of the model's own. ``drafts`` are pictures (1, 3, S, S) by seed that the base
+    stage has drawn already (``run_base``): only these are drawn, in their order, from there on. Stop
+    iterating and the work stops.
     """
-    seeds = job.request.seeds
+    for group, texts in _groups(model, job, clip, job.request.seeds if drafts is None else tuple(drafts)):
+        picture: Tensor | None = None
+        if drafts is not None:
+            picture = torch.cat([drafts[seed] for seed in group.seeds])
+            if len(group.stages) == 1:
+                yield CascadeStep(group.stages[0].spec.role, 1, 1, group.seeds, picture, True, 0.0)
+        for index in range(0 if picture is None else 1, len(texts)):
+            for step in _run_stage(group, index, texts[index], picture):
+                picture = step.x0
+                yield step
+
+
+def run_base(model: Model, job: Job, clip: Clip | None, seeds: tuple[int, ...]) -> Iterator[CascadeStep]:
+    """The base stage alone, for these seeds; no step is the last of a picture."""
+    for group, texts in _groups(model, job, clip, seeds):
+        for step in _run_stage(group, 0, texts[0], None):
+            yield replace(step, is_last=False)
+
+
+def _groups(
+    model: Model, job: Job, clip: Clip | None, seeds: tuple[int, ...]
+) -> Iterator[tuple[_Group, list[_Texts | None]]]:
+    """Pictures that are drawn side by side, and what each stage reads."""
     stages = model.cascade(isinstance(job.request, Inpaint))
     texts = [_Texts.of(stage) for stage in stages]
     if model.runtime.device.type == "cpu":
         keep_freed_memory()
     for start in range(0, len(seeds), MOST_AT_ONCE):
-        group = _Group(model, job, clip, stages, seeds[start : start + MOST_AT_ONCE])
-        picture: Tensor | None = None
-        for index, text in enumerate(texts):
-            for step in _run_stage(group, index, text, picture):
-                picture = step.x0
-                yield step
+        yield _Group(model, job, clip, stages, seeds[start : start + MOST_AT_ONCE]), texts
 
 
 @dataclass(frozen=True, eq=False)
@@ -281,7 +302,7 @@ def _context(request: Request, stage: Stage) -> tuple[float, tuple[float, float]
 
 
 def _branches(
-    condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None, context_guidance: float
+    condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None, context_guidance: float = 1.0
 ) -> list[Branch]:
     """Weights of words hold in the base stage alone: for an upsampler they would only cost time."""
     request = group.job.request

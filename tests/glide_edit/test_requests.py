@@ -51,6 +51,7 @@ def every_field() -> list[Request]:
     common: dict[str, Any] = {
         "prompt": 'a "red" ball\n☃ \u202e',
         "n": 3,
+        "candidates": 5,
         "seed": 2**62,
         "steps": 7,
         "guidance": 2.5,
@@ -101,6 +102,9 @@ def same(one: Request, other: Request) -> bool:
         ({"n": "2"}, "not '2'"),
         ({"seed": -1}, "seed must be"),
         ({"seed": LARGEST_SEED}, "seed must be"),
+        ({"candidates": 0}, "candidates must be a whole number between 1 and 64, not 0"),
+        ({"candidates": 3, "n": 4}, "candidates must be a whole number between 4 and 64, not 3"),
+        ({"candidates": 65}, "not 65"),
         ({"steps": 0}, "steps must be a whole number between 1 and 1000, not 0"),
         ({"steps": MOST_STEPS + 1}, "not 1001"),
         ({"steps": 2.5}, "not 2.5"),
