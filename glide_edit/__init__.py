@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from glide_edit.images import Picture, open_picture, save_picture
-    from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Sketch, Upscale
+    from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary
     from glide_edit.results import EditResult, Progress, Receipt
 
 __version__ = "0.1.0.dev0"
@@ -53,6 +53,7 @@ _HOMES = {
     "Remove": "requests",
     "Sketch": "requests",
     "Upscale": "requests",
+    "Vary": "requests",
     "EditResult": "results",
     "Progress": "results",
     "Receipt": "results",
@@ -79,6 +80,7 @@ __all__ = [
     "Sketch",
     "TrainingError",
     "Upscale",
+    "Vary",
     "__version__",
     "open_picture",
     "save_picture",

@@ -9,18 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.operations.cascade import check, remarks
+from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview
+from glide_edit.operations.shortlist import rank
 from glide_edit.operations.turns import shared_device
-from glide_edit.operations.work import AnyWork, carry_out, work_for
-from glide_edit.requests import OPERATIONS, Generate, Inpaint, Outpaint, Remove, Request, Sketch, Upscale
+from glide_edit.operations.work import AnyWork, carry_out, single_job, work_for
+from glide_edit.requests import (
+    OPERATIONS,
+    Generate,
+    Inpaint,
+    Outpaint,
+    Remove,
+    Request,
+    Sketch,
+    Upscale,
+    Vary,
+)
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 
@@ -120,6 +132,10 @@ class Editor:
         """The same picture 2 or 4 times as large; ``settings`` are the other fields of ``Upscale``."""
         return self.run(Upscale(image=open_picture(image), factor=factor, **settings))
 
+    def vary(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
+        """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
+        return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
+
     # -- running ------------------------------------------------------------------------------------
 
     def run(self, request: Request) -> EditResult:
@@ -145,18 +161,40 @@ class Editor:
         if not isinstance(request, tuple(OPERATIONS.values())):
             raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
         check(self.model, request, self.clip)
-        return self._events(request, work_for(request))
+        work = work_for(request)
+        if request.candidates is not None:
+            single_job(work)
+        return self._events(request, work)
 
     def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:
         done: list[Finished] = []
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            for step, new in carry_out(self.model, work, self.clip):
+            shortlist = None
+            if request.candidates is not None:
+                drafts: dict[int, Tensor] = {}
+                job = single_job(work)
+                for step in run_base(self.model, job, self.clip, request.candidate_seeds):
+                    network_seconds += step.network_seconds
+                    if step.step == step.total:
+                        drafts |= zip(step.seeds, step.x0.split(1), strict=True)
+                    yield Progress(step.stage, step.step, step.total, preview(step.x0))
+                    turn.renew()
+                shortlist = rank(drafts, job, self.model, self.clip)
+            best = None if shortlist is None else shortlist.best(request.n)
+            for step, new in carry_out(self.model, work, self.clip, best):
                 network_seconds += step.network_seconds
                 done += new
-                pictures = tuple(each.picture for each in new)
-                yield Progress(step.stage, step.step, step.total, preview(step.x0), len(done), pictures)
+                yield Progress(
+                    step.stage,
+                    step.step,
+                    step.total,
+                    preview(step.x0),
+                    len(done),
+                    pictures=tuple(each.picture for each in new),
+                    seeds=step.seeds if new else (),
+                )
                 turn.renew()
             seconds = time.perf_counter() - began
         notes = [*work.notes, *remarks(self.model, request), *(note for each in done for note in each.notes)]
@@ -165,10 +203,13 @@ class Editor:
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
             model=self._label(request),
-            notes=tuple(dict.fromkeys(notes)),
+            notes=tuple(dict.fromkeys([*notes, *(shortlist.notes if shortlist else ())])),
             seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
+            seeds=request.seeds if best is None else tuple(best),
+            ranking=shortlist.scores if shortlist else (),
+            sheet=shortlist.sheet(request.n) if shortlist else None,
         )
 
     def _label(self, request: Request) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
 from glide_edit.images import MAX_PIXELS, Picture
+from glide_edit.text.emphasis import read_words
 from masks import Finish, Mask, require_usable
 
 FINISHES: tuple[str, ...] = get_args(Finish)
@@ -37,8 +38,15 @@ class Request:
 
     ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on; a picture depends on its own
     seed alone. ``preset`` names one of the model's own choices of settings; what is given here goes before
-    it. ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is
-    the scale of classifier-free guidance, 1 for none.
+    it.
+
+    In ``prompt`` and ``negative_prompt``, ``(words:1.3)`` weighs words: see ``text.emphasis``. Pictures are
+    guided away from the negative prompt: it takes the place of "nothing said" in classifier-free guidance.
+    ``steps`` and ``sampler`` are the base stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is the
+    scale of classifier-free guidance, 1 for none.
+
+    With ``candidates`` so many pictures, of the seeds ``seed``, ``seed + 1`` and so on, are drawn by the base
+    stage alone and ranked (``operations.shortlist``), and only the best ``n`` are finished.
 
     ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
     the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
@@ -54,8 +62,10 @@ class Request:
     """Whether a part of a picture is drawn and the rest of it known."""
 
     prompt: str = ""
+    negative_prompt: str | None = None
     n: int = 1
     seed: int = 0
+    candidates: int | None = None
     steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
@@ -68,10 +78,16 @@ class Request:
     def __post_init__(self) -> None:
         if not isinstance(self.prompt, str):
             raise InputError(f"The prompt must be text, not {type(self.prompt).__name__}.")
+        if not isinstance(self.negative_prompt, str | None):
+            raise InputError(f"The negative prompt must be text, not {type(self.negative_prompt).__name__}.")
+        for words in (self.prompt, self.negative_prompt or ""):
+            read_words(words)
         if self.preset is not None and not isinstance(self.preset, str):
             raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
         self._whole("n", 1, MOST_IMAGES)
         self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
+        if self.candidates is not None:
+            self._whole("candidates", self.n, MOST_IMAGES)
         for name in ("steps", "upsampler_steps"):
             if getattr(self, name) is not None:
                 self._whole(name, 1, MOST_STEPS)
@@ -101,6 +117,12 @@ class Request:
             raise InputError(f"{name} must be a number between {least} and {most}, not {value!r}.")
         object.__setattr__(self, name, float(value))
 
+    def _share(self, name: str) -> None:
+        """The same for a share of the noise axis: none of it would leave nothing to do."""
+        self._number(name, 0, 1)
+        if getattr(self, name) == 0:
+            raise InputError(f"{name} must be above 0 and at most 1, not 0: nothing would be drawn.")
+
     def _interval(self, name: str) -> None:
         """The same for a part of the noise axis; a list, as JSON has it, becomes a tuple."""
         value = getattr(self, name)
@@ -119,6 +141,10 @@ class Request:
     @property
     def seeds(self) -> tuple[int, ...]:
         return tuple(range(self.seed, self.seed + self.n))
+
+    @property
+    def candidate_seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.seed, self.seed + (self.candidates or self.n)))
 
     @property
     def source(self) -> Picture | None:
@@ -161,7 +187,7 @@ class Generate(Request):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.prompt.strip():
+        if not read_words(self.prompt).plain:
             raise InputError("The prompt is empty: say what to draw.")
 
 
@@ -171,10 +197,16 @@ class Inpaint(Request):
 
     ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
     into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
-    model sees, None for where the model is best; parts of a selection that are far apart get squares of their own.
-    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
-    ``detail`` draws it at the photograph's own resolution where it is larger than the model's picture: None
-    with no more grain than there is around it, True as the model draws it, False not at all.
+    model sees, None for where the model is best; parts that are far apart get squares of their own.
+
+    ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words:
+    1 is as the network learned it, less hears the words more and the surroundings less, more the reverse
+    (see ``guidance.mixture``). ``context_interval`` is the part (low, high) of the noise axis where it acts,
+    None for all of it. What is known is put back in every step whatever the scale.
+
+    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard". ``detail`` draws it
+    at the photograph's own resolution where it is larger than the model's picture: None with no more grain
+    than there is around it, True as the model draws it, False not at all.
     """
 
     operation = "inpaint"
@@ -185,6 +217,8 @@ class Inpaint(Request):
     grow: int = 0
     protect: Mask | None = None
     context: float | None = None
+    context_guidance: float | None = None
+    context_interval: tuple[float, float] | None = None
     finish: Finish = "membrane"
     detail: bool | None = None
 
@@ -199,6 +233,10 @@ class Inpaint(Request):
         self._whole("grow", 0, 4096)
         if self.context is not None:
             self._number("context", 1, 16)
+        if self.context_guidance is not None:
+            self._number("context_guidance", 0, 100)
+        if self.context_interval is not None:
+            self._interval("context_interval")
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
         self._choice("detail")
@@ -233,8 +271,8 @@ class Remove(Inpaint):
 class Outpaint(Request):
     """A larger picture: what lies beyond the sides is drawn, and the picture itself is kept.
 
-    ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly on
-    both sides of one direction what is missing; what is given for the sides then counts as part of the picture.
+    ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly
+    on both sides of one direction what is missing; what the sides were given counts as part of the picture.
     ``detail`` is that of ``Inpaint``.
     """
 
@@ -259,12 +297,13 @@ class Outpaint(Request):
         height, width = self.size
         if (height, width) == (self.image.height, self.image.width):
             raise InputError(
-                "Nothing would be added: say how many pixels for left, right, top or bottom, or another aspect."
+                "Nothing would be added: say how many pixels for left, right, top or bottom, or give another "
+                "aspect."
             )
         if height * width > MAX_PIXELS:
             raise InputError(
-                f"The picture would be {width} wide and {height} high, above {MAX_PIXELS // 10**6} megapixels: "
-                "add less."
+                f"The picture would be {width} wide and {height} high, above {MAX_PIXELS // 10**6} "
+                "megapixels: add less."
             )
 
     @property
@@ -305,7 +344,7 @@ class Outpaint(Request):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Upscale(Request):
-    """The same picture, ``factor`` times as wide and high, by the upsampler alone. Models need no prompt for it."""
+    """The same picture, ``factor`` (2 or 4) times as wide and high, by the upsampler alone."""
 
     operation = "upscale"
 
@@ -346,8 +385,34 @@ class Sketch(Request):
         return self.drawing
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Vary(Request):
+    """Another picture like a given one, by SDEdit (Meng et al. 2021, arXiv 2108.01073).
+
+    The picture is noised as far as ``strength`` says, a share in (0, 1] of the noise axis, and drawn anew
+    from there: at 0.9 little more than colours stay, at 0.75 places and rough shapes, below 0.5 nearly all
+    but detail. ``prompt`` says what it shows, or what it should show instead. The result has the picture's
+    shape, and its longer side is the model's: the picture is padded to a square with its own mirrored edges,
+    which are cut off.
+    """
+
+    operation = "vary"
+
+    image: Picture
+    strength: float = 0.75
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        self._share("strength")
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+
 OPERATIONS: dict[str, type[Request]] = {
-    kind.operation: kind for kind in (Generate, Inpaint, Outpaint, Remove, Sketch, Upscale)
+    kind.operation: kind for kind in (Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary)
 }
 
 

@@ -46,12 +46,35 @@ class Receipt:
         return {**asdict(self.preservation), "where": self.where}
 
 
+@dataclass(frozen=True)
+class Score:
+    """How good a candidate is; what could not be measured is None.
+
+    ``fit`` is the cosine of CLIP's embeddings of the prompt and of the selection with what is around it, or
+    of the whole picture; ``margin`` is how far it lies above that of the negative prompt, or of nothing said.
+    ``seam`` is the logarithm of how much more neighbours differ across the selection's boundary than beside
+    it: less is better. ``total`` is the mean of them, each in units of its own spread among the candidates.
+    """
+
+    seed: int
+    fit: float | None
+    margin: float | None
+    seam: float | None
+    total: float = 0.0
+
+    def __str__(self) -> str:
+        parts = (("fit", self.fit), ("margin", self.margin), ("seam", self.seam))
+        measured = [f"{name} {value:.2f}" for name, value in parts if value is not None]
+        return ", ".join([f"seed {self.seed}", *measured])
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """One step of the work: ``step`` of ``total`` in ``stage`` (both count from 1) for some of the pictures.
 
     ``preview`` is uint8 (S, S, 3), the picture as the model believes it at this step, at the stage's size.
-    ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished.
+    ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished, and
+    ``seeds`` their seeds.
     """
 
     stage: str
@@ -60,6 +83,7 @@ class Progress:
     preview: NDArray[np.uint8]
     finished: int = 0
     pictures: tuple[Picture, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +94,9 @@ class EditResult:
     sentences for the user (a prompt cut short, a palette converted). ``model`` is its name and identity.
     ``seconds`` is the time it took once the device was free, and ``network_seconds`` the part of it spent in
     samplers. ``allowed`` is what may have changed.
+
+    Where a request has candidates, ``seeds`` are those of the pictures, the best first, ``ranking`` has the
+    scores of all candidates, and ``sheet`` shows them; else ``seeds`` are the request's own.
     """
 
     request: Request
@@ -80,6 +107,13 @@ class EditResult:
     seconds: float = 0.0
     network_seconds: float = 0.0
     allowed: Mask | None = field(default=None, repr=False)
+    seeds: tuple[int, ...] = ()
+    ranking: tuple[Score, ...] = ()
+    sheet: Picture | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            object.__setattr__(self, "seeds", self.request.seeds)
 
     @cached_property
     def images(self) -> tuple[Image, ...]:
@@ -98,7 +132,7 @@ class EditResult:
             InputError: no picture ``index``.
         """
         self._check(index)
-        request = self.request.replace(seed=self.request.seeds[index], n=1)
+        request = self.request.replace(seed=self.seeds[index], n=1, candidates=None)
         return {"glide-edit": 1, "model": self.model, "request": request.to_json()}
 
     def save(self, path: str | Path, index: int = 0, *, force: bool = False) -> Receipt | None:

@@ -9,7 +9,7 @@ import typer
 
 from apps.cli import options
 from apps.cli.outputs import check_targets, numbered, suffix_for
-from glide_edit.errors import InputError
+from apps.cli.prompts import PromptFile, given_prompts
 
 if TYPE_CHECKING:
     from masks import Mask
@@ -37,6 +37,24 @@ Context = Annotated[
         "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
     ),
 ]
+ContextGuidance = Annotated[
+    float | None,
+    typer.Option(
+        "--context-guidance",
+        metavar="X",
+        help="How strongly to follow the surroundings; 1 is plain, less hears the words more [default: 1].",
+        show_default=False,
+    ),
+]
+ContextInterval = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--context-interval",
+        metavar="LOW HIGH",
+        help="The part of the noise axis, 0 clean to 1 noise, where it acts [default: all of it].",
+        show_default=False,
+    ),
+]
 Finish = Annotated[
     Literal["membrane", "feather", "hard"],
     typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
@@ -62,6 +80,8 @@ def inpaint(
     grow: Grow = 0,
     protect: Protect = None,
     context: Context = 2.0,
+    context_guidance: ContextGuidance = None,
+    context_interval: ContextInterval = None,
     finish: Finish = "membrane",
     detail: Detail = None,
     *,
@@ -86,6 +106,8 @@ def inpaint(
         grow=grow,
         protect=None if protect is None else _open_mask(protect),
         context=context,
+        context_guidance=context_guidance,
+        context_interval=context_interval,
         finish=finish,
         detail=detail,
     )
@@ -99,30 +121,41 @@ def inpaint(
 @options.takes_groups
 def generate(
     words: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="What to draw, in words.", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="PROMPT...", help="What to draw, in words; each prompt in quotes.", show_default=False
+        ),
     ] = None,
     prompt: Annotated[
         str | None,
         typer.Option("--prompt", "-p", metavar="TEXT", help="The same, as an option.", show_default=False),
     ] = None,
+    prompt_file: PromptFile = None,
     out: options.Out = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
 ) -> None:
-    """Draw a picture from words alone. Writes generate-SEED.png in the current folder."""
-    if (words is None) == (prompt is None):
-        raise InputError("Give the prompt once: glide-edit generate PROMPT, or --prompt TEXT.")
-    from apps.cli.work import Work, carry_out
+    """Draw pictures from words alone. Writes generate-SEED.png in the current folder.
+
+    With several prompts, the model is loaded once, and the prompt's number goes before the seed.
+    """
+    prompts = given_prompts(words, prompt, prompt_file)
+    from apps.cli.work import Work, carry_out_all
     from glide_edit.requests import Generate
 
-    request = Generate(
-        prompt=words if words is not None else prompt or "",
-        **sampling.fields(),
-    )
-    targets = numbered(out, sampling.n) if out else [Path(f"generate-{each}.png") for each in request.seeds]
+    requests = [Generate(prompt=each, **sampling.fields()) for each in prompts]
+    seeds = requests[0].seeds
+    if out:
+        targets = numbered(out, len(prompts) * len(seeds))
+    else:
+        before = [f"{k}-" for k in range(1, len(prompts) + 1)] if len(prompts) > 1 else [""]
+        # Which of the candidates are kept is not known yet.
+        names = [f"best-{k}" for k in range(1, sampling.n + 1)] if sampling.candidates else seeds
+        targets = [Path(f"generate-{number}{name}.png") for number in before for name in names]
     check_targets(targets, force=running.force)
-    carry_out(request, Work(targets, running))
+    parts = [targets[k : k + len(seeds)] for k in range(0, len(targets), len(seeds))]
+    carry_out_all([(request, Work(part, running)) for request, part in zip(requests, parts, strict=True)])
 
 
 @options.takes_groups

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import edits, evaluate, info, models, toybox, train
+from apps.cli import edits, evaluate, info, models, toybox, train, vary
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command()(edits.inpaint)
 app.command()(edits.generate)
 app.command()(edits.sketch)
+app.command()(vary.vary)
 app.command()(info.info)
 app.command()(train.train)
 app.add_typer(toybox.app)

@@ -31,6 +31,33 @@ Seed = Annotated[
         "--seed", "-s", metavar="S", help="Seed of the first picture; the others have the seeds after it."
     ),
 ]
+NegativePrompt = Annotated[
+    str | None,
+    typer.Option(
+        "--negative-prompt",
+        metavar="TEXT",
+        help="What not to draw; a guidance above 1 pushes away from it.",
+        show_default=False,
+    ),
+]
+Candidates = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        metavar="N",
+        help="Draw N small pictures, rank them, and finish the best; see --sheet.",
+        show_default=False,
+    ),
+]
+SheetFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        metavar="FILE",
+        help="Where to write a picture of all --candidates with their ranks.",
+        show_default=False,
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -124,8 +151,10 @@ Json = Annotated[
 class Sampling:
     """How pictures are drawn: the fields of a request that all operations have, under their names."""
 
+    negative_prompt: NegativePrompt = None
     n: Count = 1
     seed: Seed = 0
+    candidates: Candidates = None
     preset: Preset = None
     steps: Steps = None
     guidance: Guidance = None
@@ -147,6 +176,7 @@ class Running:
     clip: Clip = None
     device: Device = "auto"
     precision: Precision = "auto"
+    sheet: SheetFile = None
     force: Force = False
     as_json: Json = False
 

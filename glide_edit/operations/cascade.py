@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glide_edit.conditioning import Conditioning, TextStates
+from glide_edit.conditioning import Conditioning, Denoiser, TextStates
 from glide_edit.diffusion.noise import NoiseSource, noise_for
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
@@ -22,17 +23,20 @@ from glide_edit.guidance import (
     DynamicThreshold,
     Finish,
     Guided,
+    Held,
     PasteKnown,
     ScoreFn,
     StaticThreshold,
-    classifier_free,
+    Switched,
+    mixture,
 )
 from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
 from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
-from glide_edit.requests import Request, Sketch, Upscale
+from glide_edit.requests import Inpaint, Request, Sketch, Upscale
+from glide_edit.text.emphasis import read_words
 
 LOW_RES_NOISE = -2
 """The step number under which the noise for the upsampler's low-resolution picture is drawn."""
@@ -51,6 +55,11 @@ class Job:
     ``known`` and ``drawing`` give for a size S what the stage of that size is told; ``drawing`` is
     (1, 1, S, S), ink +1 and paper -1.
 
+    ``start`` gives a picture (1, 3, S, S) in [-1, 1] that the base stage begins from in place of pure noise
+    (SDEdit, Meng et al. 2021): noised as far as ``strength`` says, a share in (0, 1] of the noise axis.
+    ``strength_map`` gives (1, 1, S, S) in [0, 1], a strength for each pixel: those below ``strength`` are
+    held to the start until the noise has fallen to their level.
+
     ``side`` is the frame's own side in the photograph, px, where there is detail to be drawn at that size;
     with ``grain`` it may come out sharper than what surrounds it. ``frame`` counts the frames of an edit that
     needs several: each has noise of its own.
@@ -59,6 +68,9 @@ class Job:
     request: Request
     known: Callable[[int], Known] | None = None
     drawing: Callable[[int], Tensor] | None = None
+    start: Callable[[int], Tensor] | None = None
+    strength: float = 1.0
+    strength_map: Callable[[int], Tensor] | None = None
     side: int | None = None
     grain: bool = False
     frame: int = 0
@@ -119,50 +131,73 @@ def remarks(model: Model, request: Request) -> tuple[str, ...]:
     """What of a request this model will not heed, as sentences for the user."""
     said = []
     stages = model.cascade(request.repaints)
-    if request.prompt.strip():
-        readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
-        if not readers:
-            said.append(f"The model {model.name} reads no text: the prompt was ignored.")
-        elif dropped := readers[0].dropped_tokens(request.prompt):
-            said.append(f"The prompt is too long for this model: its last {dropped} tokens were left out.")
+    readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
+    for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt or "")):
+        words = read_words(prompt)
+        if words.dropped:
+            said.append(f"The {name} has control characters: {words.dropped} of them were left out.")
+        if words.plain and not readers:
+            said.append(f"The model {model.name} reads no text: the {name} was ignored.")
+        elif words.plain and (dropped := readers[0].dropped_tokens(words.plain)):
+            said.append(f"The {name} is too long for this model: its last {dropped} tokens were left out.")
+    if request.negative_prompt and settings_of(stages[0].spec, request).guidance == 1:
+        said.append("With a guidance of 1 a negative prompt has no effect: it was ignored.")
     if request.upsampler_steps is not None and len(stages) == 1:
         said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
     return tuple(said)
 
 
-def run_cascade(model: Model, job: Job, clip: Clip | None = None) -> Iterator[CascadeStep]:
+def run_cascade(
+    model: Model, job: Job, clip: Clip | None = None, drafts: Mapping[int, Tensor] | None = None
+) -> Iterator[CascadeStep]:
     """Draw all seeds of the request, a few at a time, through all stages.
 
-    ``clip`` takes the place of the model's own. Stop iterating and the work stops.
+    ``clip`` takes the place of the model's own. ``drafts`` are pictures (1, 3, S, S) by seed that the base
+    stage has drawn already (``run_base``): only these are drawn, in their order, from there on. Stop
+    iterating and the work stops.
     """
-    seeds, prompt = job.request.seeds, job.request.prompt
-    stages = model.cascade(job.request.repaints)
-    texts = [_Texts.of(stage, prompt) for stage in stages]
-    if model.runtime.device.type == "cpu":
-        keep_freed_memory()
-    for start in range(0, len(seeds), MOST_AT_ONCE):
-        group = _Group(model, job, clip, stages, seeds[start : start + MOST_AT_ONCE])
+    for group, texts in _groups(model, job, clip, job.request.seeds if drafts is None else tuple(drafts)):
         picture: Tensor | None = None
-        for index, text in enumerate(texts):
-            for step in _run_stage(group, index, text, picture):
+        if drafts is not None:
+            picture = torch.cat([drafts[seed] for seed in group.seeds])
+            if len(group.stages) == 1:
+                yield CascadeStep(group.stages[0].spec.role, 1, 1, group.seeds, picture, True, 0.0)
+        for index in range(0 if picture is None else 1, len(texts)):
+            for step in _run_stage(group, index, texts[index], picture):
                 picture = step.x0
                 yield step
 
 
+def run_base(model: Model, job: Job, clip: Clip | None, seeds: tuple[int, ...]) -> Iterator[CascadeStep]:
+    """The base stage alone, for these seeds; no step is the last of a picture."""
+    for group, texts in _groups(model, job, clip, seeds):
+        for step in _run_stage(group, 0, texts[0], None):
+            yield replace(step, is_last=False)
+
+
+def _groups(
+    model: Model, job: Job, clip: Clip | None, seeds: tuple[int, ...]
+) -> Iterator[tuple[_Group, list[_Texts | None]]]:
+    """Pictures that are drawn side by side, and what each stage reads."""
+    stages = model.cascade(job.request.repaints)
+    texts = [_Texts.of(stage) for stage in stages]
+    if model.runtime.device.type == "cpu":
+        keep_freed_memory()
+    for start in range(0, len(seeds), MOST_AT_ONCE):
+        yield _Group(model, job, clip, stages, seeds[start : start + MOST_AT_ONCE]), texts
+
+
 @dataclass(frozen=True, eq=False)
 class _Texts:
-    """What a stage reads: the prompt, and the empty prompt that means "nothing said" (both (1, L, D))."""
+    """What a stage reads of the words: prompts as states (1, L, D), each encoded once for all pictures."""
 
-    prompt: TextStates
-    nothing: TextStates
+    encode: Callable[[str], TextStates]
 
     @classmethod
-    def of(cls, stage: Stage, prompt: str) -> _Texts | None:
-        """None where the stage reads no text. Encoded once for all pictures."""
-        if stage.text_encoder is None:
-            return None
-        nothing = stage.text_encoder.encode([""])
-        return cls(stage.text_encoder.encode([prompt]) if prompt.strip() else nothing, nothing)
+    def of(cls, stage: Stage) -> _Texts | None:
+        """None where the stage reads no text."""
+        encoder = stage.text_encoder
+        return None if encoder is None else cls(cache(lambda words: encoder.encode([words])))
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,16 +249,22 @@ def _run_stage(
     if before is not None:
         low_res, level = low_res_of(before, group.seeds, index, preset, group.job.frame)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
-    denoiser = Guided(
-        stage.network,
-        _branches(condition, group, text, preset.guidance),
-        preset.interval,
-        Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
-        _score(group, stage, preset),
-        score_mask=1 - known[1] if known is not None and preset.mask_score else None,
-    )
+    finish = Finish(threshold_of(preset), None if known is None else PasteKnown(*known))
+    score = _score(group, stage, preset)
+    score_mask = 1 - known[1] if known is not None and preset.mask_score else None
+
+    def guided(context_guidance: float) -> Denoiser:
+        branches = _branches(condition, group, stage, text, context_guidance)
+        return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
+
+    context_guidance, context_interval = _context(group.job.request, stage)
+    denoiser = guided(context_guidance)
+    if context_guidance != 1 and context_interval is not None:
+        denoiser = Switched(denoiser, guided(1.0), context_interval)
     steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
+    if before is None and group.job.start is not None:
+        denoiser, steps, x_T = _begun(group, stage, denoiser, steps, x_T)
     for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
         at_end = step.index + 1 == step.total
         if group.device.type == "cuda":
@@ -240,6 +281,22 @@ def _run_stage(
         began = time.perf_counter()  # what happens between the steps is not the network's time
 
 
+def _begun(
+    group: _Group, stage: Stage, denoiser: Denoiser, steps: list[float], eps: Tensor
+) -> tuple[Denoiser, list[float], Tensor]:
+    """A sampler's denoiser, times and x_T where the job gives a picture to begin from."""
+    job, size = group.job, stage.image_size
+    assert job.start is not None
+    start = group.repeat(job.start(size))
+    last = stage.schedule.num_timesteps - 1
+    steps = [t for t in steps if t <= job.strength * last] or steps[-1:]
+    at = torch.full((len(eps),), steps[0], device=eps.device)
+    x_T = stage.schedule.add_noise(start, eps, at)
+    if job.strength_map is not None:
+        denoiser = Held(denoiser, start, group.repeat(job.strength_map(size)))
+    return denoiser, steps, x_T
+
+
 def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning:
     """What the stage is told of the pictures, apart from the text and the picture before it."""
     job, config = group.job, stage.spec.config
@@ -251,13 +308,30 @@ def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning
     return condition
 
 
-def _branches(condition: Conditioning, group: _Group, text: _Texts | None, guidance: float) -> list[Branch]:
-    if text is None:
-        return [(condition, 1.0)]
-    prompted = replace(condition, text=group.repeat_text(text.prompt))
-    if text.prompt is text.nothing:
-        return [(prompted, 1.0)]
-    return classifier_free(prompted, replace(condition, text=group.repeat_text(text.nothing)), guidance)
+def _context(request: Request, stage: Stage) -> tuple[float, tuple[float, float] | None]:
+    """The scale of the known picture in a stage, 1 for the network's own, and where on the noise axis."""
+    if not isinstance(request, Inpaint) or request.context_guidance is None or stage.spec.role != "base":
+        return 1.0, None
+    return request.context_guidance, request.context_interval
+
+
+def _branches(
+    condition: Conditioning, group: _Group, stage: Stage, text: _Texts | None, context_guidance: float = 1.0
+) -> list[Branch]:
+    """Weights of words hold in the base stage alone: for an upsampler they would only cost time."""
+    request = group.job.request
+    prompt, against = (
+        {"": 1.0} if text is None else words.shares() if stage.spec.role == "base" else {words.plain: 1.0}
+        for words in map(read_words, (request.prompt, request.negative_prompt or ""))
+    )
+    asked = mixture(prompt, against, settings_of(stage.spec, request).guidance, context_guidance)
+    branches = []
+    for (words, with_context), weight in asked.items():
+        branch = condition if with_context else replace(condition, known=None, keep_mask=None)
+        if text is not None:
+            branch = replace(branch, text=group.repeat_text(text.encode(words)))
+        branches.append((branch, weight))
+    return branches
 
 
 def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
@@ -289,7 +363,7 @@ class Upsampling:
             factor=stage.image_size // stages[-2].image_size,
             index=len(stages) - 1,
             _group=_Group(model, job, None, stages, (seed,)),
-            _text=_Texts.of(stage, job.request.prompt),
+            _text=_Texts.of(stage),
         )
 
     @property
@@ -308,7 +382,7 @@ class Upsampling:
             condition = replace(condition, known=known[0], keep_mask=known[1])
         return Guided(
             self.stage.network,
-            _branches(condition, self._group, self._text, self.preset.guidance),
+            _branches(condition, self._group, self.stage, self._text),
             self.preset.interval,
             Finish(threshold_of(self.preset), None if known is None else PasteKnown(*known)),
         )
@@ -317,7 +391,7 @@ class Upsampling:
 def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
     """Guidance by CLIP, in the base stage alone; there is none for an empty prompt."""
     request = group.job.request
-    if stage.spec.role != "base" or not preset.clip_guidance or not request.prompt.strip():
+    if stage.spec.role != "base" or not preset.clip_guidance or not read_words(request.prompt).plain:
         return None
     clip = group.clip or group.model.clip
     assert clip is not None, "check lets no request pass that has no CLIP to be guided by"

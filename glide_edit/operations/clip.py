@@ -13,6 +13,7 @@ from glide_edit.guidance import ClipScore, NoisedClipScore, ScoreFn, prompt_embe
 from glide_edit.models.model import NoisedClip
 from glide_edit.networks.open_clip import OpenCLIP
 from glide_edit.requests import Request
+from glide_edit.text.emphasis import read_words
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 """Words of prompts that are not true of a picture's mirror image."""
@@ -50,16 +51,17 @@ def clip_score(
     clip: Clip, request: Request, scale: float, seeds: tuple[int, ...], schedule: Schedule
 ) -> ScoreFn:
     """The gradient that pulls pictures of these seeds towards the request's prompt."""
+    prompt = read_words(request.prompt).plain
     if isinstance(clip, NoisedClip):
-        text = prompt_embeddings(clip.network, clip.tokenizer, [request.prompt])
+        text = prompt_embeddings(clip.network, clip.tokenizer, [prompt])
         return NoisedClipScore(clip.network, text, scale, request.clip_interval)
     return ClipScore(
         clip.network,
-        clip.network.text_embeddings([request.prompt]),
+        clip.network.text_embeddings([prompt]),
         schedule,
         seeds,
         scale,
         cuts=request.clip_cuts or ClipScore.cuts,
         interval=request.clip_interval or ClipScore.interval,
-        flips=not SIDES.search(request.prompt),
+        flips=not SIDES.search(prompt),
     )

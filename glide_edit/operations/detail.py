@@ -6,7 +6,7 @@ photograph's own pixels around it. So a repaint is as sharp as its surroundings,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import ceil
 
@@ -31,13 +31,16 @@ MOST_TILES = 64
 """In one level. A larger repaint is drawn smaller than the photograph and enlarged: cost is bounded."""
 
 
-def draw(model: Model, job: Job, clip: Clip | None = None) -> Iterator[CascadeStep]:
+def draw(
+    model: Model, job: Job, clip: Clip | None = None, drafts: Mapping[int, Tensor] | None = None
+) -> Iterator[CascadeStep]:
     """Run the cascade, and where ``job.side`` is larger than its picture the detail after it.
 
-    A last step's ``x0`` is then (1, 3, S, S) with S up to ``job.side``. Stop iterating and the work stops.
+    A last step's ``x0`` is then (1, 3, S, S) with S up to ``job.side``. ``drafts`` is as in ``run_cascade``.
+    Stop iterating and the work stops.
     """
     sides = _sides(model, job)
-    for step in run_cascade(model, job, clip):
+    for step in run_cascade(model, job, clip, drafts):
         yield replace(step, is_last=step.is_last and not sides)
         if step.is_last and sides:
             for seed, picture in zip(step.seeds, step.x0.split(1), strict=True):

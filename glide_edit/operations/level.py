@@ -34,7 +34,7 @@ MARGIN = 32
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Which noise a level gets: its number, the first cell's, and where its corner lies on a larger canvas."""
+    """Which noise a level gets: its number, the first cell's, and its corner's place on a larger canvas."""
 
     seed: int
     level: int = 0
@@ -47,8 +47,8 @@ class Place:
 class Level:
     """(1, 3, H, W) drawn from the smaller picture before it, with what is known at the size (H, W).
 
-    ``enlarged`` is the picture before at that size, with the known pixels in it; ``box`` the part of it, within
-    the size rounded up to what tiles need, that is worked on, and ``tiles`` lie in the box.
+    ``enlarged`` is the picture before at that size, with the known pixels in it; ``box`` the part of it that
+    is worked on, within the size rounded up to what tiles need, and ``tiles`` lie in the box.
     """
 
     upsampling: Upsampling

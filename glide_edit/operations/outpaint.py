@@ -102,8 +102,7 @@ def plan(request: Outpaint) -> Iterator[Frame]:
                 count += 1
                 if count > MOST_FRAMES:
                     raise InputError(
-                        f"So large a picture would take more than {MOST_FRAMES} frames: add less, or make the "
-                        "picture larger first."
+                        f"So large a picture would take more than {MOST_FRAMES} frames: add less."
                     )
                 yield frame
 

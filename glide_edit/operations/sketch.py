@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from glide_edit.operations.cascade import Job
-from glide_edit.operations.finished import Drawn, Finished, new_picture
+from glide_edit.operations.finished import Drawn, Finished
 from glide_edit.operations.ink import Ink, ink_of
+from glide_edit.operations.squares import cut_to_shape
 from glide_edit.requests import Sketch
 from masks import Mask
 
@@ -53,8 +54,4 @@ class SketchWork:
 
     def finish(self, drawn: Drawn) -> Finished:
         """Cut the padding off again: a picture of the drawing's shape, its longer side the model's."""
-        height, width = self.request.drawing.height, self.request.drawing.width
-        size, side = len(drawn), max(height, width)
-        rows, columns = max(1, round(size * height / side)), max(1, round(size * width / side))
-        top, left = (size - rows) // 2, (size - columns) // 2
-        return new_picture(drawn, np.s_[top : top + rows], np.s_[left : left + columns])
+        return cut_to_shape(drawn, self.request.drawing.height, self.request.drawing.width)

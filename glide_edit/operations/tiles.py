@@ -113,7 +113,7 @@ class CanvasNoise:
     """The noise of a canvas for one image, put together from cells that are counted apart.
 
     A cell's noise follows from (seed, stage, tile, step) alone, however large the canvas is. ``first`` is the
-    number of the first cell, and ``corner`` (y, x) where this canvas begins on the one that cells are counted on.
+    number of the first cell, and ``corner`` (y, x) where this canvas begins on the one that has the cells.
     """
 
     seed: int

@@ -27,6 +27,8 @@ BLOCK = 768
 OVERLAP = 96
 """px by which blocks reach into each other: they are led over to each other there."""
 
+_ROUNDS = 3
+
 
 @dataclass(frozen=True, eq=False)
 class UpscaleWork:
@@ -89,9 +91,14 @@ class UpscaleWork:
 
 
 def faithful(drawn: Tensor, small: Tensor) -> Tensor:
-    """``drawn`` (1, 3, H, W), moved so that its averages are ``small`` (1, 3, h, w): colours do not drift."""
-    off = small - F.interpolate(drawn, small.shape[2:], mode="area")
-    return (drawn + F.interpolate(off, drawn.shape[2:], mode="nearest")).clamp(-1, 1)
+    """``drawn`` (1, 3, H, W), moved so that its averages are ``small`` (1, 3, h, w): colours do not drift.
+
+    By back-projection (Irani and Peleg 1991): what is off is enlarged smoothly and added, a few times.
+    """
+    for _ in range(_ROUNDS):
+        off = small - F.interpolate(drawn, small.shape[2:], mode="area")
+        drawn = drawn + F.interpolate(off, drawn.shape[2:], mode="bicubic", align_corners=False)
+    return drawn.clamp(-1, 1)
 
 
 def _lay(out: Drawn, block: Drawn, corner: tuple[int, int]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from torch import Tensor
 
 from glide_edit.errors import InputError
 from glide_edit.models.model import Model
@@ -16,7 +18,8 @@ from glide_edit.operations.inpaint import PartsWork, inpaint_work
 from glide_edit.operations.outpaint import OutpaintWork
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.operations.upscale import UpscaleWork
-from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Sketch, Upscale
+from glide_edit.operations.vary import VaryWork
+from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Sketch, Upscale, Vary
 from masks import Mask
 
 
@@ -59,14 +62,30 @@ ManyFrames = PartsWork | OutpaintWork
 AnyWork = Work | ManyFrames | UpscaleWork
 
 
-def carry_out(model: Model, work: AnyWork, clip: Clip | None) -> Iterator[tuple[CascadeStep, list[Finished]]]:
-    """All steps of an operation, each with the pictures that it finished. Stop iterating and it stops."""
+def single_job(work: AnyWork) -> Job:
+    """What an operation draws, if it draws one frame.
+
+    Raises:
+        InputError: it draws several, so that candidates cannot be told apart by their first.
+    """
+    if isinstance(work, ManyFrames | UpscaleWork):
+        raise InputError("Candidates are for what is drawn in one frame: leave them out here.")
+    return work.job()
+
+
+def carry_out(
+    model: Model, work: AnyWork, clip: Clip | None, drafts: Mapping[int, Tensor] | None = None
+) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+    """All steps of an operation, each with the pictures that it finished. Stop iterating and it stops.
+
+    ``drafts`` are what the base stage has drawn already, for operations that draw one frame.
+    """
     if isinstance(work, ManyFrames):
         yield from work.run(model, clip)
     elif isinstance(work, UpscaleWork):
         yield from work.run(model)
     else:
-        for step in draw(model, work.job(), clip):
+        for step in draw(model, work.job(), clip, drafts):
             yield step, [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
 
 
@@ -80,6 +99,8 @@ def work_for(request: Request) -> AnyWork:
         return UpscaleWork(request)
     if isinstance(request, Sketch):
         return SketchWork.of(request)
+    if isinstance(request, Vary):
+        return VaryWork(request)
     if isinstance(request, Generate):
         return GenerateWork(request)
     raise InputError(f"Not a request that can be run: {type(request).__name__}.")

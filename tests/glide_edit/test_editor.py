@@ -17,7 +17,7 @@ from PIL import Image
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.requests import Generate, Inpaint, Request, Sketch, request_from_json
+from glide_edit.requests import Generate, Inpaint, Request, Sketch, Vary, request_from_json
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import (
@@ -51,6 +51,7 @@ def requests(**settings: Any) -> list[Request]:
         Generate(**settings),
         Inpaint(image=open_picture(noise(*SIZE)), mask=box(), **settings),
         Sketch(drawing=open_picture(drawing()), **settings),
+        Vary(image=open_picture(noise(*SIZE)), **settings),
     ]
 
 

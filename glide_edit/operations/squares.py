@@ -1,0 +1,42 @@
+"""Pictures of any shape in the model's square frame, and the results cut to their shape again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glide_edit.operations.finished import Drawn, Finished, new_picture
+
+
+def in_square(pixels: NDArray[Any], size: int) -> Tensor:
+    """(1, 3, S, S) in [-1, 1] of a picture (H, W, 3), uint8 or uint16: its longer side fills the square.
+
+    The rest is filled with its own mirrored edges, so that no border is seen that a model would draw.
+    """
+    height, width = pixels.shape[:2]
+    side = max(height, width)
+    rows, columns = fitted(height, size, side), fitted(width, size, side)
+    how = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
+    white = float(np.iinfo(pixels.dtype).max)
+    small = cv2.resize(pixels.astype(np.float32) / white, (columns, rows), interpolation=how)
+    top, left = (size - rows) // 2, (size - columns) // 2
+    square = np.pad(small, ((top, size - rows - top), (left, size - columns - left), (0, 0)), "symmetric")
+    return torch.from_numpy(square.clip(0, 1) * 2 - 1).permute(2, 0, 1)[None].contiguous()
+
+
+def fitted(length: int, size: int, side: int) -> int:
+    """How long a side is when ``side`` becomes ``size``: one pixel at least."""
+    return max(1, round(size * length / side))
+
+
+def cut_to_shape(drawn: Drawn, height: int, width: int) -> Finished:
+    """The middle of what was drawn, in the shape of a picture that ``in_square`` put there."""
+    size, side = len(drawn), max(height, width)
+    rows, columns = fitted(height, size, side), fitted(width, size, side)
+    top, left = (size - rows) // 2, (size - columns) // 2
+    return new_picture(drawn, np.s_[top : top + rows], np.s_[left : left + columns])
