@@ -27,6 +27,9 @@ MOST_STEPS = 1000
 MOST_CUTS = 256
 LONGEST_SIDE = 65_536
 FACTORS = (2, 4)
+CONTENTS = ("noise", "original", "surroundings", "opencv")
+DEFAULT_STRENGTH = 0.8
+"""Of content other than noise: of its colours and rough shapes something is left."""
 LARGEST_SEED = 2**63 - 1
 
 R = TypeVar("R", bound="Request")
@@ -204,9 +207,13 @@ class Inpaint(Request):
     (see ``guidance.mixture``). ``context_interval`` is the part (low, high) of the noise axis where it acts,
     None for all of it. What is known is put back in every step whatever the scale.
 
-    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard". ``detail`` draws it
+    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard", "clone"
+    (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge. ``detail`` draws it
     at the photograph's own resolution where it is larger than the model's picture: None with no more grain
     than there is around it, True as the model draws it, False not at all.
+
+    ``content`` is what the selection begins from: noise, the original, the colours of the surroundings, or
+    OpenCV's inpainting; ``strength``, in (0, 1], is how much noise is added to the latter three (1: all).
     """
 
     operation = "inpaint"
@@ -221,6 +228,8 @@ class Inpaint(Request):
     context_interval: tuple[float, float] | None = None
     finish: Finish = "membrane"
     detail: bool | None = None
+    content: str = "noise"
+    strength: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -240,6 +249,14 @@ class Inpaint(Request):
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
         self._choice("detail")
+        if self.content not in CONTENTS:
+            raise InputError(f"Unknown content {self.content!r}; known are {', '.join(CONTENTS)}.")
+        if self.strength is not None:
+            if self.content == "noise":
+                raise InputError(
+                    "strength is for content that noise is added to: name one, such as surroundings."
+                )
+            self._share("strength")
 
     @property
     def source(self) -> Picture:
@@ -260,6 +277,7 @@ class Remove(Inpaint):
     operation = "remove"
 
     grow: int = 8
+    content: str = "surroundings"
 
     def __post_init__(self) -> None:
         super().__post_init__()

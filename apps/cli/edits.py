@@ -32,9 +32,12 @@ Protect = Annotated[
     ),
 ]
 Context = Annotated[
-    float,
+    float | None,
     typer.Option(
-        "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
+        "--context",
+        metavar="X",
+        help="The model sees a square so many times as wide as the selection [default: where it is best].",
+        show_default=False,
     ),
 ]
 ContextGuidance = Annotated[
@@ -56,8 +59,24 @@ ContextInterval = Annotated[
     ),
 ]
 Finish = Annotated[
-    Literal["membrane", "feather", "hard"],
-    typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
+    Literal["membrane", "feather", "hard", "clone", "auto"],
+    typer.Option(
+        "--finish",
+        help="How the repaint is put back; auto takes what leaves the least of an edge.",
+    ),
+]
+Content = Annotated[
+    Literal["noise", "original", "surroundings", "opencv"],
+    typer.Option("--content", help="What the selection begins from."),
+]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        "--strength",
+        metavar="X",
+        help="How much noise is added to --content, above 0 to 1 [default: 0.8].",
+        show_default=False,
+    ),
 ]
 Detail = Annotated[
     bool | None,
@@ -79,11 +98,13 @@ def inpaint(
     mask_means: MaskMeans = "change",
     grow: Grow = 0,
     protect: Protect = None,
-    context: Context = 2.0,
+    context: Context = None,
     context_guidance: ContextGuidance = None,
     context_interval: ContextInterval = None,
     finish: Finish = "membrane",
     detail: Detail = None,
+    content: Content = "noise",
+    strength: Strength = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
@@ -100,16 +121,18 @@ def inpaint(
 
     request = Inpaint(
         image=image,
-        mask=_open_mask(mask, mask_means),
+        mask=read_mask(mask, mask_means),
         prompt=prompt,
         **sampling.fields(),
         grow=grow,
-        protect=None if protect is None else _open_mask(protect),
+        protect=None if protect is None else read_mask(protect),
         context=context,
         context_guidance=context_guidance,
         context_interval=context_interval,
         finish=finish,
         detail=detail,
+        content=content,
+        strength=strength,
     )
     suffix, why = suffix_for(photo, image)
     targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)
@@ -189,7 +212,7 @@ def sketch(
     carry_out(request, Work(targets, running))
 
 
-def _open_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:
+def read_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:
     """A mask file. Errors name it, and say how to turn it round."""
     from glide_edit.editor import open_mask
     from masks import MaskError

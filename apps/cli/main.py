@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import glide_edit
-from apps.cli import edits, evaluate, info, models, toybox, train, vary
+from apps.cli import edits, evaluate, info, larger, models, toybox, train, vary
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ app = typer.Typer(
 app.command()(edits.inpaint)
 app.command()(edits.generate)
 app.command()(edits.sketch)
+app.command()(larger.remove)
+app.command()(larger.outpaint)
+app.command()(larger.upscale)
 app.command()(vary.vary)
 app.command()(info.info)
 app.command()(train.train)

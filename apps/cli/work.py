@@ -19,7 +19,7 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import Picture, save_picture
 from glide_edit.operations.work import work_for
-from glide_edit.requests import Inpaint, Request
+from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import EditResult, Progress, Receipt
 
 
@@ -136,7 +136,8 @@ def _report(
     grown = isinstance(result.request, Inpaint) and result.request.grow > 0
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:
-            typer.echo(receipt_line(path, receipt, grown=grown))
+            new = isinstance(result.request, Outpaint)
+            typer.echo(receipt_line(path, receipt, grown=grown, new=new))
         else:
             picture, seed = result.pictures[index], result.seeds[index]
             typer.echo(f"{path}: {picture.width} x {picture.height} pixels, seed {seed}")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 
-import cv2
 import numpy as np
-import torch
 
 from glide_edit.models.model import Model
-from glide_edit.operations.cascade import CascadeStep, Job, Known
+from glide_edit.operations.cascade import CascadeStep, Job
 from glide_edit.operations.clip import Clip
 from glide_edit.operations.finished import Drawn, Finished
-from glide_edit.operations.frames import NOT_FINITE, Canvas, Frame, run_frames
+from glide_edit.operations.frames import Canvas, Frame, job_of, run_frames
+from glide_edit.operations.putting import put_in
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
 from masks import (
@@ -25,9 +23,7 @@ from masks import (
     Mask,
     compare_outside,
     derive_areas,
-    put_back,
     shape,
-    shrink_known,
     solve_crop,
     split_selection,
 )
@@ -70,31 +66,16 @@ class InpaintWork:
         """What the cascade draws: the crop, of which all but the repaint area is known."""
         image = self.crop.extract(self.request.image.pixels).astype(np.float32) / self._white * 2 - 1
         keep = ~self.crop.extract_mask(self.areas.repaint.selected)
-
-        @cache
-        def known(size: int) -> Known:
-            small, kept = shrink_known(image, keep, (size, size))
-            return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
-
-        side = None if self.request.detail is False else self.crop.side
-        return Job(self.request, known=known, side=side, grain=bool(self.request.detail))
+        return job_of(self.request, image, keep)
 
     def finish(self, drawn: Drawn) -> Finished:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
         source, allowed = self.request.image, self.areas.allowed.selected
-        side = self.crop.side
-        how = cv2.INTER_AREA if side < len(drawn) else cv2.INTER_CUBIC
-        patch = cv2.resize(drawn, (side, side), interpolation=how) * (self._white / 255)
         x0, y0, x1, y1 = self.crop.box
         inside = np.s_[y0:y1, x0:x1]
+        part, notes = put_in(source.pixels, self.crop, drawn, allowed[inside], self.request.finish)
         pixels = source.pixels.copy()
-        pixels[inside] = put_back(
-            source.pixels[inside],
-            patch[y0 - self.crop.y0 : y1 - self.crop.y0, x0 - self.crop.x0 : x1 - self.crop.x0],
-            allowed[inside],
-            self.request.finish,
-        )
-        notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
+        pixels[inside] = part
         receipt = Receipt(compare_outside(source.pixels, pixels, allowed))
         return Finished(replace(source, pixels=pixels), receipt, notes)
 
@@ -130,8 +111,8 @@ class PartsWork:
             canvas = Canvas(source.pixels.copy(), allowed.copy())
             notes: tuple[str, ...] = ()
             request = self.request.replace(seed=seed, n=1)
-            for step, finite in run_frames(model, clip, request, canvas, self.frames):
-                notes = notes if finite else (NOT_FINITE,)
+            for step, said in run_frames(model, clip, request, canvas, self.frames):
+                notes += said
                 done = []
                 if step.is_last:
                     receipt = Receipt(compare_outside(source.pixels, canvas.pixels, allowed))

@@ -12,7 +12,7 @@ from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep
 from glide_edit.operations.clip import Clip
 from glide_edit.operations.finished import Finished
-from glide_edit.operations.frames import NOT_FINITE, Canvas, Frame, run_frames
+from glide_edit.operations.frames import Canvas, Frame, run_frames
 from glide_edit.requests import Outpaint
 from glide_edit.results import Receipt
 from masks import Crop, Mask, compare_outside
@@ -63,8 +63,8 @@ class OutpaintWork:
             canvas = Canvas(before.copy(), allowed.selected.copy())
             notes: tuple[str, ...] = ()
             request = self.request.replace(seed=seed, n=1)
-            for step, finite in run_frames(model, clip, request, canvas, self.frames):
-                notes = notes if finite else (NOT_FINITE,)
+            for step, said in run_frames(model, clip, request, canvas, self.frames):
+                notes += said
                 yield step, [self._finished(canvas, allowed, notes)] if step.is_last else []
 
     def _finished(self, canvas: Canvas, allowed: Mask, notes: tuple[str, ...]) -> Finished:

@@ -27,6 +27,9 @@ BLOCK = 768
 OVERLAP = 96
 """px by which blocks reach into each other: they are led over to each other there."""
 
+FRAME = 16
+"""px that are mirrored around the picture and cut off again: networks draw grain at their border."""
+
 _ROUNDS = 3
 
 
@@ -43,15 +46,15 @@ class UpscaleWork:
 
     def run(self, model: Model) -> Iterator[tuple[CascadeStep, list[Finished]]]:
         """The steps of all blocks of all pictures; a picture comes with the last step of its last block."""
-        source, factor = self.request.image, self.request.factor
-        size = (source.height * factor, source.width * factor)
+        source, factor = _framed(self.request.image.pixels), self.request.factor
+        size = (source.shape[0] * factor, source.shape[1] * factor)
         blocks = [(y, x) for y in range(0, size[0], BLOCK) for x in range(0, size[1], BLOCK)]
         for seed in self.request.seeds:
             upsampling = Upsampling.of(model, Job(self.request), seed)
             assert upsampling is not None, "check lets no model pass that has no upsampler"
             out = np.zeros((*size, 3), np.float32)
             for block in blocks:
-                for step in self._block(upsampling, block, seed):
+                for step in self._block(upsampling, source, block, seed):
                     at_end = step.is_last and block == blocks[-1]
                     if step.is_last:
                         _lay(
@@ -64,11 +67,13 @@ class UpscaleWork:
                         [self._finished(out)] if at_end else [],
                     )
 
-    def _block(self, upsampling: Upsampling, block: tuple[int, int], seed: int) -> Iterator[CascadeStep]:
+    def _block(
+        self, upsampling: Upsampling, source: NDArray[Any], block: tuple[int, int], seed: int
+    ) -> Iterator[CascadeStep]:
         """One block with OVERLAP px more above and to the left, where there is more."""
         factor = self.request.factor
         y, x = (max(start - OVERLAP, 0) for start in block)
-        before = self.request.image.pixels[
+        before = source[
             y // factor : (block[0] + BLOCK) // factor, x // factor : (block[1] + BLOCK) // factor
         ]
         small = to_tensor(before).to(upsampling.device)
@@ -81,6 +86,8 @@ class UpscaleWork:
         """At the source's depth, with its profile; alpha is enlarged smoothly."""
         source = self.request.image
         white = int(np.iinfo(source.pixels.dtype).max)
+        frame = FRAME * self.request.factor
+        drawn = drawn[frame:-frame, frame:-frame]
         finite = np.isfinite(drawn)
         notes: tuple[str, ...] = ()
         if not finite.all():
@@ -88,6 +95,10 @@ class UpscaleWork:
         values = np.where(finite, drawn, 0) * np.float32(white / 255)
         pixels = np.rint(values).clip(0, white).astype(source.pixels.dtype)
         return Finished(replace(source, pixels=pixels, alpha=_enlarged_alpha(source, pixels)), notes=notes)
+
+
+def _framed(pixels: NDArray[Any]) -> NDArray[Any]:
+    return np.pad(pixels, ((FRAME, FRAME), (FRAME, FRAME), (0, 0)), mode="symmetric")
 
 
 def faithful(drawn: Tensor, small: Tensor) -> Tensor:
