@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from glide_edit.images import Picture, open_picture, save_picture
-    from glide_edit.requests import Generate, Inpaint, Sketch, Vary
+    from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary
     from glide_edit.results import EditResult, Progress, Receipt
     from glide_edit.selections import open_mask, save_mask
 
@@ -51,7 +51,10 @@ _HOMES = {
     "save_picture": "images",
     "Generate": "requests",
     "Inpaint": "requests",
+    "Outpaint": "requests",
+    "Remove": "requests",
     "Sketch": "requests",
+    "Upscale": "requests",
     "Vary": "requests",
     "EditResult": "results",
     "Progress": "results",
@@ -74,12 +77,15 @@ __all__ = [
     "ModelError",
     "ModelFormatError",
     "ModelNotFound",
+    "Outpaint",
     "OutputExists",
     "Picture",
     "Progress",
     "Receipt",
+    "Remove",
     "Sketch",
     "TrainingError",
+    "Upscale",
     "Vary",
     "Verification",
     "__version__",

@@ -9,19 +9,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from torch import Tensor
+
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.operations.advice import findings
-from glide_edit.operations.cascade import check, remarks, run_cascade
+from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
-from glide_edit.operations.finished import Finished, preview, to_pixels
+from glide_edit.operations.finished import Finished, preview
+from glide_edit.operations.shortlist import rank
 from glide_edit.operations.turns import shared_device
-from glide_edit.operations.work import Work, work_for
+from glide_edit.operations.work import AnyWork, carry_out, single_job, work_for
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
-from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch, Vary
+from glide_edit.requests import (
+    OPERATIONS,
+    Generate,
+    Inpaint,
+    Outpaint,
+    Remove,
+    Request,
+    Sketch,
+    Upscale,
+    Vary,
+)
 from glide_edit.results import EditResult, Progress
 from glide_edit.selections import MaskLike, open_mask
 from masks import Finding
@@ -100,6 +113,26 @@ class Editor:
         """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
         return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
 
+    def remove(
+        self, image: PictureLike, mask: MaskLike, *, protect: MaskLike | None = None, **settings: Any
+    ) -> EditResult:
+        """Take the masked part out of a picture; ``settings`` are the other fields of ``Remove``."""
+        request = Remove(
+            image=open_picture(image),
+            mask=open_mask(mask),
+            protect=None if protect is None else open_mask(protect),
+            **settings,
+        )
+        return self.run(request)
+
+    def outpaint(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
+        """A larger picture around a picture; ``settings`` are the other fields of ``Outpaint``."""
+        return self.run(Outpaint(image=open_picture(image), prompt=prompt, **settings))
+
+    def upscale(self, image: PictureLike, factor: int = 4, **settings: Any) -> EditResult:
+        """The same picture 2 or 4 times as large; ``settings`` are the other fields of ``Upscale``."""
+        return self.run(Upscale(image=open_picture(image), factor=factor, **settings))
+
     def vary(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
         """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
         return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
@@ -159,7 +192,10 @@ class Editor:
         if not isinstance(request, tuple(OPERATIONS.values())):
             raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
         check(self.model, request, self.clip)
-        return self._events(request, work_for(request))
+        work = work_for(request)
+        if request.candidates is not None:
+            single_job(work)
+        return self._events(request, work)
 
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
         """What the mask doctor says of a request, before any time is spent; empty without a selection.
@@ -171,17 +207,35 @@ class Editor:
         """
         return findings(self.model, request)
 
-    def _events(self, request: Request, work: Work) -> Generator[Progress | EditResult, None, None]:
+    def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:
         done: list[Finished] = []
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            for step in run_cascade(self.model, work.job(), self.clip):
+            shortlist = None
+            if request.candidates is not None:
+                drafts: dict[int, Tensor] = {}
+                job = single_job(work)
+                for step in run_base(self.model, job, self.clip, request.candidate_seeds):
+                    network_seconds += step.network_seconds
+                    if step.step == step.total:
+                        drafts |= zip(step.seeds, step.x0.split(1), strict=True)
+                    yield Progress(step.stage, step.step, step.total, preview(step.x0))
+                    turn.renew()
+                shortlist = rank(drafts, job, self.model, self.clip)
+            best = None if shortlist is None else shortlist.best(request.n)
+            for step, new in carry_out(self.model, work, self.clip, best):
                 network_seconds += step.network_seconds
-                new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
                 done += new
-                pictures = tuple(each.picture for each in new)
-                yield Progress(step.stage, step.step, step.total, preview(step.x0), len(done), pictures)
+                yield Progress(
+                    step.stage,
+                    step.step,
+                    step.total,
+                    preview(step.x0),
+                    len(done),
+                    pictures=tuple(each.picture for each in new),
+                    seeds=step.seeds if new else (),
+                )
                 turn.renew()
             seconds = time.perf_counter() - began
         notes = [
@@ -195,10 +249,13 @@ class Editor:
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
             model=self.label(request),
-            notes=tuple(dict.fromkeys(notes)),
+            notes=tuple(dict.fromkeys([*notes, *(shortlist.notes if shortlist else ())])),
             seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
+            seeds=request.seeds if best is None else tuple(best),
+            ranking=shortlist.scores if shortlist else (),
+            sheet=shortlist.sheet(request.n) if shortlist else None,
         )
 
     def label(self, request: Request) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 import numpy as np
+from numpy.typing import NDArray
 
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
@@ -28,6 +29,11 @@ FINISHES: tuple[str, ...] = get_args(Finish)
 MOST_IMAGES = 64
 MOST_STEPS = 1000
 MOST_CUTS = 256
+LONGEST_SIDE = 65_536
+FACTORS = (2, 4)
+CONTENTS = ("noise", "original", "surroundings", "opencv")
+DEFAULT_STRENGTH = 0.8
+"""Of content other than noise: of its colours and rough shapes something is left."""
 LARGEST_SEED = 2**63 - 1
 
 R = TypeVar("R", bound="Request")
@@ -47,6 +53,9 @@ class Request:
     In ``prompt`` and ``negative_prompt``, ``(words:1.3)`` weighs words: see ``text.emphasis``. Pictures are
     guided away from the negative prompt: it takes the place of "nothing said" in classifier-free guidance.
 
+    With ``candidates`` so many pictures, of the seeds ``seed``, ``seed + 1`` and so on, are drawn by the base
+    stage alone and ranked (``operations.shortlist``), and only the best ``n`` are finished.
+
     ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
     the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
     random crops a CLIP looks at in each step if it was not trained on noise; the noised kind looks at whole
@@ -57,12 +66,15 @@ class Request:
     """
 
     operation: ClassVar[str]
+    repaints: ClassVar[bool] = False
+    """Whether a part of a picture is drawn and the rest of it known."""
 
     prompt: str = ""
     negative_prompt: str | None = None
     n: int = 1
     seed: int = 0
     seeds: tuple[int, ...] = ()
+    candidates: int | None = None
     steps: int | None = None
     guidance: float | None = None
     sampler: str | None = None
@@ -83,6 +95,10 @@ class Request:
         if self.preset is not None and not isinstance(self.preset, str):
             raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
         self._seeds()
+        if self.candidates is not None:
+            self._whole("candidates", self.n, MOST_IMAGES)
+            if self.seeds != tuple(range(self.seed, self.seed + self.n)):
+                raise InputError("Candidates have the seeds from seed on: leave seeds out, or candidates.")
         for name in ("steps", "upsampler_steps"):
             if getattr(self, name) is not None:
                 self._whole(name, 1, MOST_STEPS)
@@ -142,9 +158,24 @@ class Request:
             raise InputError(f"{name} must be two numbers, 0 <= low <= high <= 1, not {value!r}.")
         object.__setattr__(self, name, (float(ends[0]), float(ends[1])))
 
+    def _choice(self, name: str) -> None:
+        """The same for yes, no, or None to leave it to the program."""
+        value = getattr(self, name)
+        if value is not None and not isinstance(value, bool):
+            raise InputError(f"{name} must be true, false or left out, not {value!r}.")
+
+    @property
+    def candidate_seeds(self) -> tuple[int, ...]:
+        return tuple(range(self.seed, self.seed + (self.candidates or self.n)))
+
     @property
     def source(self) -> Picture | None:
         """The picture that the operation starts from, where it has one."""
+        return None
+
+    @property
+    def before(self) -> NDArray[Any] | None:
+        """The source's pixels where they are in the result, (H, W, 3), where the operation keeps some."""
         return None
 
     def replace(self: R, **changes: Any) -> R:
@@ -196,17 +227,36 @@ class Inpaint(Request):
 
     ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
     into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
-    model sees. ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard".
+    model sees, None for where the model is best; parts that are far apart get squares of their own.
+
+    ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words:
+    1 is as the network learned it, less hears the words more and the surroundings less, more the reverse
+    (see ``guidance.mixture``). ``context_interval`` is the part (low, high) of the noise axis where it acts,
+    None for all of it. What is known is put back in every step whatever the scale.
+
+    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard", "clone"
+    (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge. ``detail`` draws it
+    at the photograph's own resolution where it is larger than the model's picture: None with no more grain
+    than there is around it, True as the model draws it, False not at all.
+
+    ``content`` is what the selection begins from: noise, the original, the colours of the surroundings, or
+    OpenCV's inpainting; ``strength``, in (0, 1], is how much noise is added to the latter three (1: all).
     """
 
     operation = "inpaint"
+    repaints = True
 
     image: Picture
     mask: Mask
     grow: int = 0
     protect: Mask | None = None
-    context: float = 2.0
+    context: float | None = None
+    context_guidance: float | None = None
+    context_interval: tuple[float, float] | None = None
     finish: Finish = "membrane"
+    detail: bool | None = None
+    content: str = "noise"
+    strength: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -217,9 +267,146 @@ class Inpaint(Request):
             _check_mask("protect", self.protect)
             _check_size("The protected area", self.protect.size, self.image)
         self._whole("grow", 0, 4096)
-        self._number("context", 1, 16)
+        if self.context is not None:
+            self._number("context", 1, 16)
+        if self.context_guidance is not None:
+            self._number("context_guidance", 0, 100)
+        if self.context_interval is not None:
+            self._interval("context_interval")
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
+        self._choice("detail")
+        if self.content not in CONTENTS:
+            raise InputError(f"Unknown content {self.content!r}; known are {', '.join(CONTENTS)}.")
+        if self.strength is not None:
+            if self.content == "noise":
+                raise InputError(
+                    "strength is for content that noise is added to: name one, such as surroundings."
+                )
+            self._share("strength")
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+    @property
+    def before(self) -> NDArray[Any]:
+        return self.image.pixels
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Remove(Inpaint):
+    """Take what is selected out of a picture: it is filled with what surrounds it, so there is no prompt.
+
+    The selection is grown by a little, since what it leaves of an edge or a shadow would be continued.
+    """
+
+    operation = "remove"
+
+    grow: int = 8
+    content: str = "surroundings"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.prompt.strip():
+            raise InputError("Removing takes no prompt: to put something else there, inpaint.")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Outpaint(Request):
+    """A larger picture: what lies beyond the sides is drawn, and the picture itself is kept.
+
+    ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly
+    on both sides of one direction what is missing; what the sides were given counts as part of the picture.
+    ``detail`` is that of ``Inpaint``.
+    """
+
+    operation = "outpaint"
+    repaints = True
+    finish: ClassVar[Finish] = "membrane"
+
+    image: Picture
+    left: int = 0
+    right: int = 0
+    top: int = 0
+    bottom: int = 0
+    aspect: str | None = None
+    detail: bool | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        for name in ("left", "right", "top", "bottom"):
+            self._whole(name, 0, LONGEST_SIDE)
+        self._choice("detail")
+        height, width = self.size
+        if (height, width) == (self.image.height, self.image.width):
+            raise InputError(
+                "Nothing would be added: say how many pixels for left, right, top or bottom, or give another "
+                "aspect."
+            )
+        if height * width > MAX_PIXELS:
+            raise InputError(
+                f"The picture would be {width} wide and {height} high, above {MAX_PIXELS // 10**6} "
+                "megapixels: add less."
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the result."""
+        (top, bottom), (left, right) = self._added()
+        return self.image.height + top + bottom, self.image.width + left + right
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Where the picture lies in the result: rows, columns."""
+        (top, _), (left, _) = self._added()
+        return slice(top, top + self.image.height), slice(left, left + self.image.width)
+
+    @property
+    def source(self) -> Picture:
+        return self.image
+
+    @property
+    def before(self) -> NDArray[Any]:
+        (top, bottom), (left, right) = self._added()
+        return np.pad(self.image.pixels, ((top, bottom), (left, right), (0, 0)), mode="edge")
+
+    def _added(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """px above and below, left and right."""
+        height = self.image.height + self.top + self.bottom
+        width = self.image.width + self.left + self.right
+        more_high, more_wide = 0, 0
+        if self.aspect is not None:
+            wide, high = _aspect(self.aspect)
+            more_high = max(0, round(width * high / wide) - height)
+            more_wide = max(0, round(height * wide / high) - width) if more_high == 0 else 0
+        return (
+            (self.top + more_high // 2, self.bottom + more_high - more_high // 2),
+            (self.left + more_wide // 2, self.right + more_wide - more_wide // 2),
+        )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Upscale(Request):
+    """The same picture, ``factor`` (2 or 4) times as wide and high, by the upsampler alone."""
+
+    operation = "upscale"
+
+    image: Picture
+    factor: int = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_picture("image", self.image)
+        if self.factor not in FACTORS or isinstance(self.factor, bool):
+            raise InputError(f"factor must be {' or '.join(map(str, FACTORS))}, not {self.factor!r}.")
+        pixels = self.image.height * self.image.width * self.factor**2
+        if pixels > MAX_PIXELS:
+            raise InputError(
+                f"The picture would have {pixels / 1e6:.0f} megapixels, above {MAX_PIXELS // 10**6}: "
+                "take a smaller factor or a smaller picture."
+            )
 
     @property
     def source(self) -> Picture:
@@ -269,7 +456,9 @@ class Vary(Request):
         return self.image
 
 
-OPERATIONS: dict[str, type[Request]] = {kind.operation: kind for kind in (Generate, Inpaint, Sketch, Vary)}
+OPERATIONS: dict[str, type[Request]] = {
+    kind.operation: kind for kind in (Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary)
+}
 
 
 def fields_of(kind: type[Request], what: type) -> tuple[str, ...]:
@@ -402,6 +591,14 @@ def _check_unicode(what: str, text: str) -> None:
     """Refuse halves of characters, which is what bytes that are not UTF-8 become on a command line."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InputError(f"{what} holds bytes that are not UTF-8: type it anew.")
+
+
+def _aspect(text: str) -> tuple[int, int]:
+    """(wide, high) of "16:9"."""
+    found = re.fullmatch(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})", text) if isinstance(text, str) else None
+    if found is None:
+        raise InputError(f"aspect must be two whole numbers such as 16:9, not {text!r}.")
+    return int(found[1]), int(found[2])
 
 
 def _check_picture(name: str, value: object) -> None:

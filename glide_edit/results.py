@@ -43,12 +43,35 @@ class Receipt:
         return {**asdict(self.preservation), "where": self.where}
 
 
+@dataclass(frozen=True)
+class Score:
+    """How good a candidate is; what could not be measured is None.
+
+    ``fit`` is the cosine of CLIP's embeddings of the prompt and of the selection with what is around it, or
+    of the whole picture; ``margin`` is how far it lies above that of the negative prompt, or of nothing said.
+    ``seam`` is the logarithm of how much more neighbours differ across the selection's boundary than beside
+    it: less is better. ``total`` is the mean of them, each in units of its own spread among the candidates.
+    """
+
+    seed: int
+    fit: float | None
+    margin: float | None
+    seam: float | None
+    total: float = 0.0
+
+    def __str__(self) -> str:
+        parts = (("fit", self.fit), ("margin", self.margin), ("seam", self.seam))
+        measured = [f"{name} {value:.2f}" for name, value in parts if value is not None]
+        return ", ".join([f"seed {self.seed}", *measured])
+
+
 @dataclass(frozen=True, eq=False)
 class Progress:
     """One step of the work: ``step`` of ``total`` in ``stage`` (both count from 1) for some of the pictures.
 
     ``preview`` is uint8 (S, S, 3), the picture as the model believes it at this step, at the stage's size.
-    ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished.
+    ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished, and
+    ``seeds`` their seeds.
     """
 
     stage: str
@@ -57,6 +80,7 @@ class Progress:
     preview: NDArray[np.uint8]
     finished: int = 0
     pictures: tuple[Picture, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +91,9 @@ class EditResult:
     sentences for the user (a prompt cut short, a palette converted). ``model`` is its name and identity.
     ``seconds`` is the time it took once the device was free, and ``network_seconds`` the part of it spent in
     samplers. ``allowed`` is what may have changed.
+
+    Where a request has candidates, ``seeds`` are those of the pictures, the best first, ``ranking`` has the
+    scores of all candidates, and ``sheet`` shows them; else ``seeds`` are the request's own.
     """
 
     request: Request
@@ -77,6 +104,13 @@ class EditResult:
     seconds: float = 0.0
     network_seconds: float = 0.0
     allowed: Mask | None = field(default=None, repr=False)
+    seeds: tuple[int, ...] = ()
+    ranking: tuple[Score, ...] = ()
+    sheet: Picture | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.seeds:
+            object.__setattr__(self, "seeds", self.request.seeds)
 
     @cached_property
     def images(self) -> tuple[Image, ...]:
@@ -109,11 +143,11 @@ class EditResult:
         """
         recipe, picture = self._recipe(index), self.pictures[index]
         target = save_picture(picture, path, text=text_for(recipe, picture, path), force=force)
-        source = self.request.source
+        source = self.request.before
         if self.allowed is None or source is None:
             return None
         written = open_picture(target).pixels
-        before = to_depth(source.pixels, written.dtype)
+        before = to_depth(source, written.dtype)
         return Receipt(compare_outside(before, written, self.allowed.selected), target.name)
 
     def missing_from(self, path: str | Path, index: int = 0) -> str | None:
@@ -122,7 +156,7 @@ class EditResult:
 
     def _recipe(self, index: int) -> Recipe:
         self._check(index)
-        request = self.request.replace(seed=self.request.seeds[index], n=1)
+        request = self.request.replace(seed=self.seeds[index], n=1, candidates=None)
         return Recipe(self.model, request.to_json(), self.pictures[index].sha256)
 
     def _check(self, index: int) -> None:

@@ -3,13 +3,17 @@
 from masks import draw, select, shape
 from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
 from masks.blend import Finish, put_back
-from masks.crop import Crop, solve_crop
+from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
 from masks.doctor import diagnose, mend
+from masks.finishes import best_finish, mismatch
 from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
+from masks.membrane import RING_WIDTH, harmonic
 from masks.show import change_map, preview, seen_by_network
 from masks.verify import Preservation, changed_outside, compare_outside
 
 __all__ = [
+    "AUTOMATIC_CONTEXT",
+    "RING_WIDTH",
     "Areas",
     "Crop",
     "Finding",
@@ -19,13 +23,16 @@ __all__ = [
     "Means",
     "Preservation",
     "Size",
+    "best_finish",
     "change_map",
     "changed_outside",
     "compare_outside",
     "derive_areas",
     "diagnose",
     "draw",
+    "harmonic",
     "mend",
+    "mismatch",
     "preview",
     "put_back",
     "require_usable",
@@ -35,4 +42,5 @@ __all__ = [
     "shrink_keep",
     "shrink_known",
     "solve_crop",
+    "split_selection",
 ]

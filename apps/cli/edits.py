@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from apps.cli import options
-from apps.cli.mask_values import usable_mask_file as _open_mask
+from apps.cli.mask_values import usable_mask_file as read_mask
 from apps.cli.outputs import check_targets, numbered, suffix_for
 from apps.cli.prompts import PromptFile, given_prompts
 
@@ -28,14 +28,60 @@ Protect = Annotated[
     ),
 ]
 Context = Annotated[
-    float,
+    float | None,
     typer.Option(
-        "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
+        "--context",
+        metavar="X",
+        help="The model sees a square so many times as wide as the selection [default: where it is best].",
+        show_default=False,
+    ),
+]
+ContextGuidance = Annotated[
+    float | None,
+    typer.Option(
+        "--context-guidance",
+        metavar="X",
+        help="How strongly to follow the surroundings; 1 is plain, less hears the words more [default: 1].",
+        show_default=False,
+    ),
+]
+ContextInterval = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--context-interval",
+        metavar="LOW HIGH",
+        help="The part of the noise axis, 0 clean to 1 noise, where it acts [default: all of it].",
+        show_default=False,
     ),
 ]
 Finish = Annotated[
-    Literal["membrane", "feather", "hard"],
-    typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
+    Literal["membrane", "feather", "hard", "clone", "auto"],
+    typer.Option(
+        "--finish",
+        help="How the repaint is put back; auto takes what leaves the least of an edge.",
+    ),
+]
+Content = Annotated[
+    Literal["noise", "original", "surroundings", "opencv"],
+    typer.Option("--content", help="What the selection begins from."),
+]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        "--strength",
+        metavar="X",
+        help="How much noise is added to --content, above 0 to 1 [default: 0.8].",
+        show_default=False,
+    ),
+]
+Detail = Annotated[
+    bool | None,
+    typer.Option(
+        "--detail/--no-detail",
+        help="Draw at the photograph's own resolution where the repaint is larger than the model's picture "
+        "[default: yes, with no more grain than around it].",
+        show_default=False,
+    ),
 ]
 
 
@@ -48,8 +94,13 @@ def inpaint(
     mask_means: options.MaskMeans = "change",
     grow: Grow = 0,
     protect: Protect = None,
-    context: Context = 2.0,
+    context: Context = None,
+    context_guidance: ContextGuidance = None,
+    context_interval: ContextInterval = None,
     finish: Finish = "membrane",
+    detail: Detail = None,
+    content: Content = "noise",
+    strength: Strength = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
@@ -66,13 +117,18 @@ def inpaint(
 
     request = Inpaint(
         image=image,
-        mask=_open_mask(mask, mask_means),
+        mask=read_mask(mask, mask_means),
         prompt=prompt,
         **sampling.fields(),
         grow=grow,
-        protect=None if protect is None else _open_mask(protect),
+        protect=None if protect is None else read_mask(protect),
         context=context,
+        context_guidance=context_guidance,
+        context_interval=context_interval,
         finish=finish,
+        detail=detail,
+        content=content,
+        strength=strength,
     )
     suffix, why = suffix_for(photo, image)
     targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)
@@ -114,7 +170,9 @@ def generate(
         targets = numbered(out, len(prompts) * len(seeds))
     else:
         before = [f"{k}-" for k in range(1, len(prompts) + 1)] if len(prompts) > 1 else [""]
-        targets = [Path(f"generate-{number}{seed}.png") for number in before for seed in seeds]
+        # Which of the candidates are kept is not known yet.
+        names = [f"best-{k}" for k in range(1, sampling.n + 1)] if sampling.candidates else seeds
+        targets = [Path(f"generate-{number}{name}.png") for number in before for name in names]
     check_targets(targets, force=running.force)
     parts = [targets[k : k + len(seeds)] for k in range(0, len(targets), len(seeds))]
     carry_out_all([(request, Work(part, running)) for request, part in zip(requests, parts, strict=True)])

@@ -18,6 +18,7 @@ from apps.cli import (
     edits,
     evaluate,
     info,
+    larger,
     mask,
     mask_doctor,
     models,
@@ -41,6 +42,9 @@ app = typer.Typer(
 app.command()(edits.inpaint)
 app.command()(edits.generate)
 app.command()(edits.sketch)
+app.command()(larger.remove)
+app.command()(larger.outpaint)
+app.command()(larger.upscale)
 app.command()(vary.vary)
 app.command()(info.info)
 app.command()(replay.replay)

@@ -51,6 +51,24 @@ Seeds = Annotated[
         show_default=False,
     ),
 ]
+Candidates = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        metavar="N",
+        help="Draw N small pictures, rank them, and finish the best; see --sheet.",
+        show_default=False,
+    ),
+]
+SheetFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--sheet",
+        metavar="FILE",
+        help="Where to write a picture of all --candidates with their ranks.",
+        show_default=False,
+    ),
+]
 Preset = Annotated[
     str | None,
     typer.Option(
@@ -174,6 +192,7 @@ class Sampling:
     n: Count = 1
     seed: Seed = 0
     seeds: Seeds = None
+    candidates: Candidates = None
     preset: Preset = None
     steps: Steps = None
     guidance: Guidance = None
@@ -209,6 +228,7 @@ class Running:
     clip: Clip = None
     device: Device = "auto"
     precision: Precision = "auto"
+    sheet: SheetFile = None
     force: Force = False
     as_json: Json = False
 

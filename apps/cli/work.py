@@ -13,19 +13,20 @@ import typer
 
 from apps.cli.errors import STOPPED, printable
 from apps.cli.options import Running
-from apps.cli.outputs import receipt_line
+from apps.cli.outputs import check_targets, numbered, receipt_line
 from apps.cli.progress import live
 from glide_edit.editor import Editor
-from glide_edit.images import Picture
+from glide_edit.errors import InputError
+from glide_edit.images import Picture, save_picture
 from glide_edit.operations.work import work_for
 from glide_edit.recipes import Comparison, Recipe
-from glide_edit.requests import Inpaint, Request
+from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import EditResult, Progress, Receipt
 
 
 @dataclass(frozen=True)
 class Work:
-    """Where a request's pictures go (a path each), how it is run, and what is to be said of it.
+    """Where a request's pictures go (a path each, and one for a sheet), how it is run, what is said of it.
 
     ``compare`` holds the first picture against one that was there before, where there is one.
     """
@@ -36,6 +37,7 @@ class Work:
     compare: Callable[[Picture], Comparison | None] | None = None
     told: tuple[str, ...] = ()
     """Notes of the result that were printed before it."""
+    sheet: Path | None = None
 
 
 def carry_out(request: Request, work: Work) -> None:
@@ -51,13 +53,28 @@ def carry_out(request: Request, work: Work) -> None:
 def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
     """The same for several requests one after the other, with the model loaded once."""
     running = tasks[0][1].running
+    sheets = _sheets(tasks, running)
     if not running.as_json:
         _tell_notes([note for _, work in tasks for note in work.notes])
     with live() as display:
         task = display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(running.model, running.device, running.precision, running.clip)
-        for request, work in tasks:
-            _carry_out(editor, request, work, partial(display.update, task))
+        for (request, work), sheet in zip(tasks, sheets, strict=True):
+            _carry_out(editor, request, replace(work, sheet=sheet), partial(display.update, task))
+
+
+def _sheets(tasks: Sequence[tuple[Request, Work]], running: Running) -> list[Path | None]:
+    """Where the sheet of each request goes, if anywhere; checked before the work."""
+    if running.sheet is None:
+        return [None] * len(tasks)
+    if any(request.candidates is None for request, _ in tasks):
+        raise InputError("--sheet shows --candidates: say how many.")
+    sheets = numbered(running.sheet, len(tasks))
+    check_targets(sheets, force=running.force)
+    pictures = {path.absolute() for _, work in tasks for path in work.targets}
+    if twice := [path for path in sheets if path.absolute() in pictures]:
+        raise InputError(f"--sheet and the pictures would be the same file: {twice[0].name}.")
+    return [*sheets]
 
 
 def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> None:
@@ -65,7 +82,7 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
     if not work.running.as_json:
         _tell_notes(warnings)
     work = replace(work, told=warnings)
-    began, finished = time.perf_counter(), list[Picture]()
+    began, finished, seeds = time.perf_counter(), list[Picture](), list[int]()
     stopped = False
     result: EditResult | None = None
     try:
@@ -74,6 +91,7 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
                 result = event
                 break
             finished += event.pictures
+            seeds += event.seeds
             show(
                 description=event.stage,
                 completed=event.step,
@@ -82,8 +100,11 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
             )
     except KeyboardInterrupt:
         stopped = True
-        result = _partial(editor, request, finished, time.perf_counter() - began) if finished else None
+        seconds = time.perf_counter() - began
+        result = _partial(editor, request, finished, seeds, seconds) if finished else None
     if result is not None:
+        if work.sheet is not None and result.sheet is not None:
+            save_picture(result.sheet, work.sheet, force=work.running.force)
         receipts = [result.save(path, k, force=work.running.force) for k, path in _numbered(result, work)]
         _report(editor, result, receipts, work, complete=not stopped)
     if stopped:
@@ -96,7 +117,9 @@ def _said(event: Progress, n: int) -> str:
     return step if n == 1 else f"{step}, {event.finished} of {n} pictures done"
 
 
-def _partial(editor: Editor, request: Request, pictures: Sequence[Picture], seconds: float) -> EditResult:
+def _partial(
+    editor: Editor, request: Request, pictures: Sequence[Picture], seeds: Sequence[int], seconds: float
+) -> EditResult:
     """What was finished, as a result that can be saved like any other."""
     return EditResult(
         request=request,
@@ -105,6 +128,7 @@ def _partial(editor: Editor, request: Request, pictures: Sequence[Picture], seco
         model=editor.model.label,
         seconds=seconds,
         allowed=work_for(request).allowed,
+        seeds=tuple(seeds),
     )
 
 
@@ -126,10 +150,13 @@ def _report(
     grown = isinstance(result.request, Inpaint) and result.request.grow > 0
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:
-            typer.echo(receipt_line(path, receipt, grown=grown))
+            new = isinstance(result.request, Outpaint)
+            typer.echo(receipt_line(path, receipt, grown=grown, new=new))
         else:
-            picture, seed = result.pictures[index], result.request.seeds[index]
+            picture, seed = result.pictures[index], result.seeds[index]
             typer.echo(f"{printable(str(path))}: {picture.width} x {picture.height} pixels, seed {seed}")
+    if work.sheet is not None and result.sheet is not None:
+        typer.echo(f"{printable(str(work.sheet))}: {len(result.ranking)} candidates, the best first")
     if compared is not None:
         typer.echo(printable(str(compared)))
     typer.echo(f"{result.seconds:.1f} s with {result.model} on {editor.runtime.reason}", err=True)
@@ -149,12 +176,14 @@ def _record(
     return {
         "files": [str(path) for path in work.targets[:count]],
         "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
-        "seeds": list(result.request.seeds[:count]),
+        "seeds": list(result.seeds[:count]),
         "seconds": round(result.seconds, 3),
         "notes": list(notes),
         "model": result.model,
         "recipe": recipe.to_json(),
         "complete": complete,
+        **({"ranking": [asdict(score) for score in result.ranking]} if result.ranking else {}),
+        **({"sheet": str(work.sheet)} if work.sheet is not None and result.sheet is not None else {}),
     }
 
 

@@ -5,6 +5,7 @@ from glide_edit.guidance.finish import DynamicThreshold, Finish, PasteKnown, Sta
 from glide_edit.guidance.guided import Branch, Guided, ScoreFn, classifier_free
 from glide_edit.guidance.held import Held
 from glide_edit.guidance.mixing import mixture
+from glide_edit.guidance.switched import Switched
 
 __all__ = [
     "Branch",
@@ -19,6 +20,7 @@ __all__ = [
     "PictureJudge",
     "ScoreFn",
     "StaticThreshold",
+    "Switched",
     "Threshold",
     "classifier_free",
     "mixture",

@@ -51,16 +51,26 @@ def every_field() -> list[Request]:
     common: dict[str, Any] = {
         "prompt": 'a "red" ball\n☃ \u202e',
         "n": 3,
+        "candidates": 5,
         "seed": 2**62,
         "steps": 7,
         "guidance": 2.5,
         "sampler": "ddim",
         "upsampler_steps": 4,
+        "negative_prompt": "a (blurred:1.5) cube",
     }
     return [
         Generate(**common),
         Sketch(drawing=PICTURE, **common),
-        inpaint(grow=3, protect=PROTECT, context=1.5, finish="feather", **common),
+        inpaint(
+            grow=3,
+            protect=PROTECT,
+            context=1.5,
+            finish="feather",
+            context_guidance=0.5,
+            context_interval=(0.25, 1.0),
+            **common,
+        ),
         Vary(image=PICTURE, strength=0.25, **common),
     ]
 
@@ -92,6 +102,9 @@ def same(one: Request, other: Request) -> bool:
         ({"n": "2"}, "not '2'"),
         ({"seed": -1}, "seed must be"),
         ({"seed": LARGEST_SEED}, "seed must be"),
+        ({"candidates": 0}, "candidates must be a whole number between 1 and 64, not 0"),
+        ({"candidates": 3, "n": 4}, "candidates must be a whole number between 4 and 64, not 3"),
+        ({"candidates": 65}, "not 65"),
         ({"steps": 0}, "steps must be a whole number between 1 and 1000, not 0"),
         ({"steps": MOST_STEPS + 1}, "not 1001"),
         ({"steps": 2.5}, "not 2.5"),
@@ -108,6 +121,10 @@ def same(one: Request, other: Request) -> bool:
         ({"grow": 5000}, "grow must be"),
         ({"context": 0.5}, "context must be a number between 1 and 16"),
         ({"context": None}, "context must be"),
+        ({"context_guidance": -1}, "context_guidance must be a number between 0 and 100"),
+        ({"context_guidance": "1"}, "context_guidance must be"),
+        ({"context_interval": (0.6, 0.2)}, "context_interval must be two numbers"),
+        ({"context_interval": 0.5}, "context_interval must be two numbers"),
         ({"finish": "soft"}, "Unknown finish 'soft'; known are hard, membrane, feather"),
         ({"finish": None}, "Unknown finish"),
         ({"image": "photo.png"}, "image must be a Picture, not str: open_picture"),

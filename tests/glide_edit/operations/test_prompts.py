@@ -15,9 +15,14 @@ from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
+from glide_edit.images import open_picture
 from glide_edit.models import Model, ModelSpec, Stage, StagePreset, StageSpec, TextSpec
-from glide_edit.requests import Generate, Request, request_from_json
+from glide_edit.operations.cascade import run_cascade
+from glide_edit.operations.finished import to_pixels
+from glide_edit.operations.work import work_for
+from glide_edit.requests import Generate, Inpaint, Request, request_from_json
 from glide_edit.text.transformer import TextTransformerConfig
+from masks import Mask
 from tests.glide_edit.operations.stand_ins import CPU, SCHEDULE, base_config, stand_in_editor, tiny_editor
 
 WORTH = {"red": 0.2, "ball": 0.1, "grass": -0.15, "a": 0.01}
@@ -102,6 +107,42 @@ def test_weights_cost_a_branch_each_unless_they_are_1(prompt: str, count: int) -
     editor, network = worth_editor()
     editor.generate(prompt)
     assert set(network.asked) == {count}
+
+
+def inpainted(**settings: Any) -> tuple[float, Worth]:
+    """What the middle of a fully selected picture is worth, and the network that drew it."""
+    editor, network = worth_editor()
+    picture = open_picture(np.full((32, 32, 3), 128, np.uint8))
+    selected = np.zeros((32, 32), bool)
+    selected[8:24, 8:24] = True
+    mask = Mask.from_array(selected, means="change")
+    request = Inpaint(image=picture, mask=mask, prompt="red ball", finish="hard", context=1, **settings)
+    drawn = [to_pixels(step.x0) for step in run_cascade(editor.model, work_for(request).job())][-1]
+    return float(drawn[0, 8, 8].mean() / 127.5 - 1), network
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, 2 * 0.3 + 0.05),
+        ({"context_guidance": 1.0}, 2 * 0.3 + 0.05),
+        ({"context_guidance": 0.0}, 2 * 0.3),
+        ({"context_guidance": 3.0}, 2 * 0.3 + 3 * 0.05),
+        ({"context_guidance": 3.0, "guidance": 1.0}, 0.3 + 3 * 0.05),
+        ({"context_guidance": 3.0, "negative_prompt": "grass"}, 2 * 0.3 + 0.15 + 3 * 0.05),
+        ({"context_guidance": 3.0, "context_interval": (0.5, 1.0)}, 2 * 0.3 + 0.05),
+        ({"context_guidance": 3.0, "context_interval": (0.0, 0.5)}, 2 * 0.3 + 3 * 0.05),
+    ],
+)
+def test_what_is_known_has_a_scale_of_its_own(settings: dict[str, Any], expected: float) -> None:
+    assert inpainted(**settings)[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_dial_costs_a_branch_only_where_it_acts() -> None:
+    assert inpainted()[1].asked == [2, 2]
+    assert inpainted(context_guidance=1.0)[1].asked == [2, 2]
+    assert inpainted(context_guidance=0.5)[1].asked == [3, 3]
+    assert inpainted(context_guidance=0.5, context_interval=(0.5, 1.0))[1].asked == [3, 2]
 
 
 def test_control_characters_are_left_out_and_said(editor: Editor) -> None:

@@ -1,0 +1,178 @@
+"""Candidates: what is drawn of them, how they are ranked, and what comes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from glide_edit.editor import Editor
+from glide_edit.images import open_picture
+from glide_edit.operations.cascade import Job
+from glide_edit.operations.clip import OpenClip, load_open_clip
+from glide_edit.operations.shortlist import rank, seam_mismatch
+from glide_edit.requests import Generate, Inpaint, Request
+from glide_edit.results import EditResult, Progress
+from masks import Mask
+from tests.glide_edit.clips import needs_open_clip, write_open_clip
+from tests.glide_edit.operations.stand_ins import noise, tiny_editor, tiny_model
+
+
+@pytest.fixture(scope="module")
+def editor() -> Editor:
+    return tiny_editor()
+
+
+@pytest.fixture(scope="module")
+def guide(tmp_path_factory: pytest.TempPathFactory) -> OpenClip:
+    folder = write_open_clip(tmp_path_factory.mktemp("clips") / "tiny")
+    return load_open_clip(f"local-dir:{folder}", torch.device("cpu"))
+
+
+def inpainting(**settings: Any) -> Inpaint:
+    selected = np.zeros((64, 64), bool)
+    selected[16:48, 16:48] = True
+    mask = Mask.from_array(selected, means="change")
+    return Inpaint(image=open_picture(noise(64, 64)), mask=mask, **{"prompt": "a red ball", **settings})
+
+
+def test_the_best_are_what_their_seeds_give_alone(editor: Editor) -> None:
+    result = editor.run(inpainting(seed=10, n=2, candidates=6))
+    assert len(result.pictures) == len(result.receipts) == 2
+    assert result.seeds == tuple(score.seed for score in result.ranking[:2])
+    assert sorted(score.seed for score in result.ranking) == list(range(10, 16))
+    for k, seed in enumerate(result.seeds):
+        alone = editor.run(inpainting(seed=seed)).pictures[0].pixels.astype(int)
+        assert np.abs(result.pictures[k].pixels - alone).max() <= 1
+        assert result.receipts[k].kept
+
+
+def test_the_recipe_of_each_picture_is_that_of_its_seed(editor: Editor) -> None:
+    result = editor.run(inpainting(seed=3, n=2, candidates=4))
+    for k, seed in enumerate(result.seeds):
+        record = result.recipe(k)["request"]
+        assert (record["seed"], record["n"], "candidates" in record) == (seed, 1, False)
+
+
+def test_only_the_base_draws_all_of_them(editor: Editor) -> None:
+    events = [e for e in editor.stream(inpainting(n=1, candidates=6)) if isinstance(e, Progress)]
+    assert [(e.stage, e.step) for e in events] == [
+        *[("base", step) for _ in range(2) for step in (1, 2, 3)],
+        ("upsampler", 1),
+        ("upsampler", 2),
+    ]
+    assert [len(e.pictures) for e in events] == [0] * 7 + [1]
+    assert len(events[-1].seeds) == 1
+
+
+def test_without_an_upsampler_the_drafts_are_the_pictures() -> None:
+    small = tiny_editor(upsampler=False)
+    result = small.run(Generate(prompt="a ball", seed=5, candidates=3))
+    alone = small.run(Generate(prompt="a ball", seed=result.seeds[0]))
+    assert result.pictures[0].pixels.shape == (16, 16, 3)
+    assert np.abs(result.pictures[0].pixels.astype(int) - alone.pictures[0].pixels).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "says"),
+    [
+        (inpainting(candidates=2), "has no CLIP of its own: candidates were ranked by their seams alone"),
+        (Generate(prompt="a", candidates=2), "ranked by nothing, and kept in the order of their seeds"),
+        (inpainting(prompt="", candidates=2), "Without a prompt CLIP has nothing to judge by"),
+    ],
+)
+def test_what_they_could_not_be_ranked_by_is_said(editor: Editor, request_: Request, says: str) -> None:
+    result = editor.run(request_)
+    assert any(says in note for note in result.notes)
+    if isinstance(request_, Generate):
+        assert result.seeds == (0,)
+
+
+def test_the_sheet_shows_them_in_order(editor: Editor) -> None:
+    result = editor.run(Generate(prompt="a", n=1, candidates=4))
+    assert result.sheet is not None
+    assert editor.run(Generate(prompt="a")).sheet is None
+    # Two by two tiles of 128 px, and under each its words.
+    assert 2 * 128 <= result.sheet.width < 300
+    assert result.sheet.height > 2 * 140
+
+
+def striped(value: float) -> torch.Tensor:
+    """Stripes that go on over the boundary, and as much brighter inside as ``value`` says."""
+    picture = torch.linspace(-0.5, 0.5, 16).repeat(1, 3, 16, 1)
+    picture[..., 4:12, 4:12] += value
+    return picture
+
+
+def keep_mask() -> torch.Tensor:
+    keep = torch.ones(1, 1, 16, 16)
+    keep[..., 4:12, 4:12] = 0
+    return keep
+
+
+def test_a_seam_is_what_differs_across_the_boundary_and_not_beside_it() -> None:
+    values = [seam_mismatch(striped(value), keep_mask()) for value in (0.0, 0.1, 0.4)]
+    first, second, third = (value for value in values if value is not None)
+    assert abs(first) < 0.05
+    assert first + 0.5 < second < third - 0.5
+    assert seam_mismatch(striped(0.4), torch.ones(1, 1, 16, 16)) is None
+    # Noise everywhere has no seam.
+    grain = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    grains = seam_mismatch(grain, keep_mask())
+    assert grains is not None
+    assert abs(grains) < 0.3
+
+
+def test_without_clip_the_least_seam_is_the_best(editor: Editor) -> None:
+    job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
+    drafts = {7: striped(0.4), 8: striped(0.0), 9: striped(0.1)}
+    shortlist = rank(drafts, job, editor.model, None)
+    assert [score.seed for score in shortlist.scores] == [8, 9, 7]
+    assert list(shortlist.best(2)) == [8, 9]
+
+
+@needs_open_clip
+def test_clip_ranks_what_was_selected_by_fit_and_margin(guide: OpenClip) -> None:
+    model = tiny_model()
+    drafts = {
+        seed: torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in range(5)
+    }
+    shortlist = rank(drafts, Job(Generate(prompt="a (red:2) ball", negative_prompt="grass")), model, guide)
+    text = guide.network.text_embeddings(["a red ball", "grass"])
+    big = torch.cat(
+        [
+            torch.nn.functional.interpolate(d, (24, 24), mode="bicubic", antialias=True)
+            for d in drafts.values()
+        ]
+    )
+    cosines = guide.network.image_embeddings(big) @ text.T
+    by_seed = {score.seed: score for score in shortlist.scores}
+    for seed in drafts:
+        assert by_seed[seed].fit == pytest.approx(float(cosines[seed, 0]), abs=1e-5)
+        assert by_seed[seed].margin == pytest.approx(float(cosines[seed, 0] - cosines[seed, 1]), abs=1e-5)
+        assert by_seed[seed].seam is None
+    totals = [score.total for score in shortlist.scores]
+    assert totals == sorted(totals, reverse=True)
+    assert sum(totals) == pytest.approx(0, abs=1e-6)
+
+
+@needs_open_clip
+def test_clip_looks_at_the_selection_alone(guide: OpenClip) -> None:
+    """What lies far from it has no say in the fit."""
+    keep = torch.ones(1, 1, 16, 16)
+    keep[..., 10:14, 10:14] = 0
+    job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep))
+    one = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    other = one.clone()
+    other[..., :6, :6] = 1.0
+    scores = rank({0: one, 1: other}, job, tiny_model(), guide).scores
+    assert scores[0].fit == pytest.approx(scores[1].fit)
+
+
+@needs_open_clip
+def test_an_editors_clip_ranks(guide: OpenClip) -> None:
+    result: EditResult = Editor(tiny_model(), guide).run(inpainting(candidates=3))
+    assert result.notes == ()
+    assert all(None not in (score.fit, score.margin, score.seam) for score in result.ranking)
