@@ -110,7 +110,7 @@ def test_a_name_cannot_move_the_cursor(cli, tiny: Path) -> None:
 
 
 def test_bytes_that_are_no_text(here: Path, tiny: Path) -> None:
-    """In a process of its own: the names of its files and its words are bytes, and its terminal is not Unicode."""
+    """In a process of its own: the name of its file is bytes, and its terminal is not Unicode."""
     command = [sys.executable, "-m", "apps.cli.main", "generate"]
     arguments = [b"--model", os.fsencode(tiny / "base")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "latin-1"}
