@@ -38,7 +38,10 @@ def test_a_sweep_draws_its_curve(cli, tiny: Path, here: Path) -> None:
     [
         (("--kinds", "surprise"), "surprise"),
         (("--kinds", "one,one"), "each named once"),
-        (("--guidance", "strong"), "numbers with commas"),
+        (("--guidance", "strong"), "--guidance takes numbers with commas"),
+        (("--clip-guidance", "1;2"), "--clip-guidance takes numbers with commas"),
+        (("--clip-guidance", "2"), "no CLIP of its own"),
+        (("--kinds", "two_best_of_8"), "no CLIP of its own"),
         (("--count", 0), "not 0"),
         (("--guidance", "1,-2"), "guidance must be"),
     ],
