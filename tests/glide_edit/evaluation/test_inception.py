@@ -1,7 +1,8 @@
-"""FID by torchmetrics with a stub for the Inception network: closed forms, and what is said without weights."""
+"""FID by torchmetrics with a stub for the Inception network: closed forms, and what is missing is told."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import sys
 
@@ -14,7 +15,7 @@ from glide_edit.errors import InputError
 from glide_edit.evaluation.inception import InceptionDistance
 
 needs_torchmetrics = pytest.mark.skipif(
-    __import__("importlib.util").util.find_spec("torchmetrics") is None,
+    importlib.util.find_spec("torchmetrics") is None,
     reason="the optional set glide-edit[fid] is not installed",
 )
 
@@ -94,5 +95,5 @@ def test_what_is_missing_is_told_in_a_sentence(
 
 def test_without_torchmetrics_its_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    with pytest.raises(InputError, match="torchmetrics.*glide-edit\\[fid\\]"):
+    with pytest.raises(InputError, match=r"torchmetrics.*glide-edit\[fid\]"):
         InceptionDistance()
