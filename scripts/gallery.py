@@ -30,7 +30,7 @@ GALLERY = ROOT / "docs" / "gallery"
 EXAMPLES = ROOT / "docs" / "examples"
 Pixels = NDArray[np.uint8]
 WINDOW, WIDE_WINDOW = 240, 320
-"""px; edits of photographs are shown as squares of this side, at 100 %, those of "photographs" in wide ones."""
+"""px; photographs are shown in squares of this side, at 100 %, those of "photographs" in wide ones."""
 
 PROMPTS = (
     "a red ball on grass",
