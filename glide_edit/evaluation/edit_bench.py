@@ -20,7 +20,6 @@ from glide_edit.evaluation.edit_items import (
     WORDINGS,
     EditItem,
     edit_items,
-    judge,
 )
 from glide_edit.evaluation.item_bench import ItemBench, Tell
 from glide_edit.evaluation.judging import Wanted
@@ -28,7 +27,7 @@ from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
 from glide_edit.evaluation.seam import FEATURES, ring_features, seam_accuracy
 from glide_edit.evaluation.seen import Seen
-from glide_edit.evaluation.verifier import Verifier
+from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.models.model import Model
 from glide_edit.operations.finished import Drawn
 from glide_edit.operations.inpaint import InpaintWork
@@ -232,11 +231,10 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     return {
         "bench": "edits",
         "version": 1,
-        "judge": judge(),
+        **how_judged("a window about the mask", SCENES),
         "count": count,
         "seed": seed,
         "pixels": PIXELS,
-        "scenes": list(SCENES),
         "sizes": {name: list(ends) for name, ends in SIZES.items()},
         "shapes": list(SHAPES),
         "wordings": list(WORDINGS),

@@ -26,6 +26,7 @@ from glide_edit.evaluation.prompts import (
     KINDS_OF_QUESTION,
     MOST,
     PLAIN_KINDS,
+    SCENES,
     Question,
     check,
     fault,
@@ -35,7 +36,7 @@ from glide_edit.evaluation.prompts import (
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
 from glide_edit.evaluation.reranking import check_clip, draw_best
 from glide_edit.evaluation.seen import Seen
-from glide_edit.evaluation.verifier import ABOUT_NAME, SHIPPED, Verifier
+from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.models.model import Model
 from glide_edit.toybox import render
 
@@ -357,7 +358,6 @@ def _protocol(
     plan: Plan, pixels: int, asked: Mapping[str, Sequence[Question]], fid: InceptionDistance | None
 ) -> dict[str, Any]:
     text = json.dumps([[each.prompt, each.scene.to_json()] for kind in asked.values() for each in kind])
-    about = json.loads((SHIPPED / ABOUT_NAME).read_text(encoding="utf-8"))
     return {
         "version": VERSION,
         "kinds": list(plan.kinds),
@@ -368,10 +368,7 @@ def _protocol(
         "guidance": list(plan.guidance),
         "clip_guidance": list(plan.clip_guidance),
         "questions": hashlib.sha256(text.encode()).hexdigest(),
-        "crop": "none",
-        "resize": f"to {about['image_size']} px, by areas down, bicubic up",
-        "split": "unseen scenes, seeds from 500,000",
-        "extractor": f"verifier {about['sha256']}",
+        **how_judged("none", SCENES),
         "fid": None if fid is None else fid.protocol,
     }
 

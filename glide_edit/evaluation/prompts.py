@@ -38,6 +38,10 @@ MOST = 1024
 BEST_OF_8 = "two_best_of_8"
 
 _SPAN = 20_000
+
+SCENES = (FIRST_PROMPT_SEED, FIRST_PROMPT_SEED + 8 * _SPAN)
+"""Seeds of the scenes that are asked about."""
+
 _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"}
 
 

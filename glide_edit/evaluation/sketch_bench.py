@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from glide_edit.errors import InputError
 from glide_edit.evaluation.accuracy import VISIBLE_AREA, VISIBLE_SHARE
 from glide_edit.evaluation.drawing import draw_jobs
-from glide_edit.evaluation.edit_items import ahead, judge
+from glide_edit.evaluation.edit_items import ahead
 from glide_edit.evaluation.item_bench import ItemBench, Tell
 from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
 from glide_edit.evaluation.seen import Seen, overlap
-from glide_edit.evaluation.verifier import Verifier
+from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.images import Picture, open_picture, to_uint8
 from glide_edit.models.model import Model
 from glide_edit.operations.sketch import SketchWork
@@ -254,11 +254,10 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     return {
         "bench": "sketches",
         "version": 1,
-        "judge": judge(),
+        **how_judged("a window about each object", SCENES),
         "count": count,
         "seed": seed,
         "pixels": PIXELS,
-        "scenes": list(SCENES),
         "visible": {"share": VISIBLE_SHARE, "area": VISIBLE_AREA},
         "silhouettes": {
             "by": "grabcut",
