@@ -37,9 +37,18 @@ def transformers() -> ModuleType:
     return _imported("transformers", "clip")
 
 
+def torchmetrics() -> ModuleType:
+    """The package torchmetrics.
+
+    Raises:
+        InputError: it is not installed, or cannot be imported.
+    """
+    return _imported("torchmetrics", "fid")
+
+
 def _imported(name: str, extra: str) -> ModuleType:
     try:
-        # Both packages import it, and fail where it fails.
+        # The packages import it, and fail where it fails.
         _mend_torchvision()
         return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:

@@ -1,6 +1,6 @@
 """Make the pictures of docs/gallery and docs/examples with the model that ships.
 
-    scripts/gallery [NAME ...]      prompts, edits, drawings; without a name all of them
+    scripts/gallery [NAME ...]      prompts, edits, drawings, photographs; without a name all of them
 
 Everything takes a seed and is written down here: prompts, masks, drawings.
 """
@@ -8,15 +8,20 @@ Everything takes a seed and is written down here: prompts, masks, drawings.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from photographs import PHOTOGRAPHS, PUT_IN, TAKEN_OUT, PhotographEdit
 from skimage import data
 
 from glide_edit import Editor, Generate, save_picture
+from glide_edit.evaluation.edit_bench import opencv_inpaint
+from glide_edit.evaluation.report import Table
+from glide_edit.evaluation.seam import FEATURES, ring_features
+from glide_edit.evaluation.sharpness import sharpness_ratio
 from glide_edit.toybox import describe_toy, render, sample_scene
 from masks import Mask, draw, shape
 
@@ -24,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GALLERY = ROOT / "docs" / "gallery"
 EXAMPLES = ROOT / "docs" / "examples"
 Pixels = NDArray[np.uint8]
-WINDOW = 240
-"""px; edits of photographs are shown as squares of this size, at 100 %."""
+WINDOW, WIDE_WINDOW = 240, 320
+"""px; photographs are shown in squares of this side, at 100 %, those of "photographs" in wide ones."""
 
 PROMPTS = (
     "a red ball on grass",
@@ -79,6 +84,25 @@ def edits(editor: Editor) -> None:
     heading = np.hstack([_label(text, WINDOW) for text in titles])
     left, right = np.vstack([heading, *rows[:6]]), np.vstack([heading, *rows[6:]])
     _write(GALLERY / "edits.jpg", np.hstack([left, np.full((len(left), 16, 3), 255, np.uint8), right]))
+
+
+def photographs(editor: Editor) -> None:
+    """24 edits of photographs, a seed each: 12 toys put in, 12 things taken out; and their table."""
+    rows: list[tuple[str | float, ...]] = []
+    seeds = iter(range(SEED, SEED + len(PUT_IN) + len(TAKEN_OUT)))
+    for name, cases in (("put-in", PUT_IN), ("taken-out", TAKEN_OUT)):
+        strips = []
+        for case, seed in zip(cases, seeds, strict=False):
+            strip, row = _photograph_edit(editor, case, seed, name == "put-in")
+            strips.append(strip)
+            rows.append((len(rows) + 1, *row))
+        titles = ("before", "selection", "glide-edit", "OpenCV inpaint")
+        heading = np.hstack([_label(text, WIDE_WINDOW) for text in titles])
+        half = len(strips) // 2
+        left, right = np.vstack([heading, *strips[:half]]), np.vstack([heading, *strips[half:]])
+        gap = np.full((len(left), 16, 3), 255, np.uint8)
+        _write(GALLERY / f"photographs-{name}.jpg", np.hstack([left, gap, right]))
+    _write_table(GALLERY / "photographs.md", rows)
 
 
 def drawings(editor: Editor) -> None:
@@ -163,10 +187,7 @@ def _one(editor: Editor, request: Generate) -> Pixels:
 def _edit_row(editor: Editor, before: Pixels, mask: Mask, prompt: str) -> Pixels:
     result = editor.inpaint(before, mask, prompt, seed=SEED)
     assert result.receipts[0].kept
-    shown = before.copy()
-    edge = (shape.grow(mask, 2) - mask).selected
-    shown[mask.selected] = shown[mask.selected] // 2 + np.array([127, 0, 0], np.uint8)
-    shown[edge] = 255
+    shown = _shown(before, mask)
     telea = cv2.inpaint(before, mask.to_array(), 5, cv2.INPAINT_TELEA)
     x0, y0, x1, y1 = mask.bounding_box()
     pictures = (before, shown, result.pictures[0].pixels, telea)
@@ -174,11 +195,62 @@ def _edit_row(editor: Editor, before: Pixels, mask: Mask, prompt: str) -> Pixels
     return _captioned(np.hstack(views), prompt)
 
 
-def _window(pixels: Pixels, x: int, y: int) -> Pixels:
+def _photograph_edit(
+    editor: Editor, case: PhotographEdit, seed: int, is_put_in: bool
+) -> tuple[Pixels, tuple[str | float, ...]]:
+    """Before, selection, ours, OpenCV's, and the row of the table: sharpness and the jump at the boundary."""
+    before = PHOTOGRAPHS[case.photograph]()
+    mask = case.mask(before)
+    result = editor.inpaint(before, mask, case.what if is_put_in else "", seed=seed)
+    assert result.receipts[0].kept
+    ours = np.asarray(result.pictures[0].pixels)
+    telea = opencv_inpaint(before, mask.selected)
+    x0, y0, x1, y1 = mask.bounding_box()
+    views = [
+        _window(pixels, (x0 + x1) // 2, (y0 + y1) // 2, WIDE_WINDOW)
+        for pixels in (before, _shown(before, mask), ours, telea)
+    ]
+    jump = FEATURES.index("jump")
+    numbers = [
+        measured
+        for pixels in (before, ours, telea)
+        for measured in (
+            sharpness_ratio(pixels, mask.selected),
+            float(np.exp(ring_features(pixels, mask.selected)[jump])),
+        )
+    ]
+    what = f"{case.photograph}: {case.what} {'put in' if is_put_in else 'taken out'}"
+    return _captioned(np.hstack(views), what), (what, *numbers)
+
+
+def _write_table(path: Path, rows: Sequence[tuple[str | float, ...]]) -> None:
+    """Of each edit the sharpness inside over that around it, and the jump at the boundary."""
+    columns = [f"{what}, {whose}" for whose in ("before", "ours", "OpenCV") for what in ("sharpness", "jump")]
+    table = Table("photographs", ("", "edit", *columns), tuple(rows))
+    medians = [float(np.median([float(row[k]) for row in rows])) for k in range(2, len(columns) + 2)]
+    text = table.to_markdown() + "\n| | median | " + " | ".join(f"{value:.3f}" for value in medians) + " |\n"
+    path.write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _shown(before: Pixels, mask: Mask) -> Pixels:
+    """The selection in red, with a white rim."""
+    shown = before.copy()
+    edge = (shape.grow(mask, 2) - mask).selected
+    shown[mask.selected] = shown[mask.selected] // 2 + np.array([127, 0, 0], np.uint8)
+    shown[edge] = 255
+    return shown
+
+
+def _window(pixels: Pixels, x: int, y: int, side: int = WINDOW) -> Pixels:
+    """A square about a place; what a smaller photograph lacks is white."""
     height, width = pixels.shape[:2]
-    top = max(0, min(y - WINDOW // 2, height - WINDOW))
-    left = max(0, min(x - WINDOW // 2, width - WINDOW))
-    return np.asarray(pixels[top : top + WINDOW, left : left + WINDOW])
+    top = max(0, min(y - side // 2, height - side))
+    left = max(0, min(x - side // 2, width - side))
+    window = np.full((side, side, 3), 255, np.uint8)
+    part = pixels[top : top + side, left : left + side]
+    window[: part.shape[0], : part.shape[1]] = part
+    return window
 
 
 def _label(text: str, width: int) -> Pixels:
@@ -203,7 +275,12 @@ def _write(path: Path, pixels: Pixels) -> None:
     print(f"wrote {save_picture(pixels, path, force=True, quality=88).relative_to(ROOT)}")
 
 
-SHEETS: dict[str, Callable[[Editor], None]] = {"prompts": prompts, "edits": edits, "drawings": drawings}
+SHEETS: dict[str, Callable[[Editor], None]] = {
+    "prompts": prompts,
+    "edits": edits,
+    "drawings": drawings,
+    "photographs": photographs,
+}
 
 
 def main(names: list[str]) -> None:

@@ -9,11 +9,11 @@ import typer
 
 from apps.cli import evaluate_edits, options
 from apps.cli.errors import STOPPED
+from apps.cli.options import takes_groups
 from apps.cli.progress import counting
 from apps.cli.reports import (
-    ReportFile,
-    SheetFolder,
-    check_places,
+    Measuring,
+    Reporting,
     end_if_stopped,
     make_empty_folder,
     print_tables,
@@ -35,12 +35,25 @@ Scales = Annotated[
         show_default=False,
     ),
 ]
+ClipScales = Annotated[
+    str | None,
+    typer.Option(
+        "--clip-guidance",
+        metavar="X,X,...",
+        help="Scales of guidance by the model's CLIP, each tried with each of --guidance; 0 is none.",
+        show_default=False,
+    ),
+]
+Fid = Annotated[
+    bool, typer.Option("--fid", help="FID too, by torchmetrics; fetches an Inception network on first use.")
+]
 Kinds = Annotated[
     str | None,
     typer.Option(
         "--kinds",
         metavar="KIND,...",
-        help="Of one, two, relation, count, held_out, conflict, rare, long [default: all].",
+        help="Of one, two, relation, count, held_out, conflict, rare, long, two_best_of_8 [default: all but "
+        "the last, which the model's CLIP ranks].",
         show_default=False,
     ),
 ]
@@ -75,18 +88,17 @@ Judge = Annotated[
 
 
 @app.command()
+@takes_groups
 def prompts(
-    model: options.ModelName = "toybox",
+    measuring: Measuring,
+    reporting: Reporting,
     count: Count = 256,
     guidance: Scales = None,
+    clip_guidance: ClipScales = None,
     seed: Seed = 0,
     kinds: Kinds = None,
     size: Size = "base",
-    report_file: ReportFile = None,
-    sheet: SheetFolder = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
+    fid: Fid = False,
 ) -> None:
     """Ask for objects, colours, numbers and places, and let the verifier judge the pictures.
 
@@ -94,39 +106,38 @@ def prompts(
     """
     chosen: dict[str, Any] = {"kinds": _words(kinds)} if kinds is not None else {}
     if guidance is not None:
-        chosen["guidance"] = _numbers(guidance)
+        chosen["guidance"] = _numbers("--guidance", guidance)
+    if clip_guidance is not None:
+        chosen["clip_guidance"] = _numbers("--clip-guidance", clip_guidance)
+    from glide_edit.evaluation.inception import InceptionDistance
     from glide_edit.evaluation.prompt_bench import Plan, curve, of_model, run
     from glide_edit.images import write_atomically
-    from glide_edit.models import apply, choose_runtime, load_model, resolve
 
     plan = Plan(count=count, seed=seed, size=size, **chosen)
-    check_places(report_file, sheet, force=force)
-    runtime = choose_runtime(device, precision)
-    apply(runtime)
-    subject = of_model(load_model(resolve(model), runtime), plan)
+    reporting.check(force=measuring.force)
+    subject = of_model(measuring.load(), plan)
+    distance = InceptionDistance() if fid else None
     with counting("drawing and judging") as tell:
-        outcome = run(subject, plan, tell)
-    if report_file is not None:
-        outcome.report.write(report_file, force=force)
-    if sheet is not None:
-        write_sheets(sheet, outcome.sheets())
+        outcome = run(subject, plan, tell, distance)
+    if reporting.report_file is not None:
+        outcome.report.write(reporting.report_file, force=measuring.force)
+    if reporting.sheet is not None:
+        write_sheets(reporting.sheet, outcome.sheets())
         if len(outcome.points) > 1:
-            write_atomically(sheet / "curve.png", curve(outcome.points, subject.label), force=True)
+            write_atomically(reporting.sheet / "curve.png", curve(outcome.points, subject.label), force=True)
     print_tables(outcome.report)
     end_if_stopped(outcome.report)
 
 
 @app.command()
+@takes_groups
 def file(
     prompt_file: PromptFile,
     out: OutFolder,
-    model: options.ModelName = "toybox",
+    measuring: Measuring,
     guidance: options.Guidance = None,
     seed: Seed = 0,
     clip: Judge = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
 ) -> None:
     """Draw a file of prompts, one picture each, with a sheet, and CLIP scores where a CLIP is named.
 
@@ -134,17 +145,14 @@ def file(
     """
     from glide_edit.evaluation.drawing import Settings
     from glide_edit.evaluation.prompt_files import draw_file, mean_by_category, read_prompts
-    from glide_edit.models import apply, choose_runtime, load_model, resolve
     from glide_edit.operations.clip import load_open_clip
 
     asked = read_prompts(prompt_file)
-    make_empty_folder(out, force=force)
-    runtime = choose_runtime(device, precision)
-    apply(runtime)
-    loaded = load_model(resolve(model), runtime)
-    judge = None if clip is None else load_open_clip(clip, runtime.device)
+    make_empty_folder(out, force=measuring.force)
+    model = measuring.load()
+    judge = None if clip is None else load_open_clip(clip, model.runtime.device)
     with counting("drawing") as tell:
-        drawn = draw_file(loaded, asked, out, seed, Settings(guidance=guidance), judge, tell)
+        drawn = draw_file(model, asked, out, seed, Settings(guidance=guidance), judge, tell)
     typer.echo(f"{out}: {len(drawn):,} pictures, listed in {out / 'scores.csv'}")
     for category, score in mean_by_category(drawn).items():
         typer.echo(f"CLIP score {score:.2f}{f' of {category}' if category else ''}")
@@ -157,10 +165,10 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def _numbers(option: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise InputError(
-            f"--guidance takes numbers with commas between them, as 1,2,3, not {text!r}."
+            f"{option} takes numbers with commas between them, as 1,2,3, not {text!r}."
         ) from None

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apps.cli import options
+from apps.cli.options import takes_groups
 from apps.cli.progress import counting
-from apps.cli.reports import ReportFile, SheetFolder, check_places, end_if_stopped, print_tables
+from apps.cli.reports import Measuring, Reporting, end_if_stopped, print_tables
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,64 +21,42 @@ Drawings = Annotated[int, typer.Option("--count", metavar="N", help="Drawings.")
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Another seed asks other questions.")]
 
 
-def edits(
-    model: options.ModelName = "toybox",
-    count: EachSize = 256,
-    seed: Seed = 0,
-    report_file: ReportFile = None,
-    sheet: SheetFolder = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
-) -> None:
+@takes_groups
+def edits(measuring: Measuring, reporting: Reporting, count: EachSize = 256, seed: Seed = 0) -> None:
     """Put toys back into scenes they were taken out of; judge what is there, and whether the seam shows.
 
     Ctrl-C ends early: what is finished is reported, marked incomplete.
     """
-    from glide_edit.editor import Editor
     from glide_edit.evaluation import edit_bench
 
-    check_places(report_file, sheet, force=force)
-    editor = Editor.load(model, device, precision)
+    reporting.check(force=measuring.force)
+    model = measuring.load()
     with counting("editing and judging") as tell:
         report, outcomes = edit_bench.bench_edits(
-            edit_bench.painter(editor), editor.model.label, count=count, seed=seed, tell=tell
+            edit_bench.painter(model), model.label, count=count, seed=seed, tell=tell
         )
-    if sheet is not None:
-        _write_sheet(sheet / "edits.png", edit_bench.sheet(outcomes))
-    _hand_out(report, report_file, force)
+    if reporting.sheet is not None:
+        _write_sheet(reporting.sheet / "edits.png", edit_bench.sheet(outcomes))
+    _hand_out(report, reporting.report_file, measuring.force)
 
 
-def sketches(
-    model: options.ModelName = "toybox",
-    count: Drawings = 256,
-    seed: Seed = 0,
-    report_file: ReportFile = None,
-    sheet: SheetFolder = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    force: options.Force = False,
-) -> None:
+@takes_groups
+def sketches(measuring: Measuring, reporting: Reporting, count: Drawings = 256, seed: Seed = 0) -> None:
     """Turn line drawings of scenes into pictures; judge whether each object stands where it was drawn.
 
     Ctrl-C ends early: what is finished is reported, marked incomplete.
     """
-    from glide_edit.editor import Editor
     from glide_edit.evaluation import sketch_bench
 
-    check_places(report_file, sheet, force=force)
-    editor = Editor.load(model, device, precision)
+    reporting.check(force=measuring.force)
+    model = measuring.load()
     with counting("drawing and judging") as tell:
         report, outcomes = sketch_bench.bench_sketches(
-            sketch_bench.sketcher(editor),
-            editor.model.label,
-            count=count,
-            seed=seed,
-            tell=tell,
+            sketch_bench.sketcher(model), model.label, count=count, seed=seed, tell=tell
         )
-    if sheet is not None:
-        _write_sheet(sheet / "sketches.png", sketch_bench.sheet(outcomes))
-    _hand_out(report, report_file, force)
+    if reporting.sheet is not None:
+        _write_sheet(reporting.sheet / "sketches.png", sketch_bench.sheet(outcomes))
+    _hand_out(report, reporting.report_file, measuring.force)
 
 
 def _write_sheet(target: Path, pixels: NDArray[Any]) -> None:

@@ -234,9 +234,9 @@ class Running:
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take ``Sampling``, ``Running`` or ``Writing``: typer sees their fields as its options."""
+    """Let a command take whole groups, as ``Sampling``: typer sees their fields as its options."""
     hints = typing.get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running, Writing)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name not in groups:

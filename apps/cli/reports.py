@@ -1,19 +1,22 @@
-"""Where benches write: options for the report and the contact sheets, and what would stop the writing."""
+"""What benches share: which model is measured, where reports and contact sheets go, what would stop that."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from apps.cli import options
 from apps.cli.errors import STOPPED
 from glide_edit.errors import InputError, OutputExists
 
 if TYPE_CHECKING:
     from glide_edit.evaluation.report import Report, Tile
+    from glide_edit.models import Model
 
 ReportFile = Annotated[
     Path | None,
@@ -61,12 +64,46 @@ def make_empty_folder(folder: Path, *, force: bool) -> None:
         raise OutputExists(f"{folder} is not empty: choose another folder, or ask to overwrite it.")
 
 
-def check_places(report_file: Path | None, sheet: Path | None, *, force: bool) -> None:
-    """Both of the above, where they were asked for."""
-    if report_file is not None:
-        check_report_file(report_file, force=force)
-    if sheet is not None:
-        make_empty_folder(sheet, force=force)
+@dataclass(frozen=True)
+class Measuring:
+    """Which model is measured, and where."""
+
+    model: options.ModelName = "toybox"
+    device: options.Device = "auto"
+    precision: options.Precision = "auto"
+    force: options.Force = False
+
+    def load(self) -> Model:
+        """The model, where and how its networks are to run.
+
+        Raises:
+            GlideEditError: there is none, or it cannot be loaded here.
+        """
+        from glide_edit.models import apply, choose_runtime, load_model, resolve
+
+        runtime = choose_runtime(self.device, self.precision)
+        apply(runtime)
+        return load_model(resolve(self.model), runtime)
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """Where a bench writes what it found."""
+
+    report_file: ReportFile = None
+    sheet: SheetFolder = None
+
+    def check(self, *, force: bool) -> None:
+        """Say before the work what would stop the writing after it.
+
+        Raises:
+            OutputExists: something is there already, and ``force`` is False.
+            InputError: it cannot be written.
+        """
+        if self.report_file is not None:
+            check_report_file(self.report_file, force=force)
+        if self.sheet is not None:
+            make_empty_folder(self.sheet, force=force)
 
 
 def write_sheets(folder: Path, sheets: Mapping[str, Sequence[Tile]]) -> None:

@@ -1,6 +1,7 @@
-"""Pictures of many prompts at once, for benches: what ``Generate`` draws of each prompt and seed, in batches.
+"""Pictures of many requests at once, for benches: what an editor draws of each, in batches.
 
-An editor draws one prompt at a time, which leaves small networks idle; here a batch holds a prompt a picture.
+An editor draws the pictures of one prompt at a time, which leaves small networks idle; here every picture of
+a batch has a prompt, a seed, a known picture or a drawing of its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from glide_edit.guidance import (
     Finish,
     Guided,
     NoisedClipScore,
+    PasteKnown,
     ScoreFn,
     classifier_free,
     prompt_embeddings,
@@ -29,9 +31,18 @@ from glide_edit.guidance import (
 from glide_edit.models.memory import keep_freed_memory
 from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
-from glide_edit.operations.cascade import check, low_res_of, settings_of, threshold_of, timesteps_of
+from glide_edit.operations.cascade import (
+    Job,
+    Known,
+    check,
+    known_of,
+    low_res_of,
+    settings_of,
+    threshold_of,
+    timesteps_of,
+)
 from glide_edit.operations.finished import to_pixels, to_uint8
-from glide_edit.requests import Generate
+from glide_edit.requests import Generate, Inpaint
 
 Pictures = NDArray[np.uint8]
 
@@ -64,7 +75,7 @@ def check_settings(model: Model, settings: Settings | None = None) -> None:
         InputError: no base network, guidance by CLIP with a model that has no CLIP of its own, or a value out
             of range.
     """
-    check(model, _request(settings or Settings()))
+    check(model, Generate(prompt="anything", **vars(settings or Settings())))
 
 
 def draw(
@@ -82,38 +93,72 @@ def draw(
         InputError: what ``check_settings`` refuses.
     """
     check_settings(model, settings)
-    specs = model.spec.cascade(inpainting=False)[: 1 if size == "base" else None]
+    asked = vars(settings or Settings())
+    jobs = [
+        Job(Generate(prompt=prompt, seed=seed, **asked)) for prompt, seed in zip(prompts, seeds, strict=True)
+    ]
+    for drawn in draw_jobs(model, jobs, size):
+        yield to_uint8(drawn)
+
+
+def draw_jobs(model: Model, jobs: Sequence[Job], size: Size = "full") -> Iterator[NDArray[np.float32]]:
+    """What the model draws of each job from the first of its seeds, in order: batches (B, S, S, 3), 0 to 255.
+
+    The jobs are of one operation and of the same settings; CLIP guidance is by the model's own. Stop
+    iterating and the work stops.
+
+    Raises:
+        InputError: what the cascade's ``check`` refuses.
+    """
+    if not jobs:
+        return
+    check(model, jobs[0].request)
+    specs = model.spec.cascade(isinstance(jobs[0].request, Inpaint))[: 1 if size == "base" else None]
     stages = [model.load_stage[spec.name]() for spec in specs]
     if model.runtime.device.type == "cpu":
         keep_freed_memory()
     together = _together(stages[0])
-    for start in range(0, len(prompts), together):
-        part = slice(start, start + together)
-        yield _draw_batch(model, stages, list(prompts[part]), tuple(seeds[part]), settings or Settings())
+    for start in range(0, len(jobs), together):
+        yield to_pixels(_draw_batch(model, stages, jobs[start : start + together]))
+
+
+def _draw_batch(model: Model, stages: Sequence[Stage], jobs: Sequence[Job]) -> Tensor:
+    """What the last stage draws, (B, 3, S, S) in [-1, 1]."""
+    drawn: Tensor | None = None
+    for index, stage in enumerate(stages):
+        together = _together(stage)
+        parts = [slice(start, start + together) for start in range(0, len(jobs), together)]
+        drawn = torch.cat(
+            [
+                _draw_stage(model, stages, index, jobs[part], None if drawn is None else drawn[part])
+                for part in parts
+            ]
+        )
+    assert drawn is not None
+    return drawn
 
 
 def _draw_stage(
-    model: Model,
-    stage: Stage,
-    prompts: Sequence[str],
-    seeds: tuple[int, ...],
-    preset: StagePreset,
-    index: int,
-    before: Tensor | None,
+    model: Model, stages: Sequence[Stage], index: int, jobs: Sequence[Job], before: Tensor | None
 ) -> Tensor:
     """What a stage draws, (B, 3, S, S) in [-1, 1]; ``before`` is what the stage before it drew."""
-    device = model.runtime.device
+    stage, device = stages[index], model.runtime.device
+    preset = settings_of(stage.spec, jobs[0].request)
+    prompts = [job.request.prompt for job in jobs]
+    seeds = tuple(job.request.seeds[0] for job in jobs)
     noise = NoiseSource(seeds, index, 0, (3, stage.image_size, stage.image_size), device)
-    condition = Conditioning()
+    known = _known(jobs, stage.image_size, stages[0].image_size, preset, device)
+    condition = _condition(jobs, stage, known, device)
     if before is not None:
         low_res, level = low_res_of(before, seeds, index, preset)
-        condition = Conditioning(low_res=low_res, low_res_noise=level)
+        condition = replace(condition, low_res=low_res, low_res_noise=level)
     denoiser = Guided(
         stage.network,
         _branches(stage, condition, prompts, preset.guidance),
         preset.interval,
-        Finish(threshold_of(preset)),
+        Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
         _score(model, stage, prompts, preset),
+        score_mask=1 - known[1] if known is not None and preset.mask_score else None,
     )
     x = noise.start() * preset.temperature
     for step in get_sampler(preset.sampler)(denoiser, x, timesteps_of(stage.schedule, preset), noise):
@@ -121,36 +166,27 @@ def _draw_stage(
     return x.clamp(-1, 1)
 
 
-def _draw_batch(
-    model: Model, stages: Sequence[Stage], prompts: list[str], seeds: tuple[int, ...], settings: Settings
-) -> Pictures:
-    request = _request(settings)
-    drawn: Tensor | None = None
-    for index, stage in enumerate(stages):
-        together = _together(stage)
-        parts = [slice(start, start + together) for start in range(0, len(prompts), together)]
-        preset = settings_of(stage.spec, request)
-        drawn = torch.cat(
-            [
-                _draw_stage(
-                    model,
-                    stage,
-                    prompts[part],
-                    seeds[part],
-                    preset,
-                    index,
-                    None if drawn is None else drawn[part],
-                )
-                for part in parts
-            ]
-        )
-    assert drawn is not None
-    return to_uint8(to_pixels(drawn))
+def _known(
+    jobs: Sequence[Job], size: int, base_size: int, preset: StagePreset, device: torch.device
+) -> Known | None:
+    """Known pictures (B, 3, size, size) and their keep-masks, None where the operation knows nothing."""
+    each = [known for job in jobs if (known := known_of(job, size, base_size, preset)) is not None]
+    if not each:
+        return None
+    assert len(each) == len(jobs), "the jobs are of one operation"
+    pictures, keep_masks = zip(*each, strict=True)
+    return torch.cat(pictures).to(device), torch.cat(keep_masks).to(device)
 
 
-def _request(settings: Settings) -> Generate:
-    """A request with these settings, of which the cascade knows what they make of a preset."""
-    return Generate(prompt="anything", **vars(settings))
+def _condition(jobs: Sequence[Job], stage: Stage, known: Known | None, device: torch.device) -> Conditioning:
+    """What the stage is told, apart from the text and the picture before it."""
+    condition, config = Conditioning(), stage.spec.config
+    if known is not None and config.known:
+        condition = replace(condition, known=known[0], keep_mask=known[1])
+    drawings = [job.drawing(stage.image_size) for job in jobs if job.drawing is not None]
+    if drawings and config.drawing:
+        condition = replace(condition, drawing=torch.cat(drawings).to(device))
+    return condition
 
 
 def _together(stage: Stage) -> int:
@@ -172,6 +208,6 @@ def _score(model: Model, stage: Stage, prompts: Sequence[str], preset: StagePres
     if stage.spec.role != "base" or not preset.clip_guidance:
         return None
     clip = model.clip
-    assert clip is not None, "check_settings lets nothing pass that has no CLIP to be guided by"
+    assert clip is not None, "check lets nothing pass that has no CLIP to be guided by"
     text = prompt_embeddings(clip.network, clip.tokenizer, prompts)
     return NoisedClipScore(clip.network, text, preset.clip_guidance)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.editor import Editor
 from glide_edit.errors import InputError
+from glide_edit.evaluation.drawing import draw_jobs
 from glide_edit.evaluation.edit_items import (
     PIXELS,
     SCENES,
@@ -22,24 +20,22 @@ from glide_edit.evaluation.edit_items import (
     WORDINGS,
     EditItem,
     edit_items,
-    judge,
 )
+from glide_edit.evaluation.item_bench import ItemBench, Tell
 from glide_edit.evaluation.judging import Wanted
 from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
 from glide_edit.evaluation.seam import FEATURES, ring_features, seam_accuracy
 from glide_edit.evaluation.seen import Seen
-from glide_edit.evaluation.verifier import Verifier
-from glide_edit.operations.cascade import check, run_cascade
-from glide_edit.operations.finished import Drawn, to_pixels
+from glide_edit.evaluation.verifier import Verifier, how_judged
+from glide_edit.models.model import Model
+from glide_edit.operations.finished import Drawn
 from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.requests import Inpaint
 
 Image = NDArray[np.uint8]
-Painter = Callable[[EditItem, InpaintWork], Drawn]
-"""What is measured: draws the square that the work's crop shows, (S, S, 3) of any size, 0 to 255."""
-
-Tell = Callable[[int, int], None]
+Painter = Callable[[Sequence[EditItem], Sequence[InpaintWork]], Sequence[Drawn]]
+"""What is measured: draws the squares that the works' crops show, (S, S, 3) of any size, 0 to 255."""
 
 RIVALS = ("edited", "pasted", "opencv")
 """As the bench finishes by default, the same drawing put in with a hard edge, and OpenCV's inpaint."""
@@ -84,16 +80,11 @@ class Outcome:
     tile: Tile
 
 
-def painter(editor: Editor) -> Painter:
-    """What an editor's model draws with its default settings; item k has the noise of seed k."""
+def painter(model: Model) -> Painter:
+    """What a model draws with its default settings; item k has the noise of seed k."""
 
-    def paint(item: EditItem, work: InpaintWork) -> Drawn:
-        job = work.job()
-        check(editor.model, job.request, editor.clip)
-        for step in run_cascade(editor.model, job, editor.clip):
-            if step.is_last:
-                return to_pixels(step.x0)[0]
-        raise AssertionError("a cascade ends with its last step")
+    def paint(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+        return [drawn for batch in draw_jobs(model, [work.job() for work in works]) for drawn in batch]
 
     return paint
 
@@ -111,52 +102,47 @@ def bench_edits(
     Ctrl-C ends it with a report of what is done. ``tell`` is called with (done, total).
 
     Raises:
-        InputError: a count below 1, a seed below 0, or stopped before the first item was done.
+        InputError: a count below 1, or a seed below 0.
+        KeyboardInterrupt: before the first item was done.
         GlideEditError: what ``paint`` raises.
     """
     if count < 1:
         raise InputError(f"The bench needs one item of each size or more, not {count}.")
     if seed < 0:
         raise InputError(f"A seed is 0 or more, not {seed}.")
-    began = time.perf_counter()
     verifier = Verifier.load()
-    total = len(SIZES) * count
-    outcomes: list[Outcome] = []
-    try:
-        with closing(edit_items(total, seed)) as items:
-            for item in items:
-                outcomes.append(outcome(item, paint, verifier))
-                tell(len(outcomes), total)
-    except KeyboardInterrupt:
-        if not outcomes:
-            raise
-    report = Report(
-        bench="edits",
+
+    def painted(items: Sequence[EditItem]) -> Sequence[tuple[InpaintWork, Drawn]]:
+        works = [work_of(item) for item in items]
+        return list(zip(works, paint(items, works), strict=True))
+
+    bench = ItemBench(
+        name="edits",
         model=model,
         protocol=protocol(count, seed),
-        measures=measures(outcomes),
-        tables=tables(outcomes),
-        seconds=time.perf_counter() - began,
-        complete=len(outcomes) == total,
-        details={"items": len(outcomes)},
+        total=len(SIZES) * count,
+        items=edit_items(len(SIZES) * count, seed),
+        draw=painted,
+        judge=lambda item, made: outcome(item, *made, verifier),
+        summary=lambda judged: (measures(judged), tables(judged), {"items": len(judged)}),
     )
-    return report, outcomes
+    return bench.run(tell)
 
 
-def outcome(item: EditItem, paint: Painter, verifier: Verifier) -> Outcome:
-    """One item edited and judged."""
-    request = Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index)
-    work = InpaintWork.of(request)
-    drawn = paint(item, work)
+def work_of(item: EditItem) -> InpaintWork:
+    """The item as an inpainting, item k with seed k."""
+    return InpaintWork.of(Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index))
+
+
+def outcome(item: EditItem, work: InpaintWork, drawn: Drawn, verifier: Verifier) -> Outcome:
+    """One item finished and judged."""
     finished = work.finish(drawn)
     assert finished.receipt is not None, "an inpainting has a receipt"
     selected = item.mask.selected
     pictures = {
         "real": item.truth,
         "edited": finished.picture.pixels,
-        "pasted": InpaintWork(request.replace(finish="hard"), work.areas, work.crop)
-        .finish(drawn)
-        .picture.pixels,
+        "pasted": replace(work, request=work.request.replace(finish="hard")).finish(drawn).picture.pixels,
         "opencv": opencv_inpaint(item.picture.pixels, selected),
     }
     judged = np.stack([pictures["edited"], item.truth, item.picture.pixels])
@@ -247,11 +233,10 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     return {
         "bench": "edits",
         "version": 1,
-        "judge": judge(),
+        **how_judged("a window about the mask", SCENES),
         "count": count,
         "seed": seed,
         "pixels": PIXELS,
-        "scenes": list(SCENES),
         "sizes": {name: list(ends) for name, ends in SIZES.items()},
         "shapes": list(SHAPES),
         "wordings": list(WORDINGS),
@@ -260,9 +245,11 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     }
 
 
-def truth_painter(item: EditItem, work: InpaintWork) -> Drawn:
-    """Draws the true render: what a model that is always right would."""
-    return np.asarray(work.crop.extract(item.truth), np.float32)
+def truth_painter(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+    """Draws the true renders: what a model that is always right would."""
+    return [
+        np.asarray(work.crop.extract(item.truth), np.float32) for item, work in zip(items, works, strict=True)
+    ]
 
 
 def _shares(name: str, outcomes: list[Outcome]) -> dict[str, float]:

@@ -6,7 +6,6 @@ three lengths, and the true picture to compare with, here for every item, since 
 
 from __future__ import annotations
 
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Generator
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 
 from glide_edit.evaluation.accuracy import VISIBLE_AREA
 from glide_edit.evaluation.judging import Wanted, wanted_of
-from glide_edit.evaluation.verifier import ABOUT_NAME, SHIPPED
 from glide_edit.images import Picture, open_picture
 from glide_edit.toybox import Rendering, Scene, Toy, caption, render, sample_scene
 from glide_edit.toybox.camera import toy_extents
@@ -164,12 +162,6 @@ def worded(scene: Scene, toy: int, wording: str) -> str:
         return f"{words} on {ground}{_LIGHT_WORDS[scene.light]}"
     texts = (caption(scene, seed) for seed in count())
     return next(text for text in texts if f"{asked.colour} {asked.kind}" in text)
-
-
-def judge() -> str:
-    """Who judges: the shipped verifier, by the hash of its weights."""
-    about = json.loads((SHIPPED / ABOUT_NAME).read_text(encoding="utf-8"))
-    return f"verifier {about['sha256']}"
 
 
 def _toy_that_fits(scene: Scene, size: str, shape: str) -> int | None:

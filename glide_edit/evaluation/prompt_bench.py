@@ -20,48 +20,78 @@ from numpy.typing import NDArray
 from glide_edit.errors import InputError
 from glide_edit.evaluation.distances import frechet_distance, kernel_distance
 from glide_edit.evaluation.drawing import Pictures, Settings, Size, check_settings, draw
-from glide_edit.evaluation.prompts import FAULTS, KINDS_OF_QUESTION, Question, check, fault, mark, questions
+from glide_edit.evaluation.inception import InceptionDistance
+from glide_edit.evaluation.prompts import (
+    FAULTS,
+    KINDS_OF_QUESTION,
+    MOST,
+    PLAIN_KINDS,
+    SCENES,
+    Question,
+    check,
+    fault,
+    mark,
+    questions,
+)
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
+from glide_edit.evaluation.reranking import check_clip, draw_best
 from glide_edit.evaluation.seen import Seen
-from glide_edit.evaluation.verifier import ABOUT_NAME, SHIPPED, Verifier
+from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.models.model import Model
 from glide_edit.toybox import render
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change that changes numbers."""
 
 SHOWN = 24
 """Pictures of a kind on its contact sheet: the first ones, none picked."""
 
-Draw = Callable[[Sequence[Question], float | None], Iterator[Pictures]]
-"""(questions, guidance) -> their pictures in order, in batches; guidance None is the subject's own."""
+Draw = Callable[[Sequence[Question], Settings], Iterator[Pictures]]
+"""(questions, how they are guided) -> their pictures in order, in batches."""
+
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is asked, and how: ``count`` questions of each of ``kinds``.
 
-    ``seed`` is the first picture's of each kind, ``guidance`` the scales that are tried one after the other,
-    None for the model's own. The report's measures are those of the first.
+    ``seed`` is the first picture's of each kind. ``guidance`` are the scales of classifier-free guidance and
+    ``clip_guidance`` those of guidance by the model's CLIP; None is the model's own. Every one of the former
+    is tried with every one of the latter. The report's measures are those of the first pair.
 
     Raises:
         InputError: no kinds or scales, or one twice; a negative seed; what ``check`` refuses.
     """
 
-    kinds: tuple[str, ...] = tuple(KINDS_OF_QUESTION)
+    kinds: tuple[str, ...] = PLAIN_KINDS
     count: int = 256
     seed: int = 0
     size: Size = "base"
     guidance: tuple[float | None, ...] = (None,)
+    clip_guidance: tuple[float | None, ...] = (None,)
 
     def __post_init__(self) -> None:
-        for what, values in (("kinds of question", self.kinds), ("guidance scales", self.guidance)):
+        for what, values in (
+            ("kinds of question", self.kinds),
+            ("guidance scales", self.guidance),
+            ("scales of guidance by CLIP", self.clip_guidance),
+        ):
             if not values or len(set(values)) < len(values):
                 raise InputError(f"The {what} must be one or more, each named once, not {list(values)}.")
         for kind in self.kinds:
             check(kind, self.count)
         if self.seed < 0:
             raise InputError(f"A seed is 0 or more, not {self.seed}.")
+
+    @property
+    def ways(self) -> tuple[Settings, ...]:
+        """How pictures are guided, one way after the other."""
+        return tuple(
+            Settings(guidance=scale, clip_guidance=clip)
+            for clip in self.clip_guidance
+            for scale in self.guidance
+        )
 
 
 @dataclass(frozen=True)
@@ -98,11 +128,15 @@ class Judged:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """What was drawn at one guidance scale, and the real renders of the same questions, by kind."""
+    """What was drawn in one way of guidance, and the real renders of the same questions, by kind.
 
-    guidance: float | None
+    ``fid`` is None where no Inception network was asked, or the way was not finished.
+    """
+
+    way: Settings
     drawn: Mapping[str, Judged]
     real: Mapping[str, Judged]
+    fid: float | None = None
 
     @cached_property
     def measures(self) -> dict[str, float]:
@@ -110,6 +144,8 @@ class Point:
         found: dict[str, float] = {}
         for kind, judged in self.drawn.items():
             found |= against_real(scores(judged), scores(self.real[kind]))
+        low, high = self.accuracy_interval()
+        found |= {"accuracy": self.accuracy(), "accuracy_low": low, "accuracy_high": high}
         x, y = (
             np.stack([row for judged in each.values() for row in judged.features])
             for each in (self.drawn, self.real)
@@ -122,41 +158,68 @@ class Point:
                 "kernel_distance_high": kernel.high,
                 "frechet_distance": frechet_distance(x, y, resamples=2).value,
             }
-        return found
+        return found if self.fid is None else found | {"fid": self.fid}
 
     def accuracy(self) -> float:
         """The mean over the kinds of the share that is right, divided by real renders' share."""
-        pairs = [(right(judged), right(self.real[kind])) for kind, judged in self.drawn.items()]
-        return float(np.mean([share / real if real else math.nan for share, real in pairs]))
+        shares = [(drawn.mean(), real.mean()) for drawn, real in self._marks()]
+        return float(np.mean([share / real if real else math.nan for share, real in shares]))
+
+    def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """What holds ``confidence`` of the accuracy's bootstrap over the questions of each kind."""
+        rng = np.random.default_rng(0)
+        means = np.zeros(_RESAMPLES)
+        for drawn, real in self._marks():
+            chosen = rng.integers(len(drawn), size=(_RESAMPLES, len(drawn)))
+            share = real[chosen].mean(1)
+            means += np.where(share > 0, drawn[chosen].mean(1) / np.where(share > 0, share, 1), math.nan)
+        low, high = np.quantile(means / len(self.drawn), ((1 - confidence) / 2, (1 + confidence) / 2))
+        return float(low), float(high)
+
+    def _marks(self) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+        """For each kind whether each picture is right, drawn and real."""
+        return [(all_right(judged), all_right(self.real[kind])) for kind, judged in self.drawn.items()]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The report, and what else can be made of the run: a point for each guidance scale that was begun."""
+    """The report, and what else can be made of the run: a point for each way of guidance that was begun."""
 
     report: Report
     points: tuple[Point, ...]
 
     def sheets(self) -> dict[str, list[Tile]]:
-        """For each scale and kind the first pictures, drawn and real, with prompt and verdict, by name."""
+        """For each way and kind the first pictures, drawn and real, with prompt and verdict, by name."""
         named = {}
         for point in self.points:
-            suffix = "" if point.guidance is None else f"-guidance-{point.guidance:g}"
+            parts = (("guidance", point.way.guidance), ("clip", point.way.clip_guidance))
+            suffix = "".join(f"-{name}-{scale:g}" for name, scale in parts if scale is not None)
             for kind, judged in point.drawn.items():
                 named[f"{kind}{suffix}"] = _tiles(judged, point.real[kind])
         return named
 
 
 def of_model(model: Model, plan: Plan) -> Subject:
-    """The model as a subject, drawn as the plan says. Raises what ``check_settings`` raises."""
-    for scale in plan.guidance:
-        check_settings(model, Settings(guidance=scale))
+    """The model as a subject, drawn as the plan says.
+
+    Raises:
+        InputError: what ``check_settings`` refuses, or a kind of question that a CLIP must rank and no CLIP.
+    """
+    for way in plan.ways:
+        check_settings(model, way)
+    if any(KINDS_OF_QUESTION[kind].candidates > 1 for kind in plan.kinds):
+        check_clip(model)
     stages = model.spec.cascade(inpainting=False)
 
-    def drawn(asked: Sequence[Question], guidance: float | None) -> Iterator[Pictures]:
+    def drawn(asked: Sequence[Question], way: Settings) -> Iterator[Pictures]:
         prompts = [question.prompt for question in asked]
         seeds = range(plan.seed, plan.seed + len(asked))
-        return draw(model, prompts, seeds, Settings(guidance=guidance), plan.size)
+        candidates = KINDS_OF_QUESTION[asked[0].kind].candidates
+        if candidates == 1:
+            return draw(model, prompts, seeds, way, plan.size)
+        return draw_best(
+            model, prompts, [[seed + MOST * k for k in range(candidates)] for seed in seeds], way, plan.size
+        )
 
     return Subject(model.label, stages[0 if plan.size == "base" else -1].config.image_size, drawn)
 
@@ -167,10 +230,16 @@ def renders(asked: Sequence[Question], pixels: int) -> Pictures:
         return np.stack(list(pool.map(lambda each: render(each.scene, pixels, threads=1).image, asked)))
 
 
-def run(subject: Subject, plan: Plan, progress: Callable[[int, int], None] | None = None) -> Outcome:
+def run(
+    subject: Subject,
+    plan: Plan,
+    progress: Callable[[int, int], None] | None = None,
+    fid: InceptionDistance | None = None,
+) -> Outcome:
     """Ask, draw and judge; ``progress`` is called with (done, count) of the pictures.
 
-    A KeyboardInterrupt ends the run early: the outcome is of what was finished, its report not complete.
+    With ``fid`` each way of guidance that was finished has a FID too. A KeyboardInterrupt ends the run early:
+    the outcome is of what was finished, its report not complete.
 
     Raises:
         InputError: what the subject's ``draw`` refuses.
@@ -180,43 +249,58 @@ def run(subject: Subject, plan: Plan, progress: Callable[[int, int], None] | Non
     verifier = Verifier.load()
     asked = {kind: questions(kind, plan.count) for kind in plan.kinds}
     real: dict[str, Judged] = {}
-    drawn: dict[float | None, dict[str, Judged]] = {}
+    drawn: dict[Settings, dict[str, Judged]] = {}
+    fids: dict[Settings, float] = {}
     complete = True
     try:
-        total, done = len(plan.guidance) * plan.count * len(asked), 0
-        for guidance in plan.guidance:
+        total, done = len(plan.ways) * plan.count * len(asked), 0
+        for way in plan.ways:
             for kind, of_kind in asked.items():
                 if kind not in real:
+                    pictures = renders(of_kind, subject.pixels)
                     real[kind] = Judged()
-                    real[kind].add(verifier, of_kind, renders(of_kind, subject.pixels))
+                    real[kind].add(verifier, of_kind, pictures)
+                    if fid is not None:
+                        fid.add(pictures, real=True)
                 judged = Judged()
-                for pictures in subject.draw(of_kind, guidance):
+                for pictures in subject.draw(of_kind, way):
                     judged.add(verifier, of_kind[len(judged.questions) :][: len(pictures)], pictures)
-                    drawn.setdefault(guidance, {})[kind] = judged
+                    drawn.setdefault(way, {})[kind] = judged
                     done += len(pictures)
+                    if fid is not None:
+                        fid.add(pictures, real=False)
                     if progress is not None:
                         progress(done, total)
+            if fid is not None:
+                fids[way] = fid.finish()
     except KeyboardInterrupt:
         if not drawn:
             raise
         complete = False
-    points = [
-        Point(
-            guidance, by_kind, {kind: real[kind].first(len(each.questions)) for kind, each in by_kind.items()}
-        )
-        for guidance, by_kind in drawn.items()
-    ]
+    points = [_point(way, by_kind, real, fids.get(way)) for way, by_kind in drawn.items()]
     report = Report(
         bench="prompts",
         model=subject.label,
-        protocol=_protocol(plan, subject.pixels, asked),
+        protocol=_protocol(plan, subject.pixels, asked, fid),
         measures=points[0].measures,
         tables=_tables(points),
         seconds=time.perf_counter() - began,
         complete=complete,
-        details={"guidance": [{"scale": point.guidance, **point.measures} for point in points]},
+        details={
+            "guidance": [
+                {"scale": point.way.guidance, "clip_scale": point.way.clip_guidance, **point.measures}
+                for point in points
+            ]
+        },
     )
     return Outcome(report, tuple(points))
+
+
+def _point(
+    way: Settings, drawn: Mapping[str, Judged], real: Mapping[str, Judged], fid: float | None
+) -> Point:
+    same = {kind: real[kind].first(len(each.questions)) for kind, each in drawn.items()}
+    return Point(way, drawn, same, fid)
 
 
 def scores(judged: Judged) -> dict[str, float]:
@@ -227,13 +311,14 @@ def scores(judged: Judged) -> dict[str, float]:
     return {name: float(np.mean(each)) if each else math.nan for name, each in asked.items()}
 
 
-def right(judged: Judged) -> float:
-    """The share of the pictures on which nothing asked for is wrong."""
-    return float(np.mean([fault(*each) is None for each in zip(judged.questions, judged.seen, strict=True)]))
+def all_right(judged: Judged) -> NDArray[np.bool_]:
+    """(N,): on which pictures nothing asked for is wrong."""
+    return np.array([fault(*each) is None for each in zip(judged.questions, judged.seen, strict=True)], bool)
 
 
 def curve(points: Sequence[Point], title: str) -> bytes:
-    """Accuracy against kernel distance, a dot for each guidance scale, as a PNG.
+    """Accuracy against kernel distance as a PNG: a dot with its 95 % intervals for each scale of guidance,
+    and a line for each scale of guidance by CLIP.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -244,22 +329,35 @@ def curve(points: Sequence[Point], title: str) -> bytes:
         raise InputError(
             "The curve needs the package matplotlib: pip install 'glide-edit[train]'."
         ) from error
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    x = [1000 * point.measures["kernel_distance"] for point in points]
-    y = [point.accuracy() for point in points]
-    axes.plot(x, y, marker="o")
-    for point, place in zip(points, zip(x, y, strict=True), strict=True):
-        axes.annotate(_scale(point.guidance), place, textcoords="offset points", xytext=(6, 4))
+    for clip in dict.fromkeys(point.way.clip_guidance for point in points):
+        some = [point for point in points if point.way.clip_guidance == clip]
+        x, y = _bars(some, "kernel_distance", 1000), _bars(some, "accuracy", 1)
+        label = "CLIP as the preset says" if clip is None else f"CLIP {clip:g}" if clip else "without CLIP"
+        axes.errorbar(x[0], y[0], xerr=x[1:], yerr=y[1:], marker="o", elinewidth=0.6, capsize=2, label=label)
+        for point, place in zip(some, zip(x[0], y[0], strict=True), strict=True):
+            axes.annotate(_scale(point.way.guidance), place, textcoords="offset points", xytext=(6, 4))
     axes.set(xlabel="kernel distance x 1000", ylabel="right, of what real renders get", title=title)
+    axes.legend(title="at each dot: classifier-free", fontsize="small", title_fontsize="small")
     data = io.BytesIO()
     figure.savefig(data, format="png", dpi=110)
     return data.getvalue()
 
 
-def _protocol(plan: Plan, pixels: int, asked: Mapping[str, Sequence[Question]]) -> dict[str, Any]:
+def _bars(points: Sequence[Point], name: str, factor: float) -> NDArray[np.float64]:
+    """(3, N): a measure's values, and how far their intervals reach below and above, at least 0."""
+    value, low, high = (
+        factor * np.array([point.measures.get(f"{name}{end}", math.nan) for point in points], np.float64)
+        for end in ("", "_low", "_high")
+    )
+    return np.stack([value, np.maximum(value - low, 0), np.maximum(high - value, 0)])
+
+
+def _protocol(
+    plan: Plan, pixels: int, asked: Mapping[str, Sequence[Question]], fid: InceptionDistance | None
+) -> dict[str, Any]:
     text = json.dumps([[each.prompt, each.scene.to_json()] for kind in asked.values() for each in kind])
-    about = json.loads((SHIPPED / ABOUT_NAME).read_text(encoding="utf-8"))
     return {
         "version": VERSION,
         "kinds": list(plan.kinds),
@@ -268,31 +366,31 @@ def _protocol(plan: Plan, pixels: int, asked: Mapping[str, Sequence[Question]]) 
         "size": plan.size,
         "pixels": pixels,
         "guidance": list(plan.guidance),
+        "clip_guidance": list(plan.clip_guidance),
         "questions": hashlib.sha256(text.encode()).hexdigest(),
-        "crop": "none",
-        "resize": f"to {about['image_size']} px, by areas down, bicubic up",
-        "split": "unseen scenes, seeds from 500,000",
-        "extractor": f"verifier {about['sha256']}",
+        **how_judged("none", SCENES),
+        "fid": None if fid is None else fid.protocol,
     }
 
 
 def _tables(points: Sequence[Point]) -> tuple[Table, ...]:
     tables = [_by_kind(point) for point in points]
-    if len(points) > 1:
-        rows = []
-        for point in points:
-            found = point.measures
-            rows.append(
-                (
-                    _scale(point.guidance),
-                    point.accuracy(),
-                    1000 * found["kernel_distance"],
-                    found["frechet_distance"],
-                )
-            )
-        header = ("guidance", "accuracy", "kernel distance x 1000", "Frechet distance")
-        tables.append(Table("accuracy against distance", header, tuple(rows)))
-    return tuple(tables)
+    return (*tables, _against_distance(points)) if len(points) > 1 else tuple(tables)
+
+
+def _against_distance(points: Sequence[Point]) -> Table:
+    """What the curve shows, each value with the ends of its 95 % interval."""
+    ends = ("", "_low", "_high")
+    rows: list[tuple[str | float, ...]] = []
+    for point in points:
+        found = point.measures
+        accuracy = (found[f"accuracy{end}"] for end in ends)
+        kernel = (1000 * found.get(f"kernel_distance{end}", math.nan) for end in ends)
+        others = (found.get(name, math.nan) for name in ("frechet_distance", "fid"))
+        scales = (_scale(point.way.guidance), _scale(point.way.clip_guidance))
+        rows.append((*scales, *accuracy, *kernel, *others))
+    header = ("classifier-free", "CLIP", "accuracy", "from", "to", "kernel distance x 1000", "from", "to")
+    return Table("accuracy against distance", (*header, "Frechet distance", "FID"), tuple(rows))
 
 
 def _by_kind(point: Point) -> Table:
@@ -301,13 +399,16 @@ def _by_kind(point: Point) -> Table:
         pairs = list(zip(judged.questions, judged.seen, strict=True))
         faults = [fault(*pair) for pair in pairs]
         more = [len(seen.objects) > len(question.wanted) for question, seen in pairs]
-        all_right, all_real = right(judged), right(point.real[kind])
-        ratio = all_right / all_real if all_real else math.nan
+        share, real = float(all_right(judged).mean()), float(all_right(point.real[kind]).mean())
+        ratio = share / real if real else math.nan
         shares = (faults.count(name) / len(faults) for name in FAULTS)
         about = f"{kind}: {KINDS_OF_QUESTION[kind].about}"
-        rows.append((about, len(pairs), all_right, all_real, ratio, *shares, float(np.mean(more))))
+        rows.append((about, len(pairs), share, real, ratio, *shares, float(np.mean(more))))
     header = ("question", "pictures", "right", "real renders", "right of real", *FAULTS, "more objects")
-    return Table(f"by kind of question, guidance {_scale(point.guidance)}", header, tuple(rows))
+    guided = f"guidance {_scale(point.way.guidance)}"
+    if point.way.clip_guidance is not None:
+        guided += f", CLIP {_scale(point.way.clip_guidance)}"
+    return Table(f"by kind of question, {guided}", header, tuple(rows))
 
 
 def _scale(guidance: float | None) -> str:

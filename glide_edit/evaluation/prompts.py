@@ -35,7 +35,13 @@ FIRST_PROMPT_SEED = 500_000
 MOST = 1024
 """Questions of a kind at most; ``_SPAN`` seeds hold enough scenes for so many."""
 
+BEST_OF_8 = "two_best_of_8"
+
 _SPAN = 20_000
+
+SCENES = (FIRST_PROMPT_SEED, FIRST_PROMPT_SEED + 8 * _SPAN)
+"""Seeds of the scenes that are asked about."""
+
 _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"}
 
 
@@ -60,11 +66,17 @@ Marks = dict[str, bool | None]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of question: what it asks, ``make`` gives its questions without end, ``mark`` judges."""
+    """A kind of question: what it asks, ``make`` gives its questions without end, ``mark`` judges.
+
+    Of each question ``candidates`` pictures are drawn, of which the model's CLIP chooses the one to judge.
+    ``scenes_of`` is another kind whose scenes are asked about; by default a kind has its own.
+    """
 
     about: str
     make: Callable[[int], Iterator[Question]]
     mark: Callable[[Question, Seen], Marks]
+    candidates: int = 1
+    scenes_of: str | None = None
 
 
 def check(kind: str, number: int) -> None:
@@ -83,7 +95,8 @@ def check(kind: str, number: int) -> None:
 def questions(kind: str, number: int) -> tuple[Question, ...]:
     """The first ``number`` questions of a kind, always the same ones. Raises what ``check`` raises."""
     check(kind, number)
-    first = FIRST_PROMPT_SEED + _SPAN * tuple(KINDS_OF_QUESTION).index(kind)
+    scenes = KINDS_OF_QUESTION[kind].scenes_of or kind
+    first = FIRST_PROMPT_SEED + _SPAN * tuple(KINDS_OF_QUESTION).index(scenes)
     return tuple(itertools.islice(KINDS_OF_QUESTION[kind].make(first), number))
 
 
@@ -128,6 +141,11 @@ def _one(first: int) -> Iterator[Question]:
 def _two(first: int) -> Iterator[Question]:
     for scene in _scenes(first, 2):
         yield _question("two", scene)
+
+
+def _two_again(first: int) -> Iterator[Question]:
+    for question in _two(first):
+        yield replace(question, kind=BEST_OF_8)
 
 
 def _conflict(first: int) -> Iterator[Question]:
@@ -315,4 +333,14 @@ KINDS_OF_QUESTION: dict[str, Kind] = {
     ),
     "rare": Kind("two objects never seen together in training", _rare, _all_seen("rare")),
     "long": Kind("long descriptions: three objects, position, ground and light", _long, _mark_long),
+    BEST_OF_8: Kind(
+        "two objects, the best of 8 by the model's CLIP",
+        _two_again,
+        _all_seen("two_all_best_of_8"),
+        candidates=8,
+        scenes_of="two",
+    ),
 }
+
+PLAIN_KINDS = tuple(name for name, kind in KINDS_OF_QUESTION.items() if kind.candidates == 1)
+"""What every model can be asked: no CLIP is needed."""

@@ -5,9 +5,7 @@ Drawings are the toybox's own, of scenes that no training shows, with a caption 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,15 +13,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.evaluation.accuracy import VISIBLE_AREA, VISIBLE_SHARE
-from glide_edit.evaluation.edit_items import ahead, judge
+from glide_edit.evaluation.drawing import draw_jobs
+from glide_edit.evaluation.edit_items import ahead
+from glide_edit.evaluation.item_bench import ItemBench, Tell
 from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
 from glide_edit.evaluation.seen import Seen, overlap
-from glide_edit.evaluation.verifier import Verifier
+from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.images import Picture, open_picture, to_uint8
+from glide_edit.models.model import Model
+from glide_edit.operations.sketch import SketchWork
+from glide_edit.requests import Sketch
 from glide_edit.toybox import KINDS, Rendering, Scene, caption, render, sample_scene
 
 Image = NDArray[np.uint8]
@@ -67,18 +69,20 @@ class Outcome:
     tile: Tile
 
 
-Sketcher = Callable[[SketchItem], Image]
-"""What is measured: a picture, uint8 (H, W, 3), from the item's drawing and prompt."""
-
-Tell = Callable[[int, int], None]
+Sketcher = Callable[[Sequence[SketchItem]], Sequence[Image]]
+"""What is measured: pictures, uint8 (H, W, 3), from the items' drawings and prompts."""
 
 
-def sketcher(editor: Editor) -> Sketcher:
-    """What an editor makes of a drawing with its default settings; item k has the noise of seed k."""
+def sketcher(model: Model) -> Sketcher:
+    """What a model makes of drawings with its default settings; item k has the noise of seed k."""
 
-    def sketch(item: SketchItem) -> Image:
-        result = editor.sketch(item.drawing, item.prompt, seed=item.index)
-        return to_uint8(result.pictures[0].pixels)
+    def sketch(items: Sequence[SketchItem]) -> Sequence[Image]:
+        works = [
+            SketchWork.of(Sketch(drawing=item.drawing, prompt=item.prompt, seed=item.index)) for item in items
+        ]
+        drawn = [each for batch in draw_jobs(model, [work.job() for work in works]) for each in batch]
+        finished = [work.finish(each) for work, each in zip(works, drawn, strict=True)]
+        return [to_uint8(each.picture.pixels) for each in finished]
 
     return sketch
 
@@ -97,34 +101,25 @@ def bench_sketches(
 
     Raises:
         InputError: a count below 1, or a seed below 0.
+        KeyboardInterrupt: before the first drawing was done.
         GlideEditError: what ``sketch`` raises.
     """
     if count < 1:
         raise InputError(f"The bench needs one drawing or more, not {count}.")
     if seed < 0:
         raise InputError(f"A seed is 0 or more, not {seed}.")
-    began = time.perf_counter()
     verifier = Verifier.load()
-    outcomes: list[Outcome] = []
-    try:
-        with closing(sketch_items(count, seed)) as items:
-            for item in items:
-                outcomes.append(outcome(item, sketch(item), verifier))
-                tell(len(outcomes), count)
-    except KeyboardInterrupt:
-        if not outcomes:
-            raise
-    report = Report(
-        bench="sketches",
+    bench = ItemBench(
+        name="sketches",
         model=model,
         protocol=protocol(count, seed),
-        measures=measures(outcomes),
-        tables=(by_kind(outcomes),),
-        seconds=time.perf_counter() - began,
-        complete=len(outcomes) == count,
-        details={"drawings": len(outcomes), "objects": sum(len(each.kinds) for each in outcomes)},
+        total=count,
+        items=sketch_items(count, seed),
+        draw=sketch,
+        judge=lambda item, picture: outcome(item, picture, verifier),
+        summary=lambda judged: (measures(judged), (by_kind(judged),), _details(judged)),
     )
-    return report, outcomes
+    return bench.run(tell)
 
 
 def sketch_items(count: int, seed: int = 0) -> Generator[SketchItem, None, None]:
@@ -261,11 +256,10 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     return {
         "bench": "sketches",
         "version": 1,
-        "judge": judge(),
+        **how_judged("a window about each object", SCENES),
         "count": count,
         "seed": seed,
         "pixels": PIXELS,
-        "scenes": list(SCENES),
         "visible": {"share": VISIBLE_SHARE, "area": VISIBLE_AREA},
         "silhouettes": {
             "by": "grabcut",
@@ -276,6 +270,10 @@ def protocol(count: int, seed: int) -> dict[str, object]:
             "rounds": _ROUNDS,
         },
     }
+
+
+def _details(outcomes: list[Outcome]) -> dict[str, int]:
+    return {"drawings": len(outcomes), "objects": sum(len(each.kinds) for each in outcomes)}
 
 
 def _in_plain_view(rendering: Rendering, toy: int) -> bool:

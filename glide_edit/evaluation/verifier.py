@@ -141,6 +141,18 @@ class Verifier:
             yield Answers(**{name: value.cpu() for name, value in vars(answers).items()})
 
 
+def how_judged(crop: str, scenes: tuple[int, int]) -> dict[str, str]:
+    """What a bench's protocol says of its judge: what of each picture the shipped verifier is shown, brought
+    to which size, of scenes with which seeds, and which weights it has."""
+    about = json.loads((SHIPPED / ABOUT_NAME).read_text(encoding="utf-8"))
+    return {
+        "crop": crop,
+        "resize": f"to {about['image_size']} px, by areas down, bicubic up",
+        "split": f"unseen scenes, seeds {scenes[0]:,} to {scenes[1] - 1:,}",
+        "extractor": f"verifier {about['sha256']}",
+    }
+
+
 def to_input(pictures: NDArray[np.uint8]) -> Tensor:
     """uint8 (B, S, S, 3) -> float32 (B, 3, S, S) in [-1, 1]."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -224,14 +224,8 @@ class _Group:
 
     def known(self, stage: Stage, preset: StagePreset) -> Known | None:
         """The known picture and its keep-mask at the stage's size, on the model's device."""
-        if self.job.known is None:
-            return None
-        known, keep_mask = (tensor.to(self.device) for tensor in self.job.known(stage.image_size))
-        if preset.enlarge_keep_mask:
-            _, small = self.job.known(self.stages[0].image_size)
-            keep_mask = F.interpolate(small.to(self.device), keep_mask.shape[2:], mode="nearest")
-            known = known * keep_mask
-        return known, keep_mask
+        known = known_of(self.job, stage.image_size, self.stages[0].image_size, preset)
+        return None if known is None else (known[0].to(self.device), known[1].to(self.device))
 
 
 def _run_stage(
@@ -332,6 +326,18 @@ def _branches(
             branch = replace(branch, text=group.repeat_text(text.encode(words)))
         branches.append((branch, weight))
     return branches
+
+
+def known_of(job: Job, size: int, base_size: int, preset: StagePreset) -> Known | None:
+    """What a stage of ``size`` px is told that is known, as its preset says; None where nothing is."""
+    if job.known is None:
+        return None
+    known, keep_mask = job.known(size)
+    if preset.enlarge_keep_mask:
+        _, small = job.known(base_size)
+        keep_mask = F.interpolate(small, keep_mask.shape[2:], mode="nearest")
+        known = known * keep_mask
+    return known, keep_mask
 
 
 def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import torch
 from safetensors.torch import save_file
 
 from glide_edit import extras
-from glide_edit.models import openai_clip
+from glide_edit.models import ClipSpec, Model, openai_clip
+from glide_edit.models.model import NoisedClip
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.networks.open_clip import OpenCLIP
 from tests.glide_edit import golden
+from tests.glide_edit.operations.stand_ins import CONTEXT, tiny_model
 
 needs_open_clip = pytest.mark.skipif(
     importlib.util.find_spec("open_clip") is None, reason="the optional set glide-edit[clip] is not installed"
@@ -74,3 +77,17 @@ def write_open_clip(folder: Path, seed: int = 0) -> Path:
 
 def tiny_open_clip(folder: Path, seed: int = 0) -> OpenCLIP:
     return OpenCLIP.load(f"local-dir:{write_open_clip(folder, seed)}")
+
+
+def model_with_clip() -> Model:
+    """The tiny cascade with a noised CLIP of random weights."""
+    model = tiny_model()
+    config = replace(RECORDED, vocabulary=260, context=CONTEXT)
+    network = NoisedCLIP(config)
+    generator = torch.Generator().manual_seed(3)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
+    encoder = model.text_encoder
+    assert encoder is not None
+    clip = NoisedClip(network.requires_grad_(False).eval(), encoder.tokenizer)
+    return replace(model, spec=replace(model.spec, clip=ClipSpec(config)), load_clip=lambda: clip)

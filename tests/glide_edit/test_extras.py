@@ -64,10 +64,14 @@ def test_a_torchvision_that_fails_otherwise_is_told(half_fitting: Path) -> None:
         extras._imported("some_extra", "clip")
 
 
-@pytest.mark.parametrize("name", ["open_clip", "transformers"])
-def test_a_missing_package_is_named_with_its_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "extra"), [("open_clip", "clip"), ("transformers", "clip"), ("torchmetrics", "fid")]
+)
+def test_a_missing_package_is_named_with_its_set(
+    name: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InputError, match=rf"package {name}.*pip install 'glide-edit\[clip\]'"):
+    with pytest.raises(InputError, match=rf"package {name}.*pip install 'glide-edit\[{extra}\]'"):
         getattr(extras, name)()
 
 

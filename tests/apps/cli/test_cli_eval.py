@@ -38,7 +38,10 @@ def test_a_sweep_draws_its_curve(cli, tiny: Path, here: Path) -> None:
     [
         (("--kinds", "surprise"), "surprise"),
         (("--kinds", "one,one"), "each named once"),
-        (("--guidance", "strong"), "numbers with commas"),
+        (("--guidance", "strong"), "--guidance takes numbers with commas"),
+        (("--clip-guidance", "1;2"), "--clip-guidance takes numbers with commas"),
+        (("--clip-guidance", "2"), "no CLIP of its own"),
+        (("--kinds", "two_best_of_8"), "no CLIP of its own"),
         (("--count", 0), "not 0"),
         (("--guidance", "1,-2"), "guidance must be"),
     ],
@@ -100,3 +103,15 @@ def test_a_file_of_prompts_is_drawn_into_a_folder(cli, tiny: Path, here: Path) -
     again = cli("eval", "file", "mine.csv", "--out", "drawn", "--model", tiny / "both")
     assert again.exit_code == 2
     assert "not empty" in again.stderr
+
+
+def test_fid_without_its_packages_is_refused_before_any_drawing(
+    cli, tiny: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)
+    result = cli(*SMALL, "--model", tiny / "base", "--fid", "--json", "report.json")
+    assert result.exit_code == 2
+    assert "glide-edit[fid]" in result.stderr
+    assert not (here / "report.json").exists()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 
 import numpy as np
 import pytest
 
 from glide_edit.errors import InputError
-from glide_edit.evaluation import edit_bench
+from glide_edit.evaluation import edit_bench, item_bench
 from glide_edit.evaluation.edit_bench import (
     Answer,
     Outcome,
@@ -20,6 +20,7 @@ from glide_edit.evaluation.edit_bench import (
     painter,
     sheet,
     truth_painter,
+    work_of,
 )
 from glide_edit.evaluation.edit_items import EditItem, edit_items
 from glide_edit.evaluation.judging import Wanted
@@ -27,7 +28,7 @@ from glide_edit.evaluation.report import Report
 from glide_edit.evaluation.seen import Seen, SeenObject
 from glide_edit.operations.finished import Drawn
 from glide_edit.operations.inpaint import InpaintWork
-from tests.glide_edit.operations.stand_ins import tiny_editor
+from tests.glide_edit.operations.stand_ins import tiny_editor, tiny_model
 
 COUNT = 4
 
@@ -54,8 +55,9 @@ def perfect() -> tuple[Report, list[Outcome]]:
     return bench_edits(truth_painter, "the truth", count=COUNT)
 
 
-def background(item: EditItem, work: InpaintWork) -> Drawn:
-    return np.asarray(work.crop.extract(item.picture.pixels), np.float32)
+def background(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+    pairs = zip(items, works, strict=True)
+    return [np.asarray(work.crop.extract(item.picture.pixels), np.float32) for item, work in pairs]
 
 
 def test_the_truth_gets_full_marks(perfect: tuple[Report, list[Outcome]]) -> None:
@@ -91,13 +93,14 @@ def test_a_background_alone_shows_nothing_of_what_was_asked_and_no_seam() -> Non
     assert report.measures["changed_outside"] == 0
 
 
-def test_ctrl_c_keeps_what_is_done() -> None:
+def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_bench, "TOGETHER", 2)
     done: list[int] = []
 
-    def stopping(item: EditItem, work: InpaintWork) -> Drawn:
-        if item.index == 4:
+    def stopping(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+        if items[0].index == 4:
             raise KeyboardInterrupt
-        return truth_painter(item, work)
+        return truth_painter(items, works)
 
     report, outcomes = bench_edits(
         stopping, "stopped", count=COUNT, tell=lambda number, total: done.append(number)
@@ -109,7 +112,7 @@ def test_ctrl_c_keeps_what_is_done() -> None:
 
 
 def test_stopped_before_anything_is_done_is_stopped() -> None:
-    def stopping(item: EditItem, work: InpaintWork) -> Drawn:
+    def stopping(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -122,11 +125,24 @@ def test_a_count_of_none_is_refused() -> None:
 
 
 def test_a_models_drawing_is_judged_and_leaves_the_rest_alone() -> None:
-    report, outcomes = bench_edits(painter(tiny_editor()), "tiny", count=1)
+    report, outcomes = bench_edits(painter(tiny_model()), "tiny", count=1)
     assert report.measures["changed_outside"] == 0
     assert len(outcomes) == 3
     assert all(np.abs(each.rings["edited"] - each.rings["real"]).max() > 0.1 for each in outcomes)
     assert all((each.rings["edited"] != each.rings["pasted"]).any() for each in outcomes)
+
+
+def test_a_batch_holds_the_edits_that_an_editor_makes(items: list[EditItem]) -> None:
+    """Each picture has its own known pixels, mask, prompt and seed, in both stages."""
+    some = items[:5]
+    works = [work_of(item) for item in some]
+    drawn = painter(tiny_model())(some, works)
+    editor = tiny_editor()
+    for item, work, picture in zip(some, works, drawn, strict=True):
+        alone = editor.inpaint(item.picture, item.mask, item.prompt, seed=item.index).pictures[0].pixels
+        together = work.finish(picture).picture.pixels
+        assert np.abs(together.astype(int) - alone).max() <= 1
+        assert np.abs(together.astype(int) - item.picture.pixels).max() > 20
 
 
 def test_a_drawing_put_outside_would_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,24 @@ import pytest
 from PIL import Image
 
 from glide_edit.errors import InputError
-from glide_edit.evaluation.drawing import Pictures
-from glide_edit.evaluation.prompt_bench import Draw, Plan, Subject, curve, of_model, renders, run
+from glide_edit.evaluation.drawing import Pictures, Settings
+from glide_edit.evaluation.prompt_bench import (
+    Draw,
+    Judged,
+    Plan,
+    Point,
+    Subject,
+    all_right,
+    curve,
+    of_model,
+    renders,
+    run,
+)
 from glide_edit.evaluation.prompts import Question
 from glide_edit.evaluation.report import fingerprint
+from glide_edit.evaluation.seen import Seen
+from tests.glide_edit.clips import model_with_clip
+from tests.glide_edit.evaluation.test_inception import Means
 from tests.glide_edit.operations.stand_ins import tiny_model
 
 PLAN = Plan(kinds=("one", "two", "relation"), count=6)
@@ -22,29 +36,29 @@ LEAD = ("one_kind", "one_color", "two_all", "relation")
 PIXELS = 64
 
 
-def real(asked: Sequence[Question], guidance: float | None) -> Iterator[Pictures]:
+def real(asked: Sequence[Question], way: Settings) -> Iterator[Pictures]:
     """The pictures that the questions were worded after, four at a time."""
     pictures = renders(asked, PIXELS)
     return (pictures[start : start + 4] for start in range(0, len(pictures), 4))
 
 
-def others(asked: Sequence[Question], guidance: float | None) -> Iterator[Pictures]:
+def others(asked: Sequence[Question], way: Settings) -> Iterator[Pictures]:
     """Real pictures, each of the question before."""
     yield np.roll(renders(asked, PIXELS), 1, axis=0)
 
 
-def as_guided(asked: Sequence[Question], guidance: float | None) -> Iterator[Pictures]:
+def as_guided(asked: Sequence[Question], way: Settings) -> Iterator[Pictures]:
     """Wrong pictures without guidance, right ones with it."""
-    return others(asked, guidance) if guidance == 1 else real(asked, guidance)
+    return others(asked, way) if way.guidance == 1 else real(asked, way)
 
 
 def stopping(after: int) -> Draw:
     """Real pictures until Ctrl-C comes, after so many batches."""
     batches = 0
 
-    def drawn(asked: Sequence[Question], guidance: float | None) -> Iterator[Pictures]:
+    def drawn(asked: Sequence[Question], way: Settings) -> Iterator[Pictures]:
         nonlocal batches
-        for pictures in real(asked, guidance):
+        for pictures in real(asked, way):
             if batches == after:
                 raise KeyboardInterrupt
             batches += 1
@@ -81,7 +95,7 @@ def test_pictures_of_other_prompts_score_low_and_lie_near() -> None:
 
 def test_a_sweep_gives_a_point_for_each_scale_and_the_measures_of_the_first() -> None:
     outcome = run(subject(as_guided), Plan(kinds=("one", "two"), count=3, guidance=(1.0, 3.0)))
-    assert [point.guidance for point in outcome.points] == [1.0, 3.0]
+    assert [point.way.guidance for point in outcome.points] == [1.0, 3.0]
     assert outcome.points[0].accuracy() < outcome.points[1].accuracy() == 1.0
     assert outcome.report.measures == outcome.points[0].measures
     details = outcome.report.details["guidance"]
@@ -144,3 +158,75 @@ def test_a_model_is_measured_at_the_size_asked_for(size, pixels: int) -> None:
 def test_a_plan_that_makes_no_sense_is_refused(wrong) -> None:
     with pytest.raises(InputError):
         Plan(**wrong)
+
+
+def test_every_scale_is_tried_with_every_scale_of_the_clip() -> None:
+    plan = Plan(kinds=("one",), count=4, guidance=(1.0, 3.0), clip_guidance=(0.0, 2.0))
+    asked: list[Settings] = []
+
+    def drawn(questions: Sequence[Question], way: Settings) -> Iterator[Pictures]:
+        asked.append(way)
+        yield from real(questions, way)
+
+    outcome = run(subject(drawn), plan)
+    assert [(way.guidance, way.clip_guidance) for way in asked] == [(1, 0), (3, 0), (1, 2), (3, 2)]
+    assert [row[:2] for row in outcome.report.tables[-1].rows] == [
+        ("1", "0"),
+        ("3", "0"),
+        ("1", "2"),
+        ("3", "2"),
+    ]
+    assert Image.open(io.BytesIO(curve(outcome.points, "a model"))).size[0] > 400
+    assert "one-guidance-3-clip-2" in outcome.sheets()
+
+
+def test_the_interval_of_the_accuracy_is_the_binomials() -> None:
+    """Half of 16 are right: two standard errors of that, 0.25, at both sides."""
+    seen = run(subject(real), Plan(kinds=("one",), count=16)).points[0]
+    good = [k for k, right in enumerate(all_right(seen.real["one"])) if right][:8]
+    wrong = [(k + 1) % 16 for k in good]
+
+    def picked(judged: Judged, rows: list[int]) -> Judged:
+        return Judged(*([values[k] for k in rows if k < len(values)] for values in vars(judged).values()))
+
+    judged, others = picked(seen.real["one"], good), picked(seen.real["one"], wrong)
+    half = Judged(
+        judged.questions * 2,
+        [*judged.seen, *[Seen((), "sand", "day")] * len(others.seen)],
+        judged.features * 2,
+    )
+    whole = Judged(judged.questions * 2, judged.seen * 2, judged.features * 2)
+    point = Point(Settings(), {"one": half}, {"one": whole})
+    low, high = point.accuracy_interval()
+    assert point.accuracy() == 0.5
+    assert (0.5 - low, high - 0.5) == pytest.approx((0.25, 0.25), abs=0.07)
+
+
+def test_the_best_of_eight_is_chosen_by_the_models_clip_alone() -> None:
+    model, plan = model_with_clip(), Plan(kinds=("two", "two_best_of_8"), count=3)
+    outcome = run(of_model(model, plan), plan)
+    assert {"two_all", "two_all_best_of_8", "two_all_best_of_8_raw", "two_all_best_of_8_real"} <= set(
+        outcome.report.measures
+    )
+    drawn = outcome.points[0].drawn
+    assert [each.prompt for each in drawn["two"].questions] == [
+        each.prompt for each in drawn["two_best_of_8"].questions
+    ]
+
+
+def test_without_a_clip_nothing_can_be_ranked() -> None:
+    with pytest.raises(InputError, match="no CLIP of its own to choose"):
+        of_model(tiny_model(), Plan(kinds=("two_best_of_8",), count=1))
+    assert "two_best_of_8" not in Plan().kinds
+
+
+def test_a_run_with_an_inception_network_tells_its_fid_and_extractor() -> None:
+    pytest.importorskip("torchmetrics")
+    from glide_edit.evaluation.inception import InceptionDistance
+
+    plan = Plan(kinds=("one",), count=4, guidance=(1.0, 3.0))
+    outcome = run(subject(as_guided), plan, fid=InceptionDistance(Means()))
+    rolled, same = (point.measures["fid"] for point in outcome.points)
+    assert rolled == pytest.approx(same, abs=1e-3) == pytest.approx(0, abs=1e-3)  # the same set of pictures
+    assert outcome.report.protocol["fid"]["extractor"].startswith("Means ")
+    assert fingerprint(outcome.report.protocol) != fingerprint(run(subject(as_guided), plan).report.protocol)

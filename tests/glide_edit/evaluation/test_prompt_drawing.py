@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.evaluation import drawing
 from glide_edit.evaluation.drawing import Settings, draw
-from glide_edit.models import ClipSpec, Model
-from glide_edit.models.model import NoisedClip
-from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.requests import Generate
-from tests.glide_edit.clips import RECORDED
-from tests.glide_edit.operations.stand_ins import CONTEXT, tiny_model
+from tests.glide_edit.clips import model_with_clip
+from tests.glide_edit.operations.stand_ins import tiny_model
 
 PROMPTS = ("a red ball", "a blue cube on grass", "grass", "a red ball")
 SEEDS = (5, 0, 9, 6)
@@ -67,20 +61,6 @@ def test_the_base_alone_draws_its_own_size() -> None:
 def test_a_model_that_reads_no_text_draws_all_the_same() -> None:
     (pictures,) = draw(tiny_model(text=False), PROMPTS, SEEDS)
     assert len(pictures) == 4
-
-
-def model_with_clip() -> Model:
-    """The tiny cascade with a noised CLIP of random weights."""
-    model = tiny_model()
-    config = replace(RECORDED, vocabulary=260, context=CONTEXT)
-    network = NoisedCLIP(config)
-    generator = torch.Generator().manual_seed(3)
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.2, generator=generator)
-    encoder = model.text_encoder
-    assert encoder is not None
-    clip = NoisedClip(network.requires_grad_(False).eval(), encoder.tokenizer)
-    return replace(model, spec=replace(model.spec, clip=ClipSpec(config)), load_clip=lambda: clip)
 
 
 def test_a_clip_guides_each_picture_to_its_own_prompt() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import pytest
 
 from glide_edit.errors import InputError
+from glide_edit.evaluation import item_bench
 from glide_edit.evaluation.report import Report
 from glide_edit.evaluation.sketch_bench import (
     Image,
@@ -22,7 +24,7 @@ from glide_edit.evaluation.sketch_bench import (
     sketch_items,
     sketcher,
 )
-from tests.glide_edit.operations.stand_ins import tiny_editor
+from tests.glide_edit.operations.stand_ins import tiny_editor, tiny_model
 
 COUNT = 12
 
@@ -32,8 +34,8 @@ def items() -> list[SketchItem]:
     return list(sketch_items(COUNT))
 
 
-def real(item: SketchItem) -> Image:
-    return item.rendering.image
+def real(items: Sequence[SketchItem]) -> Sequence[Image]:
+    return [item.rendering.image for item in items]
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +53,8 @@ def test_real_renders_get_full_marks(perfect: tuple[Report, list[Outcome]]) -> N
 
 
 def test_pictures_of_other_scenes_get_next_to_none(items: list[SketchItem]) -> None:
-    def other(item: SketchItem) -> Image:
-        return items[(item.index + 1) % COUNT].rendering.image
+    def other(asked: Sequence[SketchItem]) -> Sequence[Image]:
+        return [items[(item.index + 1) % COUNT].rendering.image for item in asked]
 
     report, _ = bench_sketches(other, "other scenes", count=COUNT)
     assert report.measures["sketch_iou"] < 0.35
@@ -104,17 +106,28 @@ def test_items_are_the_same_on_every_call_and_drawn_on_paper(items: list[SketchI
 
 
 def test_a_model_is_asked_with_drawing_and_prompt() -> None:
-    report, outcomes = bench_sketches(sketcher(tiny_editor()), "tiny", count=2)
+    report, outcomes = bench_sketches(sketcher(tiny_model()), "tiny", count=2)
     assert report.measures["sketch_kind_raw"] < 0.5
     assert len(outcomes) == 2
     assert sheet(outcomes).shape[2] == 3
 
 
-def test_ctrl_c_keeps_what_is_done() -> None:
-    def stopping(item: SketchItem) -> Image:
-        if item.index == 2:
+def test_a_batch_holds_the_pictures_that_an_editor_makes(items: list[SketchItem]) -> None:
+    pictures = sketcher(tiny_model())(items[:5])
+    editor = tiny_editor()
+    for item, picture in zip(items, pictures, strict=False):
+        alone = editor.sketch(item.drawing, item.prompt, seed=item.index).pictures[0].pixels
+        assert np.abs(picture.astype(int) - alone).max() <= 1
+    assert np.abs(pictures[0].astype(int) - pictures[1]).max() > 8
+
+
+def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_bench, "TOGETHER", 2)
+
+    def stopping(items: Sequence[SketchItem]) -> Sequence[Image]:
+        if items[0].index == 2:
             raise KeyboardInterrupt
-        return real(item)
+        return real(items)
 
     report, outcomes = bench_sketches(stopping, "stopped", count=5)
     assert not report.complete

@@ -1,0 +1,75 @@
+"""What the benches of edits and of sketches have in common: items drawn and judged a batch at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Generic, TypeVar
+
+from glide_edit.evaluation.report import Report, Table
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+Judged = TypeVar("Judged")
+
+TOGETHER = 32
+"""Items that are drawn side by side, and judged in all threads."""
+
+Tell = Callable[[int, int], None]
+"""Is called with (done, total)."""
+
+
+@dataclass(frozen=True)
+class ItemBench(Generic[Item, Made, Judged]):
+    """A bench: ``draw`` makes what is measured of several items, ``judge`` says what became of one.
+
+    ``summary`` gives the measures, the tables and the details of what was judged.
+    """
+
+    name: str
+    model: str
+    protocol: Mapping[str, Any]
+    total: int
+    items: Generator[Item, None, None]
+    draw: Callable[[Sequence[Item]], Sequence[Made]]
+    judge: Callable[[Item, Made], Judged]
+    summary: Callable[[list[Judged]], tuple[Mapping[str, float], tuple[Table, ...], Mapping[str, Any]]]
+
+    def run(self, tell: Tell) -> tuple[Report, list[Judged]]:
+        """Draw and judge all items. Ctrl-C ends it with a report of what was judged by then.
+
+        Raises:
+            KeyboardInterrupt: before the first item was judged.
+            GlideEditError: what ``draw`` raises.
+        """
+        began = time.perf_counter()
+        judged: list[Judged] = []
+        try:
+            for each in self._judged():
+                judged.append(each)
+                tell(len(judged), self.total)
+        except KeyboardInterrupt:
+            if not judged:
+                raise
+        measures, tables, details = self.summary(judged)
+        report = Report(
+            bench=self.name,
+            model=self.model,
+            protocol=self.protocol,
+            measures=measures,
+            tables=tables,
+            seconds=time.perf_counter() - began,
+            complete=len(judged) == self.total,
+            details=details,
+        )
+        return report, judged
+
+    def _judged(self) -> Generator[Judged, None, None]:
+        with closing(self.items) as items, ThreadPoolExecutor(os.cpu_count(), "judges") as pool:
+            while batch := list(islice(items, TOGETHER)):
+                yield from pool.map(self.judge, batch, self.draw(batch))

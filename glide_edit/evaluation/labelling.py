@@ -1,0 +1,171 @@
+"""How often the verifier agrees with a person about generated pictures.
+
+``python -m glide_edit.evaluation.labelling draw DIR`` draws pictures, without picking any, and numbered
+sheets of them that tell neither prompts nor answers. A person writes what is there into DIR/labels.csv, and
+``... labelling score DIR`` says how often the verifier sees the same. DIR holds everything that is needed to
+ask another verifier later: the pictures are kept without loss.
+
+Labels are ``red ball; blue cube`` for what is on picture ``number``, ``-`` for nothing, ``?`` for what cannot
+be told, which is left out; empty is not labelled yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.errors import InputError
+from glide_edit.evaluation.drawing import Pictures, draw
+from glide_edit.evaluation.judging import Wanted
+from glide_edit.evaluation.prompts import questions
+from glide_edit.evaluation.report import Tile, contact_sheet
+from glide_edit.evaluation.verifier import Verifier
+from glide_edit.images import open_picture, save_picture, write_atomically
+from glide_edit.models.model import Model
+
+KINDS = ("one", "two", "count")
+"""Kinds of question that are drawn, in turn."""
+
+PICTURES, LABELS, ABOUT = "pictures.webp", "labels.csv", "about.json"
+
+_ACROSS = 8
+_SHEET = 30  # pictures on a sheet that a person reads
+_SHOWN = 192  # px
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Of ``objects`` on ``pictures`` that a person could name: the shares that the verifier sees with the
+    same kind, and with kind and colour; and objects that it sees too many, a picture."""
+
+    pictures: int
+    objects: int
+    kind: float
+    colour: float
+    too_many: float
+
+
+def draw_pictures(model: Model, folder: Path, count: int, seed: int = 0) -> None:
+    """Write ``count`` pictures of the base network, their sheets, and labels to be filled in.
+
+    Raises:
+        InputError: the model cannot draw, fewer pictures than one, or the folder holds labels already.
+    """
+    if count < 1:
+        raise InputError(f"One picture or more can be labelled, not {count}.")
+    if (folder / LABELS).exists():
+        raise InputError(f"{folder} holds labels already: name another folder.")
+    each = -(-count // len(KINDS))
+    asked = [
+        question
+        for group in zip(*(questions(kind, each) for kind in KINDS), strict=True)
+        for question in group
+    ]
+    prompts = [question.prompt for question in asked[:count]]
+    pictures = np.concatenate(list(draw(model, prompts, range(seed, seed + count), size="base")))
+    folder.mkdir(parents=True, exist_ok=True)
+    save_picture(_grid(pictures), folder / PICTURES, force=True)
+    for start in range(0, count, _SHEET):
+        tiles = [Tile((pictures[k],), str(k + 1)) for k in range(start, min(start + _SHEET, count))]
+        sheet = contact_sheet(tiles, across=6, size=_SHOWN)
+        save_picture(sheet, folder / f"sheet-{start // _SHEET + 1}.png", force=True)
+    about = {"model": model.label, "count": count, "pixels": pictures.shape[1], "seed": seed, "kinds": KINDS}
+    write_atomically(folder / ABOUT, f"{json.dumps(about)}\n".encode(), force=True)
+    lines = ["number,objects", *(f"{k + 1}," for k in range(count))]
+    write_atomically(folder / LABELS, ("\n".join(lines) + "\n").encode(), force=False)
+
+
+def read_pictures(folder: Path) -> Pictures:
+    """The pictures of a folder, uint8 (N, S, S, 3)."""
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    grid, side = open_picture(folder / PICTURES).pixels, about["pixels"]
+    rows = grid.reshape(-1, side, _ACROSS, side, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(rows.reshape(-1, side, side, 3)[: about["count"]])
+
+
+def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
+    """What is on the pictures that a person could name, by number from 1.
+
+    Raises:
+        InputError: a line that is not a number and objects, or a word that the toybox does not have.
+    """
+    labels = {}
+    for line in list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]:
+        if len(line) != 2 or not line[0].isdigit():
+            raise InputError(
+                f"{path}: {','.join(line)!r} is no number and objects, as in 3,red ball; blue cube."
+            )
+        text = line[1].strip()
+        if text in ("", "?"):
+            continue
+        named = [] if text == "-" else text.split(";")
+        labels[int(line[0])] = tuple(_wanted(path, words) for words in named)
+    return labels
+
+
+def agreement(verifier: Verifier, pictures: Pictures, labels: dict[int, tuple[Wanted, ...]]) -> Agreement:
+    """The verifier's answers about the labelled pictures held against the labels.
+
+    Raises:
+        InputError: no label, none that names an object, or one for a picture that is not there.
+    """
+    if not any(labels.values()) or max(labels) > len(pictures):
+        raise InputError(f"Labels are needed of objects on pictures 1 to {len(pictures)}.")
+    numbers = sorted(labels)
+    kind = colour = too_many = 0
+    for number, seen in zip(numbers, verifier.see(pictures[[n - 1 for n in numbers]]), strict=True):
+        true = labels[number]
+        kind += (Counter(each.kind for each in true) & Counter(each.kind for each in seen.objects)).total()
+        named = Counter((each.kind, each.colour) for each in true)
+        colour += (named & Counter((each.kind, each.colour) for each in seen.objects)).total()
+        too_many += max(0, len(seen.objects) - len(true))
+    objects = sum(map(len, labels.values()))
+    return Agreement(len(numbers), objects, kind / objects, colour / objects, too_many / len(numbers))
+
+
+def _wanted(path: Path, words: str) -> Wanted:
+    parts = words.split()
+    if len(parts) != 2:
+        raise InputError(f"{path}: {words.strip()!r} is no colour and kind, as in red ball.")
+    return Wanted(parts[1], parts[0])
+
+
+def _grid(pictures: Pictures) -> NDArray[np.uint8]:
+    count, side = pictures.shape[:2]
+    rows = -(-count // _ACROSS)
+    whole = np.zeros((rows * _ACROSS, side, side, 3), np.uint8)
+    whole[:count] = pictures
+    grid = whole.reshape(rows, _ACROSS, side, side, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(grid.reshape(rows * side, _ACROSS * side, 3))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m glide_edit.evaluation.labelling")
+    parser.add_argument("what", choices=("draw", "score"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="toybox")
+    parser.add_argument("--count", type=int, default=87)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    try:
+        if given.what == "draw":
+            from glide_edit.models import load_model, resolve
+
+            draw_pictures(load_model(resolve(given.model)), given.folder, given.count, given.seed)
+        else:
+            labels = read_labels(given.folder / LABELS)
+            print(agreement(Verifier.load(), read_pictures(given.folder), labels))
+    except InputError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()
