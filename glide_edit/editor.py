@@ -203,8 +203,10 @@ class Editor:
         Its warnings are among the notes of the result.
 
         Raises:
+            InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
+        check(self.model, request, self.clip)
         return findings(self.model, request)
 
     def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:

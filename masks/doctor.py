@@ -27,8 +27,6 @@ SPECK_PIXELS = 16
 """px; an island of fewer is a speck even where the network sees every pixel."""
 BORDER_SHARE = 0.9
 """Of the picture's border; a mask with so much of it and more than half of the picture looks inverted."""
-MOST_MENDED = 6
-"""How often ``mend`` looks again, since one remedy may bring something else to light."""
 
 
 def diagnose(
@@ -47,7 +45,7 @@ def diagnose(
     size), ``empty``. Warnings: ``everything``, ``large`` (over 90 %), ``inverted`` (it looks so),
     ``specks``, ``holes`` (pinholes), ``thin`` (nowhere 3 px thick at the network's size). Notes:
     ``enclosed`` (larger holes), ``edge`` (touches the picture's edge), ``orientation`` (the picture's file
-    is stored mirrored or upside down).
+    is stored turned or mirrored, and the size does not tell whether the mask was).
 
     Args:
         mask: the selection.
@@ -77,8 +75,9 @@ def diagnose(
         found += _holes(part, islands)
         found += _thin(part, islands, context, network_size)
         found += _edges(mask)
-    if orientation in (2, 3, 4) and picture_size is not None:
-        how = "upside down" if orientation == 3 else "mirrored"
+    square = mask.height == mask.width
+    if picture_size is not None and (orientation in (2, 3, 4) or (orientation in TURNING and square)):
+        how = "on its side" if orientation in TURNING else "upside down" if orientation == 3 else "mirrored"
         text = (
             f"the picture's file is stored {how} (EXIF orientation {orientation}) and was turned upright: "
             "see that the mask was painted on the upright picture"
@@ -109,23 +108,17 @@ def mend(
         MaskError: what ``diagnose`` raises.
     """
     mended: list[Finding] = []
-    for _ in range(MOST_MENDED):
-        found = diagnose(
-            mask,
-            picture_size,
-            orientation,
-            context=context,
-            network_size=network_size,
-            grow=grow,
-        )
+    while True:
         done = {each.code for each in mended}
-        able = [each for each in found if each.mend is not None and each.code not in done]
+        found = diagnose(
+            mask, picture_size, orientation, context=context, network_size=network_size, grow=grow
+        )
+        able = (each for each in found if each.mend is not None and each.code not in done)
         chosen = next((each for each in able if codes is None or each.code in codes), None)
         if chosen is None:
-            break
+            return mask, tuple(mended)
         mask = chosen.fix(mask)
         mended.append(chosen)
-    return mask, tuple(mended)
 
 
 def _remedied(finding: Finding, mask: Mask, size: Size | None, orientation: int) -> Finding:

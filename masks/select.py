@@ -51,7 +51,8 @@ def grab_cut(
 
     Args:
         image: the picture.
-        box: (x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive: nothing beyond it is selected.
+        box: (x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive: nothing beyond it is selected,
+            scribbles excepted.
         inside: scribbles on what is to be selected; they are, for certain.
         outside: scribbles on what is not.
         rounds: how often colours and edge are looked for in turn.
@@ -70,7 +71,7 @@ def grab_cut(
     y, x = _looked_at(size, box)
     labels = np.full(size, cv2.GC_BGD, np.uint8)
     labels[y, x] = _cut(pixels[y, x], hints[y, x], rounds)
-    return Mask(_is_front(labels))
+    return Mask(_is_front(labels) | (hints == cv2.GC_FGD))
 
 
 def magic_wand(image: NDArray[Any], points: Points, tolerance: float = 32, contiguous: bool = True) -> Mask:

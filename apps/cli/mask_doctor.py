@@ -70,17 +70,18 @@ def doctor(
     done: tuple[Finding, ...] = ()
     if mend:
         given, done = mended(given, picture, size, **settings)
-        left = examine(given, picture, size, **settings)
-    else:
-        left = found
-    if target is not None:
+    left = examine(given, picture, size, **settings) if done else found
+    usable = not any(each.severity == "error" for each in left)
+    if usable and target is not None:
         save_mask(given, target, force=writing.force)
-    if show is not None and picture is not None and not any(each.severity == "error" for each in left):
-        save_picture(
-            seen_by_network(picture.pixels, given, context, model_size, grow=grow), show, force=writing.force
-        )
-    _tell(mask, given, found, done, target, writing)
-    if any(each.severity == "error" for each in left):
+    if usable and show is not None and picture is not None:
+        seen = seen_by_network(picture.pixels, given, context, model_size, grow=grow)
+        save_picture(seen, show, force=writing.force)
+    _tell(mask, given, found, done, target if usable else None, writing)
+    if not usable:
+        for path in (target, show):
+            if path is not None:
+                typer.echo(f"note: {path} was not written, since the mask cannot be used", err=True)
         raise typer.Exit(FOUND)
 
 

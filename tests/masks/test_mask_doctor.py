@@ -66,6 +66,13 @@ def test_a_picture_stored_mirrored_is_only_a_note(orientation: int, how: str) ->
     assert codes(GOOD, None, orientation) == []
 
 
+def test_a_square_picture_does_not_tell_whether_it_was_turned() -> None:
+    mask = draw.ellipse((90, 60, 210, 190), (300, 300))
+    assert [each.code for each in diagnose(mask, (300, 300), 6)] == ["orientation"]
+    assert "on its side" in only("orientation", mask, (300, 300), 6).text
+    assert diagnose(mask, (300, 300)) == ()
+
+
 def test_a_mask_at_another_scale_is_scaled() -> None:
     found = only("scaled", GOOD, (601, 801))
     assert found.severity == "error"

@@ -87,6 +87,14 @@ def test_depth_and_alpha_make_no_difference(change: Callable[[Any], Any]) -> Non
     assert select.scissors(change(image), corners) == select.scissors(image, corners)
 
 
+def test_a_scribble_far_from_the_box_is_selected_too() -> None:
+    image, _ = scene()
+    box, far = (60, 20, 95, 70), draw.strokes([(115, 85)], 2, (90, 120))
+    found = select.grab_cut(image, box, far)
+    assert (far - found).is_empty
+    assert (found - far - draw.box(box, (90, 120))).is_empty
+
+
 @few
 @given(tiny_sizes, seeds)
 def test_tiny_pictures(size: Size, seed: int) -> None:

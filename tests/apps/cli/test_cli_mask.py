@@ -222,8 +222,13 @@ def test_the_doctor_ends_with_3_where_a_mask_cannot_be_used(cli, dirty: Mask) ->
     assert result.stdout.startswith(
         "error: the mask is 60 wide and 45 high but the picture is 400 wide and 300"
     )
+    assert result.stderr == "note: seen.png was not written, since the mask cannot be used\n"
     assert not Path("seen.png").exists()
     assert cli("mask", "doctor", "mask.png", "45x60").exit_code == 3
+    result = cli("mask", "doctor", "mask.png", "45x60", "--mend")
+    assert result.exit_code == 3
+    assert result.stderr == "note: mask-mended.png was not written, since the mask cannot be used\n"
+    assert not Path("mask-mended.png").exists()
     assert cli("mask", "doctor", "mask.png", "120x90").exit_code == 3
     assert cli("mask", "doctor", "mask.png", "120x90", "--mend").exit_code == 0
     assert open_mask("mask-mended.png") == shape.resize(BOX, (90, 120))

@@ -13,9 +13,11 @@ from skimage import data
 
 from glide_edit.editor import Editor, open_mask
 from glide_edit.images import open_picture
+from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.requests import FINISHES, Inpaint
 from glide_edit.results import EditResult
-from masks import Mask, MaskError, draw
+from masks import Mask, MaskError, draw, seen_by_network
+from masks.show import HATCH
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, told
 
 SIZE = (48, 70)
@@ -51,6 +53,22 @@ def test_protected_pixels_are_kept_where_growing_reaches(editor: Editor) -> None
         assert result.receipts[0].preservation.outside == protect.count
     with pytest.raises(MaskError, match="protected area covers the whole selection"):
         editor.inpaint(pixels_, box(), grow=3, protect=Mask.full(SIZE))
+
+
+def test_the_doctor_shows_what_the_model_is_told() -> None:
+    """Colours and hidden cells are those of the edit's own conditions, at the edge of a picture too."""
+    photo = data.coffee()
+    mask = draw.ellipse((420, 250, 640, 380), photo.shape[:2])
+    request = Inpaint(image=open_picture(photo), mask=mask, grow=3, context=1.7)
+    known = InpaintWork.of(request).job().known
+    assert known is not None
+    colours, keep = (tensor[0].permute(1, 2, 0).numpy() for tensor in known(64))
+    seen = seen_by_network(photo, mask, 1.7, 64, grow=3)[4::8, 4::8]
+    told_ = np.rint((colours + 1) / 2 * 255)
+    kept = keep[:, :, 0] > 0
+    assert 0.2 < kept.mean() < 0.9
+    assert np.abs(seen[kept] - told_[kept]).max() <= 1
+    assert np.isin(seen[~kept], HATCH).all()
 
 
 def test_what_is_known_stays_known_on_the_way() -> None:
