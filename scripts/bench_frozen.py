@@ -190,6 +190,34 @@ def table_of_renders(source: FewPhrasings, verifier: Verifier, count: int) -> No
         print(f"real pictures of this size: {what} right {np.mean(right):.2f}")
 
 
+def table_of_neighbours(models: dict[str, Model]) -> None:
+    """Which known word the text encoder puts nearest to each new one: what a network can know at best.
+
+    By the cosine between mean states, which networks read beside the states, less the mean of the known.
+    """
+    row(["word", "stands for", *(f"{name}, nearest" for name in models)])
+    row(["---"] * (2 + len(models)))
+    for word, known in WORDS:
+        nearest = [
+            _nearest(model, word, TAUGHT_KINDS if known in KINDS else TAUGHT_COLOURS)
+            for model in models.values()
+        ]
+        row([word, known, *nearest])
+
+
+def _nearest(model: Model, word: str, known: tuple[str, ...]) -> str:
+    encoder = model.text_encoder
+    assert encoder is not None
+    sort = known[0]
+    text = encoder.encode([prompt for each in (word, *known) for prompt in prompts_of(each, sort, BESIDE)])
+    real = text.token_mask[:, :, None]
+    pooled = ((text.states.float() * real).sum(1) / real.sum(1)).unflatten(0, (1 + len(known), BESIDE))
+    pooled = pooled - pooled[1:].mean(0)  # what all say in the company of the same other word
+    cosines = torch.nn.functional.cosine_similarity(pooled[:1], pooled[1:], dim=2).mean(1)
+    order = cosines.argsort(descending=True)[:2].tolist()
+    return ", ".join(f"{known[k]} {cosines[k]:.2f}" for k in order)
+
+
 def drawn(model: Model, prompts: list[str], guidance: float) -> NDArray[np.uint8]:
     settings = Settings(guidance=guidance)
     return np.concatenate(list(draw(model, prompts, range(len(prompts)), settings, "base")))
@@ -263,6 +291,7 @@ def main() -> None:
         )
         steps = trained(trainee, source, out, options, runtime)
     models = {name: load_model(out / "model", runtime) for name, out in folders.items()}
+    table_of_neighbours(models)
     verifier = Verifier.load()
     table_of_renders(source, verifier, 8 * given.pictures)
     rows = table_of_words(models, verifier, given.pictures, given.guidance)
