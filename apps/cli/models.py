@@ -76,6 +76,16 @@ def assemble(
             "--licence", metavar="NAME", help="Under which licence it may be used [default: as the base's]."
         ),
     ] = "",
+    largest_file: Annotated[
+        float | None,
+        typer.Option(
+            "--largest-file",
+            metavar="MB",
+            min=0.1,
+            help="Split weights into files of at most so many megabytes [default: one file a stage].",
+            show_default=False,
+        ),
+    ] = None,
     force: options.Force = False,
 ) -> None:
     """Join the base stage of one model folder and the upsampler of another into one model."""
@@ -89,6 +99,7 @@ def assemble(
         name or out.resolve().name,
         licence or read_spec(base).licence,
         overwrite=force,
+        largest_file=None if largest_file is None else round(largest_file * 1e6),
     )
     made = describe(out)
     typer.echo(

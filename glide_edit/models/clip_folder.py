@@ -90,7 +90,7 @@ def load_clip(folder: Path, runtime: Runtime | None = None) -> NoisedClip:
     runtime = choose_runtime() if runtime is None else runtime
     record = _read(folder)
     network = _blank(record.spec)
-    tensors = weights.read(folder / record.spec.weights, weights.shapes_of(network))
+    tensors = weights.read([folder / record.spec.weights], weights.shapes_of(network))
     values = {name: value.to(runtime.device, runtime.dtype, copy=True) for name, value in tensors.items()}
     network.load_state_dict(values, strict=True, assign=True)
     network.requires_grad_(False).eval()

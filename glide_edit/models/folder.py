@@ -136,10 +136,12 @@ def assemble(
     licence: str,
     *,
     overwrite: bool = False,
+    largest_file: int | None = None,
 ) -> Path:
     """Join the base stage (with its text encoder) of one folder and the upsampler of another into a cascade.
 
-    Files are verified and copied as they are. Returns ``out``.
+    Files are verified and copied as they are; weights of a stage that are larger than ``largest_file`` bytes
+    are split into several. Returns ``out``.
 
     Raises:
         OutputExists: ``out`` holds a model and ``overwrite`` is False.
@@ -159,23 +161,39 @@ def assemble(
             f"The upsampler in {upsampler_folder} reads text, and was not trained with the text encoder "
             f"in {base_folder}: train it with that one."
         )
+    writers: dict[str, _Writer] = {}
+    if lower.text is not None:
+        text = TextSpec(lower.text.config)
+        for target, source in zip(text.files, lower.text.files, strict=True):
+            writers[target] = partial(shutil.copyfile, base_folder / source)
+    stages = []
+    for stage, folder in ((base, base_folder), (upsampler, upsampler_folder)):
+        pieces = _pieces([folder / file for file in stage.weight_files], largest_file)
+        # Both folders may use the same file names.
+        names = [f"{stage.name}{f'-{k}' if k else ''}.safetensors" for k in range(len(pieces))]
+        writers |= zip(names, pieces, strict=True)
+        presets = _shared_presets(stage, base, upsampler)
+        stages.append(replace(stage, weights=names[0], more_weights=tuple(names[1:]), more_presets=presets))
     spec = ModelSpec(
         name=name,
         family=lower.family,
         licence=licence,
         provenance=_joined(lower.provenance, upper.provenance),
-        # Both folders may use the same file names.
-        stages=tuple(
-            replace(stage, weights="", more_presets=_shared_presets(stage, base, upsampler))
-            for stage in (base, upsampler)
-        ),
-        text=None if lower.text is None else TextSpec(lower.text.config),
+        stages=tuple(stages),
+        text=None if lower.text is None else text,
     )
-    sources = [base_folder / base.weights, upsampler_folder / upsampler.weights]
-    if lower.text is not None:
-        sources = [*(base_folder / name for name in reversed(lower.text.files)), *sources]
-    copies = zip(spec.file_names, sources, strict=True)
-    return _write(out, spec, {file_name: partial(shutil.copyfile, source) for file_name, source in copies})
+    return _write(out, spec, writers)
+
+
+def _pieces(sources: Sequence[Path], largest: int | None) -> list[_Writer]:
+    """What writes these files of weights, those larger than so many bytes in pieces."""
+    pieces: list[_Writer] = []
+    for source in sources:
+        if largest is None or weights.file_size(source) <= largest:
+            pieces.append(partial(shutil.copyfile, source))
+        else:
+            pieces += [partial(_write_bytes, data) for data in weights.split(source, largest)]
+    return pieces
 
 
 # -- reading ------------------------------------------------------------------------------------------
@@ -192,8 +210,8 @@ class _Reader:
     def stage(self, stage: StageSpec) -> Stage:
         network = _blank_network(stage)
         text = self.spec.text_of(stage)
-        self._verify([stage.weights, *(() if text is None else text.files)])
-        self._fill(network, stage.weights, self.runtime.dtype)
+        self._verify([*stage.weight_files, *(() if text is None else text.files)])
+        self._fill(network, stage.weight_files, self.runtime.dtype)
         if self.runtime.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Stage(stage, network, None if text is None else self._shared_text(text))
@@ -201,7 +219,7 @@ class _Reader:
     def clip(self, clip: ClipSpec) -> NoisedClip:
         self._verify([clip.weights] + ([] if clip.tokenizer is None else [clip.tokenizer]))
         network = weights.blank(lambda: NoisedCLIP(clip.config), "the CLIP")
-        self._fill(network, clip.weights, self.runtime.dtype)
+        self._fill(network, [clip.weights], self.runtime.dtype)
         context = clip.config.context
         if clip.tokenizer is None:
             return NoisedClip(network, CLIPTokenizer(context))
@@ -209,7 +227,7 @@ class _Reader:
 
     def _read_text(self, text: TextSpec) -> TextEncoder:
         config, transformer = text.config, _blank_transformer(text)
-        self._fill(transformer, text.weights, torch.float32)
+        self._fill(transformer, [text.weights], torch.float32)
         if isinstance(config, FrozenTextConfig):
             assert isinstance(transformer, FrozenText)
             where = locate(config, self.folder, verify=self._verified is not None)
@@ -234,8 +252,8 @@ class _Reader:
                 f"{path} is missing or damaged, so copy or fetch the model folder again ({error})."
             ) from error
 
-    def _fill(self, module: nn.Module, name: str, dtype: torch.dtype) -> None:
-        tensors = weights.read(self.folder / name, weights.shapes_of(module))
+    def _fill(self, module: nn.Module, names: Sequence[str], dtype: torch.dtype) -> None:
+        tensors = weights.read([self.folder / name for name in names], weights.shapes_of(module))
         # Copied, since what safetensors hands out may be the file itself, mapped into memory.
         values = {key: value.to(self.runtime.device, dtype, copy=True) for key, value in tensors.items()}
         module.load_state_dict(values, strict=True, assign=True)

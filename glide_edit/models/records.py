@@ -57,6 +57,13 @@ def text(value: object, where: str) -> str:
     return value
 
 
+def texts(value: object, where: str) -> tuple[str, ...]:
+    """The value, which must be a list of strings."""
+    if not isinstance(value, list):
+        raise ModelFormatError(f"{where} must be a list, not {_shown(value)}.")
+    return tuple(text(each, f"{where}[{index}]") for index, each in enumerate(value))
+
+
 def into(cls: type[T], value: object, where: str) -> T:
     """A JSON object as the dataclass ``cls``, whose fields are its keys and their annotations its types.
 

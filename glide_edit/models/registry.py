@@ -112,11 +112,11 @@ def _info(name: str) -> ModelInfo:
 
 
 def _parameters(folder: Path, spec: ModelSpec) -> dict[str, int]:
-    parts = {} if spec.text is None else {"text": spec.text.weights}
+    parts: dict[str, tuple[str, ...]] = {} if spec.text is None else {"text": (spec.text.weights,)}
     for stage in spec.stages:
-        parts[stage.name] = stage.weights
+        parts[stage.name] = stage.weight_files
         if stage.text is not None:
-            parts[f"{stage.name}.text"] = stage.text.weights
+            parts[f"{stage.name}.text"] = (stage.text.weights,)
     if spec.clip is not None:
-        parts["clip"] = spec.clip.weights
-    return {part: count_parameters(folder / file_name) for part, file_name in parts.items()}
+        parts["clip"] = (spec.clip.weights,)
+    return {part: sum(count_parameters(folder / name) for name in names) for part, names in parts.items()}

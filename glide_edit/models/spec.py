@@ -126,8 +126,9 @@ class TextSpec:
 class StageSpec:
     """One network: ``name`` is one of ``STAGE_NAMES``, ``weights`` a file (default: the name, .safetensors).
 
-    ``preset`` is the default one, ``more_presets`` has others by name. ``text`` is the stage's own encoder,
-    None where it reads the model's or no text.
+    Weights that had to stay below a size go on in the files ``more_weights``. ``preset`` is the default one,
+    ``more_presets`` has others by name. ``text`` is the stage's own encoder, None where it reads the model's
+    or no text.
 
     Raises:
         ModelFormatError: an unknown name, a file name that is not a plain one, or a network that cannot be
@@ -142,6 +143,7 @@ class StageSpec:
     weights: str = ""
     text: TextSpec | None = None
     more_presets: Mapping[str, StagePreset] = field(default_factory=dict)
+    more_weights: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.name not in STAGE_NAMES:
@@ -156,7 +158,8 @@ class StageSpec:
         for preset in self.presets.values():
             self._check_preset(preset)
         object.__setattr__(self, "weights", self.weights or f"{self.name}.safetensors")
-        _check_file_name(self.weights, ".safetensors")
+        for name in self.weight_files:
+            _check_file_name(name, ".safetensors")
 
     def _check_preset(self, preset: StagePreset) -> None:
         if preset.steps > self.schedule.num_timesteps:
@@ -177,6 +180,10 @@ class StageSpec:
             )
 
     @property
+    def weight_files(self) -> tuple[str, ...]:
+        return (self.weights, *self.more_weights)
+
+    @property
     def role(self) -> str:
         """ "base" or "upsampler"."""
         return self.name.removesuffix(_INPAINT)
@@ -189,12 +196,14 @@ class StageSpec:
     def to_json(self) -> dict[str, Any]:
         """The stage as ``model.json`` has it; the presets are stored apart."""
         text = {} if self.text is None else {"text_encoder": self.text.to_json()}
+        more = {"more_weights": list(self.more_weights)} if self.more_weights else {}
         return {
             "name": self.name,
             "kind": _kind_of(self.config, NETWORKS),
             "config": _plain(self.config),
             "schedule": self.schedule.to_json(),
             "weights": self.weights,
+            **more,
             **text,
         }
 
@@ -202,7 +211,10 @@ class StageSpec:
     def from_json(cls, value: object, presets: Mapping[str, StagePreset], where: str = "stage") -> StageSpec:
         """Raises ModelFormatError, naming the place, where the value is not what ``to_json`` makes."""
         data = _record(
-            value, ("name", "kind", "config", "schedule", "weights"), where, optional=["text_encoder"]
+            value,
+            ("name", "kind", "config", "schedule", "weights"),
+            where,
+            optional=["text_encoder", "more_weights"],
         )
         try:
             schedule = Schedule.from_json(records.mapping(data["schedule"], f"{where}.schedule"))
@@ -217,6 +229,7 @@ class StageSpec:
             weights=records.text(data["weights"], f"{where}.weights"),
             text=None if text is None else TextSpec.from_json(text, f"{where}.text_encoder"),
             more_presets={name: preset for name, preset in presets.items() if name != DEFAULT},
+            more_weights=records.texts(data.get("more_weights", []), f"{where}.more_weights"),
         )
 
 
@@ -309,7 +322,8 @@ class ModelSpec:
     def file_names(self) -> list[str]:
         """Every file the model is made of, beside model.json. Parts may share a tokenizer."""
         texts = [text for text in (self.text, *(stage.text for stage in self.stages)) if text is not None]
-        weights = [*(text.weights for text in texts), *(stage.weights for stage in self.stages)]
+        weights = [text.weights for text in texts]
+        weights += [name for stage in self.stages for name in stage.weight_files]
         tokenizers = [text.tokenizer for text in texts]
         if self.clip is not None:
             weights.append(self.clip.weights)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,17 +75,34 @@ def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtyp
     return save(stored, metadata={"format": "pt"})
 
 
-def read(path: Path, shapes: Shapes) -> dict[str, Tensor]:
-    """The tensors of a file, on the CPU and as stored. They may be the mapped file itself: copy to keep.
+def read(paths: Sequence[Path], shapes: Shapes) -> dict[str, Tensor]:
+    """The tensors of files, on the CPU and as stored. They may be the mapped files themselves: copy to keep.
 
     Raises:
-        ModelFormatError: the file is missing or damaged, or does not hold exactly floating-point tensors of
-            these names and shapes.
+        ModelFormatError: a file is missing or damaged, or they do not together hold exactly floating-point
+            tensors of these names and shapes, each once.
     """
+    found: dict[str, tuple[int, ...]] = {}
+    for path in paths:
+        own = _stored_shapes(path)
+        if twice := sorted(set(own) & set(found)):
+            raise ModelFormatError(
+                f"{path} has {_some(twice)} once more: a tensor must be in one file alone."
+            )
+        found |= own
+    # Before anything is read: a wrong file may be large.
+    compare(found, shapes, " and ".join(map(str, paths)))
+    return {name: value for path in paths for name, value in _tensors_of(path).items()}
+
+
+def _stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with _Opened(path) as file:
-        names = list(file.keys())
-        compare({name: tuple(file.get_slice(name).get_shape()) for name in names}, shapes, str(path))
-        tensors = {name: file.get_tensor(name) for name in names}
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - not a dict
+
+
+def _tensors_of(path: Path) -> dict[str, Tensor]:
+    with _Opened(path) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     for name, value in tensors.items():
         if not value.is_floating_point():
             raise ModelFormatError(
@@ -94,15 +111,35 @@ def read(path: Path, shapes: Shapes) -> dict[str, Tensor]:
     return tensors
 
 
+def split(path: Path, largest: int) -> list[bytes]:
+    """A file of weights as safetensors files of at most about ``largest`` bytes each, in its own order.
+
+    Raises:
+        ModelFormatError: the file is missing or damaged, or one tensor alone is larger.
+    """
+    tensors = _tensors_of(path)
+    groups: list[dict[str, Tensor]] = [{}]
+    room = largest
+    for name, value in tensors.items():
+        # Its values, and what the header says of it.
+        size = value.nbytes + 2 * len(name) + 128
+        if size > largest:
+            raise ModelFormatError(f"The tensor {name} in {path} alone is larger than {largest} bytes.")
+        if size > room:
+            groups.append({})
+            room = largest
+        groups[-1][name] = value
+        room -= size
+    return [save(group, metadata={"format": "pt"}) for group in groups]
+
+
 def count_parameters(path: Path) -> int:
     """How many numbers a file of weights holds, from its header alone.
 
     Raises:
         ModelFormatError: the file is missing or damaged.
     """
-    with _Opened(path) as file:
-        shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - not a dict
-    return sum(torch.Size(shape).numel() for shape in shapes)
+    return sum(torch.Size(shape).numel() for shape in _stored_shapes(path).values())
 
 
 def compare(found: Shapes, expected: Shapes, where: str) -> None:

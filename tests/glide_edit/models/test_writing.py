@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from glide_edit.errors import ModelError, ModelFormatError, ModelNotFound, OutputExists
-from glide_edit.models import Model, TextSpec, assemble, load_model, write_model
+from glide_edit.models import Model, TextSpec, assemble, describe, load_model, read_spec, write_model
 from glide_edit.models import folder as folder_module
 from glide_edit.text.transformer import TextTransformer
 
@@ -271,6 +271,31 @@ class TestAssemble:
         assert (folder / "model.json").read_bytes() == before
         assemble(folder, base, upsampler, "both", "", overwrite=True)
         assert load_model(folder).name == "both"
+
+    def test_weights_may_be_split_into_files_below_a_size(
+        self, base: Path, upsampler: Path, tmp_path: Path
+    ) -> None:
+        whole = assemble(tmp_path / "whole", base, upsampler, "both", "")
+        largest = (whole / "base.safetensors").stat().st_size // 2
+        out = assemble(tmp_path / "out", whole, upsampler, "both", "", largest_file=largest)
+        files = sorted(path.name for path in out.glob("base*.safetensors"))
+        assert files[:2] == ["base-1.safetensors", "base-2.safetensors"]
+        assert max((out / name).stat().st_size for name in files) <= largest
+        assert same(weights_of(load_model(out)), weights_of(load_model(whole)))
+        assert read_spec(out).stages[0].weight_files == ("base.safetensors", *files[:-1])
+        again = assemble(tmp_path / "again", out, upsampler, "both", "")
+        assert same(weights_of(load_model(again)), weights_of(load_model(whole)))
+        assert describe(again).parameters == describe(whole).parameters
+
+    def test_a_tensor_in_two_files_is_refused(self, base: Path, upsampler: Path, tmp_path: Path) -> None:
+        out = assemble(tmp_path / "out", base, upsampler, "both", "")
+        record = json.loads((out / "model.json").read_text())
+        shutil.copyfile(out / "base.safetensors", out / "more.safetensors")
+        record["stages"][0]["more_weights"] = ["more.safetensors"]
+        record["files"]["more.safetensors"] = record["files"]["base.safetensors"]
+        (out / "model.json").write_text(json.dumps(record))
+        with pytest.raises(ModelFormatError, match=r"more\.safetensors has .* once more"):
+            load_model(out)
 
     def test_sizes_must_fit(self, parts: Any, base: Path, tmp_path: Path) -> None:
         spec, tensors = parts.upsampler_stage
