@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from glide_edit.text.emphasis import read_words
 from masks import Finish, Mask, require_usable
 
 FINISHES: tuple[str, ...] = get_args(Finish)
+SketchMode = Literal["auto", "lines", "tone", "both"]
+SKETCH_MODES: tuple[str, ...] = get_args(SketchMode)
 MOST_IMAGES = 64
 MOST_STEPS = 1000
 MOST_CUTS = 256
@@ -226,15 +228,26 @@ class Inpaint(Request):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sketch(Request):
-    """A picture that follows a line drawing: dark lines on light paper (or the reverse, which is noticed)."""
+    """A picture that follows a line drawing: dark lines on light paper (or the reverse, which is noticed).
+
+    ``mode`` says how: "lines" by the model's drawing channel; "tone" by SDEdit (Meng et al. 2021) from the
+    drawing filled with its own colour strokes, where lines are walls; "both"; "auto" is "both" for a drawing
+    with colours and "lines" for one without. ``strength``, a share in (0, 1] of the noise axis, says how far
+    SDEdit goes from the filled drawing; strokes of colour hold longer, and blank paper is free.
+    """
 
     operation = "sketch"
 
     drawing: Picture
+    mode: SketchMode = "auto"
+    strength: float = 0.8
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_picture("drawing", self.drawing)
+        if self.mode not in SKETCH_MODES:
+            raise InputError(f"Unknown mode {self.mode!r}; known are {', '.join(SKETCH_MODES)}.")
+        self._share("strength")
 
     @property
     def source(self) -> Picture:

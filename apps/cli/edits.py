@@ -156,6 +156,17 @@ def sketch(
         ),
     ],
     prompt: options.Prompt,
+    mode: Annotated[
+        Literal["auto", "lines", "tone", "both"],
+        typer.Option(
+            "--mode",
+            help="Follow its lines, its colours spread between them, or both; auto: both if it has colours.",
+        ),
+    ] = "auto",
+    strength: Annotated[
+        float,
+        typer.Option("--strength", metavar="X", help="How far to go from its colours: 0.5 is near, 0.9 far."),
+    ] = 0.8,
     out: options.Out = None,
     *,
     sampling: options.Sampling,
@@ -171,6 +182,8 @@ def sketch(
     request = Sketch(
         drawing=lines,
         prompt=prompt,
+        mode=mode,
+        strength=strength,
         **sampling.fields(),
     )
     targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), sampling.n)

@@ -61,7 +61,7 @@ def every_field() -> list[Request]:
     }
     return [
         Generate(**common),
-        Sketch(drawing=PICTURE, **common),
+        Sketch(drawing=PICTURE, mode="both", strength=0.5, **common),
         inpaint(
             grow=3,
             protect=PROTECT,
