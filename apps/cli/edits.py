@@ -10,6 +10,7 @@ import typer
 from apps.cli import options
 from apps.cli.outputs import check_targets, numbered, suffix_for
 from apps.cli.prompts import PromptFile, given_prompts
+from apps.cli.strengths import Strengths, carry_out_strengths
 
 if TYPE_CHECKING:
     from masks import Mask
@@ -167,6 +168,7 @@ def sketch(
         float,
         typer.Option("--strength", metavar="X", help="How far to go from its colours: 0.5 is near, 0.9 far."),
     ] = 0.8,
+    strengths: Strengths = None,
     out: options.Out = None,
     *,
     sampling: options.Sampling,
@@ -186,7 +188,11 @@ def sketch(
         strength=strength,
         **sampling.fields(),
     )
-    targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), sampling.n)
+    target = out or drawing.with_name(f"{drawing.stem}-picture.png")
+    if strengths is not None:
+        sheet = drawing.with_name(f"{drawing.stem}-strengths.png")
+        return carry_out_strengths(request, strengths, target, sheet, running)
+    targets = numbered(target, sampling.n)
     check_targets(targets, force=running.force)
     carry_out(request, Work(targets, running))
 

@@ -43,7 +43,7 @@ def carry_out(request: Request, work: Work) -> None:
     carry_out_all([(request, work)])
 
 
-def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
+def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> list[EditResult]:
     """The same for several requests one after the other, with the model loaded once."""
     running = tasks[0][1].running
     sheets = _sheets(tasks, running)
@@ -52,8 +52,10 @@ def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
     with live() as display:
         task = display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(running.model, running.device, running.precision, running.clip)
-        for (request, work), sheet in zip(tasks, sheets, strict=True):
+        return [
             _carry_out(editor, request, replace(work, sheet=sheet), partial(display.update, task))
+            for (request, work), sheet in zip(tasks, sheets, strict=True)
+        ]
 
 
 def _sheets(tasks: Sequence[tuple[Request, Work]], running: Running) -> list[Path | None]:
@@ -70,7 +72,7 @@ def _sheets(tasks: Sequence[tuple[Request, Work]], running: Running) -> list[Pat
     return [*sheets]
 
 
-def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> None:
+def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> EditResult:
     began, finished, seeds = time.perf_counter(), list[Picture](), list[int]()
     stopped = False
     result: EditResult | None = None
@@ -99,6 +101,8 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
     if stopped:
         typer.echo(f"stopped: {len(finished)} of {request.n} pictures were finished", err=True)
         raise typer.Exit(STOPPED)
+    assert result is not None, "a stream ends with its result"
+    return result
 
 
 def _said(event: Progress, n: int) -> str:
