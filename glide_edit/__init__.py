@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from glide_edit.comparing import Verification, verify
     from glide_edit.editor import Editor
     from glide_edit.errors import (
         Cancelled,
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from glide_edit.images import Picture, open_picture, save_picture
-    from glide_edit.requests import Generate, Inpaint, Sketch, Vary
+    from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary
     from glide_edit.results import EditResult, Progress, Receipt
+    from glide_edit.selections import open_mask, save_mask
 
 __version__ = "0.1.0.dev0"
 
@@ -49,11 +51,18 @@ _HOMES = {
     "save_picture": "images",
     "Generate": "requests",
     "Inpaint": "requests",
+    "Outpaint": "requests",
+    "Remove": "requests",
     "Sketch": "requests",
+    "Upscale": "requests",
     "Vary": "requests",
     "EditResult": "results",
     "Progress": "results",
     "Receipt": "results",
+    "Verification": "comparing",
+    "open_mask": "selections",
+    "save_mask": "selections",
+    "verify": "comparing",
 }
 
 __all__ = [
@@ -68,16 +77,23 @@ __all__ = [
     "ModelError",
     "ModelFormatError",
     "ModelNotFound",
+    "Outpaint",
     "OutputExists",
     "Picture",
     "Progress",
     "Receipt",
+    "Remove",
     "Sketch",
     "TrainingError",
+    "Upscale",
     "Vary",
+    "Verification",
     "__version__",
+    "open_mask",
     "open_picture",
+    "save_mask",
     "save_picture",
+    "verify",
 ]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 from torch import Tensor
 
 from glide_edit.errors import InputError
@@ -16,17 +16,28 @@ from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.operations.cascade import check, remarks, run_base, run_cascade
+from glide_edit.operations.advice import findings
+from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
-from glide_edit.operations.finished import Finished, preview, to_pixels
+from glide_edit.operations.finished import Finished, preview
 from glide_edit.operations.shortlist import rank
 from glide_edit.operations.turns import shared_device
-from glide_edit.operations.work import Work, work_for
-from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Sketch, Vary
+from glide_edit.operations.work import AnyWork, carry_out, single_job, work_for
+from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
+from glide_edit.requests import (
+    OPERATIONS,
+    Generate,
+    Inpaint,
+    Outpaint,
+    Remove,
+    Request,
+    Sketch,
+    Upscale,
+    Vary,
+)
 from glide_edit.results import EditResult, Progress
-from masks import Mask
-
-MaskLike = PictureLike | Mask
+from glide_edit.selections import MaskLike, open_mask
+from masks import Finding
 
 
 class Editor:
@@ -102,9 +113,59 @@ class Editor:
         """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
         return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
 
+    def remove(
+        self, image: PictureLike, mask: MaskLike, *, protect: MaskLike | None = None, **settings: Any
+    ) -> EditResult:
+        """Take the masked part out of a picture; ``settings`` are the other fields of ``Remove``."""
+        request = Remove(
+            image=open_picture(image),
+            mask=open_mask(mask),
+            protect=None if protect is None else open_mask(protect),
+            **settings,
+        )
+        return self.run(request)
+
+    def outpaint(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
+        """A larger picture around a picture; ``settings`` are the other fields of ``Outpaint``."""
+        return self.run(Outpaint(image=open_picture(image), prompt=prompt, **settings))
+
+    def upscale(self, image: PictureLike, factor: int = 4, **settings: Any) -> EditResult:
+        """The same picture 2 or 4 times as large; ``settings`` are the other fields of ``Upscale``."""
+        return self.run(Upscale(image=open_picture(image), factor=factor, **settings))
+
     def vary(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
         """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
         return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
+
+    def replay(
+        self,
+        recipe: Recipe | str | Path,
+        image: PictureLike | Sequence[PictureLike] = (),
+        *,
+        on: PictureLike | None = None,
+        **changes: Any,
+    ) -> EditResult:
+        """Repeat the edit of a saved picture, or apply it to another one.
+
+        Args:
+            recipe: a picture that was saved with its recipe, or the recipe.
+            image: the picture that the edit started from, or all where there were several.
+            on: another picture in place of it; masks are scaled to its size, which the result's notes say.
+            changes: fields of the request that get another value, as ``seed=5`` or ``prompt="a cat"``.
+
+        Raises:
+            InputError: no recipe, or ``image`` is not what it started from. ImageError, MaskError: what
+                opening and ``run`` raise.
+        """
+        recipe = recipe if isinstance(recipe, Recipe) else read_recipe(recipe)
+        sources = image if isinstance(image, list | tuple) else (image,)
+        given = sources if on is None else (on, *sources)
+        pictures = [open_picture(cast("PictureLike", each)) for each in given]
+        request, notes = rebuild(recipe, pictures, other=on is not None, **changes)
+        result = self.run(request)
+        if result.model != recipe.model:
+            notes = (*notes, another_model(recipe, result.model))
+        return replace(result, notes=(*notes, *result.notes))
 
     # -- running ------------------------------------------------------------------------------------
 
@@ -131,16 +192,30 @@ class Editor:
         if not isinstance(request, tuple(OPERATIONS.values())):
             raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
         check(self.model, request, self.clip)
-        return self._events(request, work_for(request))
+        work = work_for(request)
+        if request.candidates is not None:
+            single_job(work)
+        return self._events(request, work)
 
-    def _events(self, request: Request, work: Work) -> Generator[Progress | EditResult, None, None]:
+    def diagnose(self, request: Request) -> tuple[Finding, ...]:
+        """What the mask doctor says of a request, before any time is spent; empty without a selection.
+
+        Its warnings are among the notes of the result.
+
+        Raises:
+            MaskError: the protected area leaves nothing to change.
+        """
+        return findings(self.model, request)
+
+    def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:
         done: list[Finished] = []
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            job, shortlist = work.job(), None
+            shortlist = None
             if request.candidates is not None:
                 drafts: dict[int, Tensor] = {}
+                job = single_job(work)
                 for step in run_base(self.model, job, self.clip, request.candidate_seeds):
                     network_seconds += step.network_seconds
                     if step.step == step.total:
@@ -149,9 +224,8 @@ class Editor:
                     turn.renew()
                 shortlist = rank(drafts, job, self.model, self.clip)
             best = None if shortlist is None else shortlist.best(request.n)
-            for step in run_cascade(self.model, job, self.clip, best):
+            for step, new in carry_out(self.model, work, self.clip, best):
                 network_seconds += step.network_seconds
-                new = [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
                 done += new
                 yield Progress(
                     step.stage,
@@ -164,12 +238,17 @@ class Editor:
                 )
                 turn.renew()
             seconds = time.perf_counter() - began
-        notes = [*work.notes, *remarks(self.model, request), *(note for each in done for note in each.notes)]
+        notes = [
+            *work.notes,
+            *(each.text for each in self.diagnose(request) if each.severity == "warning"),
+            *remarks(self.model, request),
+            *(note for each in done for note in each.notes),
+        ]
         yield EditResult(
             request=request,
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
-            model=self._label(request),
+            model=self.label(request),
             notes=tuple(dict.fromkeys([*notes, *(shortlist.notes if shortlist else ())])),
             seconds=seconds,
             network_seconds=network_seconds,
@@ -179,19 +258,8 @@ class Editor:
             sheet=shortlist.sheet(request.n) if shortlist else None,
         )
 
-    def _label(self, request: Request) -> str:
-        """What made the picture, for its recipe."""
+    def label(self, request: Request) -> str:
+        """What makes a request's pictures, as recipes name it: the model, and a CLIP of open_clip."""
         if isinstance(self.clip, OpenClip) and request.clip_guidance:
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label
-
-
-def open_mask(source: MaskLike) -> Mask:
-    """A mask from a picture in which white (128 and above), or painted alpha, is what to change."""
-    if isinstance(source, Mask):
-        return source
-    picture = open_picture(source)
-    pixels = picture.pixels
-    if picture.alpha is not None:
-        pixels = np.dstack([pixels, picture.alpha])
-    return Mask.from_array(pixels, means="change")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +12,12 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.images import Picture, open_picture, save_picture, to_depth, to_uint8
+from glide_edit.recipes import Recipe, missing_from, text_for
 from glide_edit.requests import Request
 from masks import Mask, Preservation, compare_outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-RECIPE_KEY = "glide-edit"
-"""The key of the text in a saved PNG that holds the recipe; other formats carry none."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +123,17 @@ class EditResult:
         return to_uint8(self.pictures[0].pixels)
 
     def recipe(self, index: int = 0) -> dict[str, Any]:
-        """What repeats picture ``index``: the request for its one seed, and the model's identity.
+        """What repeats picture ``index``: the request for its one seed, the model's identity, and a hash.
 
         Raises:
             InputError: no picture ``index``.
         """
-        self._check(index)
-        request = self.request.replace(seed=self.seeds[index], n=1, candidates=None)
-        return {"glide-edit": 1, "model": self.model, "request": request.to_json()}
+        return self._recipe(index).to_json()
 
     def save(self, path: str | Path, index: int = 0, *, force: bool = False) -> Receipt | None:
-        """Write a picture, in a PNG with its recipe, read it back, and return the receipt of the file.
+        """Write a picture with its recipe, read it back, and return the receipt of the file.
 
+        A JPEG may have no room for a recipe with an intricate mask, which is then left out of it.
         The format follows the suffix. A lossy format changes pixels everywhere, and its receipt says so. A
         format of 8 bits is compared with the source at 8 bits; ``images.losses`` says what it costs.
 
@@ -145,16 +141,23 @@ class EditResult:
             InputError: no picture ``index``, or a file that cannot be written.
             OutputExists: the file is there and ``force`` is False.
         """
-        self._check(index)
-        target = save_picture(
-            self.pictures[index], path, text={RECIPE_KEY: json.dumps(self.recipe(index))}, force=force
-        )
-        source = self.request.source
+        recipe, picture = self._recipe(index), self.pictures[index]
+        target = save_picture(picture, path, text=text_for(recipe, picture, path), force=force)
+        source = self.request.before
         if self.allowed is None or source is None:
             return None
         written = open_picture(target).pixels
-        before = to_depth(source.pixels, written.dtype)
+        before = to_depth(source, written.dtype)
         return Receipt(compare_outside(before, written, self.allowed.selected), target.name)
+
+    def missing_from(self, path: str | Path, index: int = 0) -> str | None:
+        """A sentence on what of the recipe a file of this name has no room for; None where it holds all."""
+        return missing_from(self._recipe(index), self.pictures[index], path)
+
+    def _recipe(self, index: int) -> Recipe:
+        self._check(index)
+        request = self.request.replace(seed=self.seeds[index], n=1, candidates=None)
+        return Recipe(self.model, request.to_json(), self.pictures[index].sha256)
 
     def _check(self, index: int) -> None:
         if not 0 <= index < len(self.pictures):

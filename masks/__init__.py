@@ -1,29 +1,46 @@
 """What may change in a picture: selections, their areas, putting a repaint back. NumPy and OpenCV only."""
 
-from masks import draw, shape
+from masks import draw, select, shape
 from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
 from masks.blend import Finish, put_back
-from masks.crop import Crop, solve_crop
-from masks.mask import Mask, MaskError, Means, Size, check, require_usable
-from masks.verify import Preservation, compare_outside
+from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
+from masks.doctor import diagnose, mend
+from masks.finishes import best_finish, mismatch
+from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
+from masks.membrane import RING_WIDTH, harmonic
+from masks.show import change_map, preview, seen_by_network
+from masks.verify import Preservation, changed_outside, compare_outside
 
 __all__ = [
+    "AUTOMATIC_CONTEXT",
+    "RING_WIDTH",
     "Areas",
     "Crop",
+    "Finding",
     "Finish",
     "Mask",
     "MaskError",
     "Means",
     "Preservation",
     "Size",
-    "check",
+    "best_finish",
+    "change_map",
+    "changed_outside",
     "compare_outside",
     "derive_areas",
+    "diagnose",
     "draw",
+    "harmonic",
+    "mend",
+    "mismatch",
+    "preview",
     "put_back",
     "require_usable",
+    "seen_by_network",
+    "select",
     "shape",
     "shrink_keep",
     "shrink_known",
     "solve_crop",
+    "split_selection",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +14,17 @@ from masks.mask import Mask, MaskError, bool_plane, require_usable
 
 LEAST_CONTEXT = 4 / 3
 """Where more context could only be mirrored, the selection's longer side fills up to 3/4 of the crop's."""
+
+AUTOMATIC_CONTEXT = 2.0
+"""The context of an edit that does not say one. To be measured: ``glide-edit eval edits --context X`` judges
+a model's edits at one value, and the best of several belongs here."""
+
+SPLIT_FROM = 1.5
+"""Two parts of a selection get crops of their own where one for both would be so many times as wide as the
+larger of theirs: each part then has that much more of the model's picture."""
+
+MOST_PARTS = 12
+"""More crops than this are not made; a selection in more pieces is drawn in one."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +101,7 @@ class Crop:
         return out
 
 
-def solve_crop(mask: Mask, context: float = 2.0, minimum: int = 64) -> Crop:
+def solve_crop(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> Crop:
     """One square around what is selected, with enough around it to draw from. Pass ``Areas.repaint``.
 
     Its side is ``context`` times the longer side of the selection's box (2: the selection fills half the
@@ -121,6 +133,62 @@ def solve_crop(mask: Mask, context: float = 2.0, minimum: int = 64) -> Crop:
         height=mask.height,
         width=mask.width,
     )
+
+
+def split_selection(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> list[Mask]:
+    """The parts of a selection that should be drawn apart, from the top left; one if it is better whole.
+
+    Pieces (pixels that share a corner are one) are joined as long as the crop for two of them is less than
+    SPLIT_FROM times as wide as the larger of their own. Together the parts are the selection.
+
+    Raises:
+        MaskError: as ``solve_crop``.
+    """
+    solve_crop(mask, context, minimum)
+    x0, y0, x1, y1 = mask.bounding_box()
+    box = np.s_[y0:y1, x0:x1]
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        mask.selected[box].astype(np.uint8), connectivity=8
+    )
+    if not 2 < count <= _MOST_PIECES:
+        return [mask]
+    groups = [({k}, tuple(int(n) for n in stats[k, :4])) for k in range(1, count)]
+    boxes = [(names, (x, y, x + width, y + height)) for names, (x, y, width, height) in groups]
+    while (pair := _joined(boxes, context, minimum)) is not None:
+        first, second = pair
+        names, joined = boxes[first][0] | boxes[second][0], _around(boxes[first][1], boxes[second][1])
+        boxes = [each for k, each in enumerate(boxes) if k not in pair] + [(names, joined)]
+    if not 1 < len(boxes) <= MOST_PARTS:
+        return [mask]
+    parts = []
+    for names, _ in sorted(boxes, key=lambda each: (each[1][1], each[1][0])):
+        selected = np.zeros(mask.size, bool)
+        selected[box] = np.isin(labels, list(names))
+        parts.append(Mask(selected))
+    return parts
+
+
+_MOST_PIECES = 65
+_Box = tuple[int, int, int, int]
+
+
+def _joined(boxes: list[tuple[set[int], _Box]], context: float, minimum: int) -> tuple[int, int] | None:
+    """The first two that are better drawn together, None where there are none."""
+    for first, (_, one) in enumerate(boxes):
+        for second in range(first + 1, len(boxes)):
+            other = boxes[second][1]
+            sides = [max(_longer(each) * context, minimum) for each in (one, other, _around(one, other))]
+            if sides[2] < SPLIT_FROM * max(sides[:2]):
+                return first, second
+    return None
+
+
+def _around(one: _Box, other: _Box) -> _Box:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def _longer(box: _Box) -> int:
+    return max(box[2] - box[0], box[3] - box[1])
 
 
 def _placed(start: int, side: int, length: int) -> int:

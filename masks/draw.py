@@ -48,7 +48,7 @@ def strokes(points: Points | Sequence[Points], radius: float, size: Size) -> Mas
     if not lines:
         raise MaskError("no stroke: give at least one point")
     for line in lines:
-        fixed = _fixed_point(_as_points(line, 1))
+        fixed = _fixed_point(as_points(line, 1))
         cv2.polylines(canvas, [fixed], False, 1, max(1, round(2 * radius)), cv2.LINE_8, FRACTION_BITS)
         # polylines takes whole thicknesses only; dots make the ends and joints round to the fraction.
         for x, y in fixed.tolist():
@@ -108,7 +108,7 @@ def lasso(points: Points, size: Size) -> Mask:
 def _outlined(points: Points, size: Size) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """How often a closed outline goes round each pixel, and the pixels on it: (H, W) both."""
     height, width = as_size(size)
-    corners = _as_points(points, 3)
+    corners = as_points(points, 3)
     canvas = np.zeros((height, width), np.uint8)
     cv2.polylines(canvas, [_fixed_point(corners)], True, 1, 1, cv2.LINE_8, FRACTION_BITS)
     return _winding(corners, height, width), canvas > 0
@@ -138,7 +138,8 @@ def _is_one_line(points: Any) -> bool:
         raise MaskError("points are given as [(x, y), …]") from None
 
 
-def _as_points(points: Any, least: int) -> NDArray[np.float64]:
+def as_points(points: Any, least: int) -> NDArray[np.float64]:
+    """``points`` as float64 (N, 2), finite and not too far away, or MaskError."""
     try:
         pairs = np.asarray(points, np.float64)
     except (TypeError, ValueError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from typing import Any, Literal
@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 Means = Literal["change", "keep"]
 Size = tuple[int, int]
 """(height, width) in pixels: the order of an array's shape. Points and boxes are (x, y)."""
+
+Severity = Literal["error", "warning", "note"]
+
+TURNING = (5, 6, 7, 8)
+"""The EXIF orientations with which width and height change places."""
 
 LARGEST_RLE = 2**31
 """Pixels. A short record can unfold to any size, so what is read from a file is bounded."""
@@ -192,37 +197,69 @@ class Mask:
         return f"<Mask {self.width} wide, {self.height} high, {self.count} selected>"
 
 
-def check(mask: Mask, size: Size | None = None) -> list[str]:
-    """What keeps a mask from being used, as sentences; empty when nothing does.
+@dataclass(frozen=True)
+class Finding:
+    """Something about a mask that its user should know before it is used.
+
+    Attributes:
+        code: what kind of thing it is, one word that stays the same.
+        severity: "error" keeps the mask from being used, "warning" mostly spoils the edit, a "note" may be
+            meant.
+        text: one sentence: what is found, and what to do about it.
+        remedy: what ``fix`` would do, in words; None where only a person can tell.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    remedy: str | None = None
+    mend: Callable[[Mask], Mask] | None = field(default=None, repr=False, compare=False)
+
+    def fix(self, mask: Mask) -> Mask:
+        """The mask without what was found.
+
+        Raises:
+            MaskError: there is no remedy that could be applied without asking.
+        """
+        if self.mend is None:
+            raise MaskError(f"this cannot be mended without you ({self.code}): {self.text}")
+        return self.mend(mask)
+
+    def to_json(self) -> dict[str, str | None]:
+        return {"code": self.code, "severity": self.severity, "text": self.text, "remedy": self.remedy}
+
+
+def faults(mask: Mask, size: Size | None = None, orientation: int = 1) -> list[Finding]:
+    """What keeps a mask from being used; empty when nothing does. ``masks.diagnose`` says what else is odd.
 
     Args:
         mask: the selection.
         size: (height, width) of the upright picture it is for; None when there is none yet.
+        orientation: the EXIF orientation of the picture's file, 1 to 8.
     """
-    problems = []
+    found = []
     if size is not None and mask.size != as_size(size):
-        turned = mask.size == tuple(as_size(size))[::-1]
-        problems.append(
-            f"the mask is {_say(mask.size)} but the picture is {_say(size)}: "
-            + (
-                "turn the mask as the picture was turned"
-                if turned
-                else "make the mask at the picture's full size"
-            )
-        )
+        code, advice = "size", "make the mask at the picture's full size"
+        if mask.size == tuple(as_size(size))[::-1]:
+            code, advice = "turned", "turn the mask as the picture was turned"
+            if orientation in TURNING:
+                advice += f" (its file is stored on its side, EXIF orientation {orientation})"
+        text = f"the mask is {_say(mask.size)} but the picture is {_say(size)}: {advice}"
+        found.append(Finding(code, "error", text))
     if mask.is_empty:
-        problems.append(
+        text = (
             "the mask selects nothing: paint what should change, or, if it is painted the other way round, "
-            'read it with means="keep"'
+            'read it so (means="keep", on the command line --mask-means keep)'
         )
-    return problems
+        found.append(Finding("empty", "error", text))
+    return found
 
 
-def require_usable(mask: Mask, size: Size | None = None) -> None:
-    """Raise MaskError with everything that ``check`` finds wrong."""
-    problems = check(mask, size)
-    if problems:
-        raise MaskError("; ".join(problems))
+def require_usable(mask: Mask, size: Size | None = None, orientation: int = 1) -> None:
+    """Raise MaskError with everything that ``faults`` finds."""
+    found = faults(mask, size, orientation)
+    if found:
+        raise MaskError("; ".join(each.text for each in found))
 
 
 def as_size(size: object) -> Size:

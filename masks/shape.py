@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
-from math import isfinite
+from math import inf, isfinite
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from masks.mask import Mask, MaskError
+from masks.mask import Mask, MaskError, Size, as_size
 
 # Distances between pixels are square roots of whole numbers, which float32 rounds; neighbouring ones are
 # further apart than this up to a radius of 5000 px.
@@ -56,15 +57,38 @@ def feather(mask: Mask, radius: float) -> NDArray[np.float32]:
     return weights
 
 
-def fill_holes(mask: Mask) -> Mask:
+def fill_holes(mask: Mask, max_area: float = inf) -> Mask:
     """Select also what the selection encloses: what the picture's border cannot be reached from.
 
     The path to the border goes by the pixels' sides, so a diagonal line of single pixels encloses.
+
+    Args:
+        mask: the selection.
+        max_area: px; larger holes stay open.
+
+    Raises:
+        MaskError: a negative area.
     """
-    # A rim of unselected pixels joins everything that touches the border, and holds the seed.
-    canvas = np.pad(mask.selected, 1).astype(np.uint8)
-    cv2.floodFill(canvas, None, (0, 0), 2, flags=4)
-    return Mask(canvas[1:-1, 1:-1] != 2)
+    if not max_area >= 0:
+        raise MaskError(f"the largest hole to fill is {max_area} px: give 0 or more")
+    # A rim of unselected pixels joins everything that touches the border: the island of the top left pixel.
+    rest = np.pad(~mask.selected, 1, constant_values=True).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=4)
+    filled = stats[:, cv2.CC_STAT_AREA] <= max_area
+    filled[labels[0, 0]] = False
+    filled[0] = True
+    return Mask(filled[labels[1:-1, 1:-1]])
+
+
+def outline(mask: Mask, inside: float = 1, outside: float = 0) -> Mask:
+    """The selection's edge: ``inside`` px of the selection, and ``outside`` px beyond it.
+
+    Like ``shrink``, it does not count the picture's border as an edge.
+
+    Raises:
+        MaskError: a width that is negative or not finite.
+    """
+    return grow(mask, outside) - shrink(mask, inside)
 
 
 def drop_specks(mask: Mask, min_area: int) -> Mask:
@@ -84,6 +108,46 @@ def drop_specks(mask: Mask, min_area: int) -> Mask:
 def invert(mask: Mask) -> Mask:
     """Change what was kept and keep what was changed."""
     return ~mask
+
+
+def turn_upright(mask: Mask, orientation: int) -> Mask:
+    """A mask that was painted on a picture as its file stores it, turned as the picture is on opening.
+
+    Args:
+        mask: the selection, on the stored pixels.
+        orientation: the EXIF orientation of the picture's file, 1 to 8.
+
+    Raises:
+        MaskError: another orientation.
+    """
+    if orientation not in _UPRIGHT:
+        raise MaskError(f"an EXIF orientation of {orientation!r}: it is a number from 1 to 8")
+    return Mask(_UPRIGHT[orientation](mask.selected))
+
+
+_UPRIGHT: dict[int, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a[::-1, ::-1].T,
+    8: lambda a: np.rot90(a, 1),
+}
+
+
+def resize(mask: Mask, size: Size) -> Mask:
+    """The mask at another size, each pixel taken from the nearest one.
+
+    Raises:
+        MaskError: a bad size.
+    """
+    height, width = as_size(size)
+    resized = cv2.resize(
+        mask.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT
+    )
+    return Mask(resized > 0)
 
 
 def union(first: Mask, *others: Mask) -> Mask:

@@ -48,6 +48,31 @@ def compare_outside(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[
     Raises:
         MaskError: shapes or dtypes that differ or are others.
     """
+    _check(before, after, allowed)
+    outside = ~allowed
+    old, new = before[outside], after[outside]
+    old_sha256 = _sha256(old, before)
+    if np.array_equal(old, new):
+        return Preservation(len(old), 0, 0, old_sha256, old_sha256)
+    # Unsigned, so the larger minus the smaller.
+    change = np.where(old > new, old - new, new - old).reshape(len(old), -1)
+    changed = int(np.count_nonzero(change.any(axis=1)))
+    return Preservation(len(old), changed, int(change.max()), old_sha256, _sha256(new, after))
+
+
+def changed_outside(
+    before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Where pixels outside ``allowed`` differ in any channel: bool (H, W).
+
+    Takes and raises what ``compare_outside`` does.
+    """
+    _check(before, after, allowed)
+    differs = before != after
+    return (differs if differs.ndim == 2 else differs.any(axis=2)) & ~allowed
+
+
+def _check(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]) -> None:
     if before.shape != after.shape or before.dtype != after.dtype:
         raise MaskError(
             f"{before.dtype} {before.shape} and {after.dtype} {after.shape} cannot be compared: they differ"
@@ -58,15 +83,6 @@ def compare_outside(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[
         )
     if bool_plane(allowed, "allowed").shape != before.shape[:2]:
         raise MaskError(f"allowed has shape {allowed.shape}, the pictures {before.shape}")
-    outside = ~allowed
-    old, new = before[outside], after[outside]
-    old_sha256 = _sha256(old, before)
-    if np.array_equal(old, new):
-        return Preservation(len(old), 0, 0, old_sha256, old_sha256)
-    # Unsigned, so the larger minus the smaller.
-    change = np.where(old > new, old - new, new - old).reshape(len(old), -1)
-    changed = int(np.count_nonzero(change.any(axis=1)))
-    return Preservation(len(old), changed, int(change.max()), old_sha256, _sha256(new, after))
 
 
 def _sha256(pixels: NDArray[Any], picture: NDArray[Any]) -> str:

@@ -2,10 +2,10 @@
 
     scripts/bench sketch [--model NAME|FOLDER] [--count N] [--ways MODE[@STRENGTH],...]
 
-All ways get the same drawings, prompts and noise. "kind" is the share of the drawn toys whose kind the
-verifier sees at their place, "colour" that of the toys drawn in a colour that are seen in it, "overlap" the
-median overlap of silhouettes with the drawn ones, as the sketch bench has them; "real" is what renders of the
-scenes get.
+"plain" is by the lines of the same drawing without the strokes of colour. All ways get the same drawings,
+prompts and noise. "kind" is the share of the drawn toys whose kind the verifier sees at their place, "colour"
+that of the toys drawn in a colour that are seen in it, "overlap" the median overlap of silhouettes with the
+drawn ones, as the sketch bench has them; "real" is what renders of the scenes get.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from glide_edit.evaluation.verifier import Verifier
 from glide_edit.images import open_picture, to_uint8
 from glide_edit.toybox import COLOURS
 
-WAYS = "lines,tone@0.6,tone@0.8,both@0.4,both@0.6,both@0.8"
+WAYS = "plain,lines,tone@0.5,both@0.3,both@0.5,both@0.7"
 
 Image = NDArray[np.uint8]
 
@@ -89,7 +89,10 @@ def main() -> None:
             settings = {"mode": mode, "seed": item.index} | (
                 {"strength": float(strength)} if strength else {}
             )
-            result = editor.sketch(drawing, item.prompt, **settings)
+            if mode == "plain":
+                result = editor.sketch(item.drawing, item.prompt, mode="lines", seed=item.index)
+            else:
+                result = editor.sketch(drawing, item.prompt, **settings)
             tallies[way].add(to_uint8(result.pictures[0].pixels), item, verifier)
         print(f"{item.index + 1} of {options.count}", flush=True)
     header = ("way", "kind", "colour", "overlap")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from apps.cli import options
+from apps.cli.mask_values import usable_mask_file as read_mask
 from apps.cli.outputs import check_targets, numbered, suffix_for
 from apps.cli.prompts import PromptFile, given_prompts
 from apps.cli.strengths import Strengths, carry_out_strengths
-
-if TYPE_CHECKING:
-    from masks import Mask
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)]
 MaskFile = Annotated[
@@ -21,9 +20,6 @@ MaskFile = Annotated[
     typer.Option(
         "--mask", metavar="MASK", help="A picture of the same size: white = change.", show_default=False
     ),
-]
-MaskMeans = Annotated[
-    Literal["change", "keep"], typer.Option("--mask-means", help="What the white of --mask stands for.")
 ]
 Grow = Annotated[int, typer.Option("--grow", metavar="PX", help="Grow the selection by so many pixels.")]
 Protect = Annotated[
@@ -33,9 +29,12 @@ Protect = Annotated[
     ),
 ]
 Context = Annotated[
-    float,
+    float | None,
     typer.Option(
-        "--context", metavar="X", help="The model sees a square so many times as wide as the selection."
+        "--context",
+        metavar="X",
+        help="The model sees a square so many times as wide as the selection [default: where it is best].",
+        show_default=False,
     ),
 ]
 ContextGuidance = Annotated[
@@ -57,8 +56,33 @@ ContextInterval = Annotated[
     ),
 ]
 Finish = Annotated[
-    Literal["membrane", "feather", "hard"],
-    typer.Option("--finish", help="How the repaint is put back; membrane shows no seam."),
+    Literal["membrane", "feather", "hard", "clone", "auto"],
+    typer.Option(
+        "--finish",
+        help="How the repaint is put back; auto takes what leaves the least of an edge.",
+    ),
+]
+Content = Annotated[
+    Literal["noise", "original", "surroundings", "opencv"],
+    typer.Option("--content", help="What the selection begins from."),
+]
+Strength = Annotated[
+    float | None,
+    typer.Option(
+        "--strength",
+        metavar="X",
+        help="How much noise is added to --content, above 0 to 1 [default: 0.8].",
+        show_default=False,
+    ),
+]
+Detail = Annotated[
+    bool | None,
+    typer.Option(
+        "--detail/--no-detail",
+        help="Draw at the photograph's own resolution where the repaint is larger than the model's picture "
+        "[default: yes, with no more grain than around it].",
+        show_default=False,
+    ),
 ]
 
 
@@ -68,13 +92,16 @@ def inpaint(
     mask: MaskFile,
     prompt: options.Prompt,
     out: options.Out = None,
-    mask_means: MaskMeans = "change",
+    mask_means: options.MaskMeans = "change",
     grow: Grow = 0,
     protect: Protect = None,
-    context: Context = 2.0,
+    context: Context = None,
     context_guidance: ContextGuidance = None,
     context_interval: ContextInterval = None,
     finish: Finish = "membrane",
+    detail: Detail = None,
+    content: Content = "noise",
+    strength: Strength = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
@@ -91,21 +118,25 @@ def inpaint(
 
     request = Inpaint(
         image=image,
-        mask=_open_mask(mask, mask_means),
+        mask=read_mask(mask, mask_means),
         prompt=prompt,
         **sampling.fields(),
         grow=grow,
-        protect=None if protect is None else _open_mask(protect),
+        protect=None if protect is None else read_mask(protect),
         context=context,
         context_guidance=context_guidance,
         context_interval=context_interval,
         finish=finish,
+        detail=detail,
+        content=content,
+        strength=strength,
     )
     suffix, why = suffix_for(photo, image)
     targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)
     check_targets(targets, like=image, force=running.force)
     said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, running, tuple(said)))
+    masks = [path for path in (mask, protect) if path is not None]
+    carry_out(request, Work(targets, running, (*said, *_notes_on(masks))))
 
 
 @options.takes_groups
@@ -166,8 +197,8 @@ def sketch(
     ] = "auto",
     strength: Annotated[
         float,
-        typer.Option("--strength", metavar="X", help="How far to go from its colours: 0.5 is near, 0.9 far."),
-    ] = 0.8,
+        typer.Option("--strength", metavar="X", help="How far to go from its colours: 0.3 is near, 0.8 far."),
+    ] = 0.5,
     strengths: Strengths = None,
     out: options.Out = None,
     *,
@@ -197,20 +228,8 @@ def sketch(
     carry_out(request, Work(targets, running))
 
 
-def _open_mask(path: Path, means: Literal["change", "keep"] = "change") -> Mask:
-    """A mask file. Errors name it, and say how to turn it round."""
-    from glide_edit.editor import open_mask
-    from masks import MaskError
+def _notes_on(masks: Sequence[Path]) -> tuple[str, ...]:
+    """What a person should know of mask files: that of several frames one is used."""
+    from glide_edit.images import count_frames
 
-    try:
-        white = open_mask(path)
-    except MaskError as error:
-        raise MaskError(f"{path}: {error}") from error
-    mask = white if means == "change" else ~white
-    if mask.is_empty:
-        hint = "black" if means == "keep" else "white"
-        raise MaskError(
-            f"{path} selects nothing: paint what it should select {hint}, "
-            "or see --mask-means if it is painted the other way round"
-        )
-    return mask
+    return tuple(f"only the first frame of {path} is used" for path in masks if count_frames(path) > 1)

@@ -1,6 +1,7 @@
 """What a person sees of an error: one line on stderr and an exit code, never a traceback unless asked for.
 
-0 is success, 1 an unexpected error, 2 bad input or bad usage, 130 stopped with Ctrl-C.
+0 is success, 1 an unexpected error, 2 bad input or bad usage, 3 a check that found something (`verify`,
+`mask doctor`), 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -12,7 +13,11 @@ from typer.core import TyperGroup
 
 from glide_edit.errors import GlideEditError, OutputExists
 
+FOUND = 3
 STOPPED = 130
+
+_JOINER = "\u200d"
+"""Joins emoji into one, and is harmless."""
 
 
 class CarefulGroup(TyperGroup):
@@ -56,5 +61,15 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
+def printable(text: str) -> str:
+    """A text that cannot end the line or move the cursor: file names and prompts may hold anything."""
+    return "".join(
+        character
+        if character.isprintable() or character == _JOINER
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

@@ -9,33 +9,28 @@ from typing import Annotated
 import typer
 
 from apps.cli import options
-from glide_edit.errors import InputError
+from apps.cli.errors import printable
 
 
 def info(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A PNG that glide-edit wrote.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A PNG, JPEG, WebP or TIFF that glide-edit wrote.", show_default=False
+        ),
     ],
     as_json: options.Json = False,
 ) -> None:
     """Print the recipe inside a picture: the request and the model that made it."""
-    from glide_edit.images import read_text
+    from glide_edit.recipes import read_recipe
 
-    text = read_text(file)
-    from glide_edit.results import RECIPE_KEY
-
-    try:
-        recipe = json.loads(text[RECIPE_KEY])
-        request = dict(recipe["request"])
-        model = recipe["model"]
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f"{file} carries no recipe: only PNG files that glide-edit wrote do.") from None
+    recipe = read_recipe(file)
     if as_json:
-        typer.echo(json.dumps(recipe))
+        typer.echo(json.dumps(recipe.to_json()))
         return
-    typer.echo(f"model: {model}")
-    for name, value in request.items():
-        typer.echo(f"{name}: {_shown(value)}")
+    typer.echo(f"model: {printable(recipe.model)}")
+    for name, value in recipe.request.items():
+        typer.echo(f"{printable(name)}: {printable(_shown(value))}")
 
 
 def _shown(value: object) -> str:
@@ -43,6 +38,12 @@ def _shown(value: object) -> str:
     match value:
         case {"sha256": str(digest), "size": [height, width]}:
             return f"{width} x {height} pixels, sha256 {digest[:16]}…"
-        case {"counts": list(counts), "size": [height, width]}:
+        case {"counts": list(counts), "size": [int(height), int(width)]} if _all_whole(counts):
             return f"{sum(counts[1::2]):,} pixels of {width} x {height}"
-    return str(value)
+        case {"left_out": str(why), "size": [height, width]}:
+            return f"of {width} x {height} pixels, left out: {why}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _all_whole(counts: list[object]) -> bool:
+    return all(isinstance(count, int) for count in counts)

@@ -6,12 +6,29 @@ at once.
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
 
 import glide_edit
-from apps.cli import edits, evaluate, info, models, toybox, train, vary
+from apps.cli import (
+    batch,
+    edits,
+    evaluate,
+    info,
+    larger,
+    mask,
+    mask_doctor,
+    models,
+    replay,
+    studio,
+    toybox,
+    train,
+    vary,
+    verify,
+)
 from apps.cli.errors import CarefulGroup
 
 app = typer.Typer(
@@ -25,8 +42,18 @@ app = typer.Typer(
 app.command()(edits.inpaint)
 app.command()(edits.generate)
 app.command()(edits.sketch)
+app.command()(larger.remove)
+app.command()(larger.outpaint)
+app.command()(larger.upscale)
 app.command()(vary.vary)
 app.command()(info.info)
+app.command()(replay.replay)
+app.command()(batch.batch)
+app.command()(studio.app)
+app.command()(verify.verify)
+mask.app.command()(mask_doctor.doctor)
+mask.app.command()(mask_doctor.preview)
+app.add_typer(mask.app)
 app.command()(train.train)
 app.add_typer(toybox.app)
 app.add_typer(models.app)
@@ -57,6 +84,9 @@ def _top(
 
 def main() -> None:
     """Run `glide-edit` with the arguments of the process and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not lose the rest
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="glide-edit")
 
 

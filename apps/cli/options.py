@@ -9,9 +9,11 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
+
+from glide_edit.errors import InputError
 
 Prompt = Annotated[str, typer.Option("--prompt", "-p", metavar="TEXT", help="What to draw, in words.")]
 Out = Annotated[
@@ -37,6 +39,15 @@ NegativePrompt = Annotated[
         "--negative-prompt",
         metavar="TEXT",
         help="What not to draw; a guidance above 1 pushes away from it.",
+        show_default=False,
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="S,S-S",
+        help="A picture for each of these seeds, as 1,5,9 or 10-19; in place of --seed and --n.",
         show_default=False,
     ),
 ]
@@ -146,14 +157,41 @@ Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
 ]
 
+MaskMeans = Annotated[
+    Literal["change", "keep"], typer.Option("--mask-means", help="What the white of a mask stands for.")
+]
+MaskOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Where to write [default: a name made from the input's].",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where a mask, or a picture of one, goes and how it is told."""
+
+    out: MaskOut = None
+    force: Force = False
+    as_json: Json = False
+
 
 @dataclass(frozen=True)
 class Sampling:
-    """How pictures are drawn: the fields of a request that all operations have, under their names."""
+    """How pictures are drawn: the fields of a request that all operations have, under their names.
+
+    ``seeds``, where given, decides ``n`` and ``seed``.
+    """
 
     negative_prompt: NegativePrompt = None
     n: Count = 1
     seed: Seed = 0
+    seeds: Seeds = None
     candidates: Candidates = None
     preset: Preset = None
     steps: Steps = None
@@ -164,8 +202,22 @@ class Sampling:
     clip_cuts: ClipCuts = None
     clip_interval: ClipInterval = None
 
+    def __post_init__(self) -> None:
+        if self.seeds is None:
+            return
+        if (self.n, self.seed) != (1, 0):
+            raise InputError("Give either --seeds, or --seed and --n: together they contradict each other.")
+        from glide_edit.requests import parse_seeds
+
+        given = parse_seeds(self.seeds)
+        object.__setattr__(self, "n", len(given))
+        object.__setattr__(self, "seed", given[0])
+
     def fields(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        from glide_edit.requests import parse_seeds
+
+        seeds = () if self.seeds is None else parse_seeds(self.seeds)
+        return {**dataclasses.asdict(self), "seeds": seeds}
 
 
 @dataclass(frozen=True)
@@ -182,9 +234,9 @@ class Running:
 
 
 def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take a whole ``Sampling`` or ``Running``: typer sees their fields as its options."""
+    """Let a command take ``Sampling``, ``Running`` or ``Writing``: typer sees their fields as its options."""
     hints = typing.get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running)}
+    groups = {name: hint for name, hint in hints.items() if hint in (Sampling, Running, Writing)}
     parameters: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         if parameter.name not in groups:

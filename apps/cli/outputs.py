@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apps.cli.errors import printable
 from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,9 +63,9 @@ def check_targets(targets: Sequence[Path], *, like: Picture | None = None, force
             ) from error
 
 
-def receipt_line(path: Path, receipt: Receipt, *, grown: bool) -> str:
-    """What a person reads about a file that was read back."""
+def receipt_line(path: Path, receipt: Receipt, *, grown: bool, new: bool = False) -> str:
+    """What a person reads about a file that was read back; ``new``: what was outside is the old picture."""
     p = receipt.preservation
-    selection = "grown selection" if grown else "selection"
-    line = f"{path}: {p.changed:,} of {p.outside:,} pixels outside the {selection} changed"
+    selection = "new part" if new else "grown selection" if grown else "selection"
+    line = f"{printable(str(path))}: {p.changed:,} of {p.outside:,} pixels outside the {selection} changed"
     return line if receipt.kept else f"{line}, by up to {p.largest_change}"

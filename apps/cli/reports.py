@@ -41,7 +41,7 @@ def check_report_file(path: Path, *, force: bool) -> None:
         raise InputError(f"{path} is a folder: name a file for the report.")
     if os.path.lexists(path) and not force:
         raise OutputExists(f"{path} exists already: choose another name, or ask to overwrite it.")
-    if not os.access(path.parent, os.W_OK):
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise InputError(f"nothing can be written in the folder {path.parent}: name another one.")
 
 

@@ -66,6 +66,14 @@ Photos = Annotated[
 PhotoShare = Annotated[
     float, typer.Option("--photo-share", metavar="X", help="The share of views that photographs get.")
 ]
+TextEncoder = Annotated[
+    str | None,
+    typer.Option(
+        "--text-encoder",
+        metavar="NAME|FOLDER",
+        help="Read captions with this frozen language model (T5, BERT, ...) [default: train a small one].",
+    ),
+]
 Minutes = Annotated[
     float | None,
     typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
@@ -104,6 +112,7 @@ def train(
     cache_size: CacheSize = 24576,
     photos: Photos = None,
     photo_share: PhotoShare = 0.25,
+    text_encoder: TextEncoder = None,
     minutes: Minutes = None,
     steps: Steps = None,
     batch_size: BatchSize = None,
@@ -123,6 +132,7 @@ def train(
         "cache_size": cache_size,
         "photos": photos,
         "photo_share": photo_share,
+        "text_encoder": text_encoder,
         "minutes": minutes,
         "steps": steps,
         "batch_size": batch_size,
@@ -157,6 +167,8 @@ def _clip(stage: str, given: dict[str, Any]) -> _Begin:
 
     if given["data"] != TOYBOX or "photos" in given:
         raise TrainingError("A CLIP is trained on the toybox alone: leave --data and --photos out.")
+    if "text_encoder" in given:
+        raise TrainingError("A CLIP learns to read by itself: leave --text-encoder out.")
     known = {field.name for field in fields(ClipSettings)}
     settings = {name: value for name, value in given.items() if name in known}
     return partial(run_clip, ClipSettings(plain=stage == "plain-clip", **settings))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import typer
 
-from apps.cli.errors import STOPPED
+from apps.cli.errors import STOPPED, printable
 from apps.cli.options import Running
 from apps.cli.outputs import check_targets, numbered, receipt_line
 from apps.cli.progress import live
@@ -19,17 +19,24 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import Picture, save_picture
 from glide_edit.operations.work import work_for
-from glide_edit.requests import Inpaint, Request
+from glide_edit.recipes import Comparison, Recipe
+from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import EditResult, Progress, Receipt
 
 
 @dataclass(frozen=True)
 class Work:
-    """Where a request's pictures go (a path each, and one for a sheet), how it is run, what is said of it."""
+    """Where a request's pictures go (a path each, and one for a sheet), how it is run, what is said of it.
+
+    ``compare`` holds the first picture against one that was there before, where there is one.
+    """
 
     targets: Sequence[Path]
     running: Running
     notes: tuple[str, ...] = ()
+    compare: Callable[[Picture], Comparison | None] | None = None
+    told: tuple[str, ...] = ()
+    """Notes of the result that were printed before it."""
     sheet: Path | None = None
 
 
@@ -73,6 +80,10 @@ def _sheets(tasks: Sequence[tuple[Request, Work]], running: Running) -> list[Pat
 
 
 def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> EditResult:
+    warnings = tuple(each.text for each in editor.diagnose(request) if each.severity == "warning")
+    if not work.running.as_json:
+        _tell_notes(warnings)
+    work = replace(work, told=warnings)
     began, finished, seeds = time.perf_counter(), list[Picture](), list[int]()
     stopped = False
     result: EditResult | None = None
@@ -132,20 +143,26 @@ def _numbered(result: EditResult, work: Work) -> list[tuple[int, Path]]:
 def _report(
     editor: Editor, result: EditResult, receipts: Sequence[Receipt | None], work: Work, *, complete: bool
 ) -> None:
-    notes = (*work.notes, *result.notes)
+    missing = (result.missing_from(path, index) for index, path in _numbered(result, work))
+    notes = (*result.notes, *(said for said in missing if said))
+    compared = work.compare(result.pictures[0]) if work.compare is not None else None
     if work.running.as_json:
-        typer.echo(json.dumps(_record(result, receipts, notes, work, complete=complete)))
+        record = _record(result, receipts, (*work.notes, *notes), work, complete=complete)
+        typer.echo(json.dumps({**record, "compared": asdict(compared)} if compared else record))
         return
-    _tell_notes(result.notes)
+    _tell_notes([note for note in notes if note not in work.told])
     grown = isinstance(result.request, Inpaint) and result.request.grow > 0
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:
-            typer.echo(receipt_line(path, receipt, grown=grown))
+            new = isinstance(result.request, Outpaint)
+            typer.echo(receipt_line(path, receipt, grown=grown, new=new))
         else:
             picture, seed = result.pictures[index], result.seeds[index]
-            typer.echo(f"{path}: {picture.width} x {picture.height} pixels, seed {seed}")
+            typer.echo(f"{printable(str(path))}: {picture.width} x {picture.height} pixels, seed {seed}")
     if work.sheet is not None and result.sheet is not None:
-        typer.echo(f"{work.sheet}: {len(result.ranking)} candidates, the best first")
+        typer.echo(f"{printable(str(work.sheet))}: {len(result.ranking)} candidates, the best first")
+    if compared is not None:
+        typer.echo(printable(str(compared)))
     typer.echo(f"{result.seconds:.1f} s with {result.model} on {editor.runtime.reason}", err=True)
 
 
@@ -159,6 +176,7 @@ def _record(
 ) -> dict[str, object]:
     """What ``--json`` prints. The recipe is that of all pictures together."""
     count = len(result.pictures)
+    recipe = Recipe(result.model, result.request.to_json())
     return {
         "files": [str(path) for path in work.targets[:count]],
         "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
@@ -166,7 +184,7 @@ def _record(
         "seconds": round(result.seconds, 3),
         "notes": list(notes),
         "model": result.model,
-        "recipe": {**result.recipe(), "request": result.request.to_json()},
+        "recipe": recipe.to_json(),
         "complete": complete,
         **({"ranking": [asdict(score) for score in result.ranking]} if result.ranking else {}),
         **({"sheet": str(work.sheet)} if work.sheet is not None and result.sheet is not None else {}),
@@ -175,4 +193,4 @@ def _record(
 
 def _tell_notes(notes: Sequence[str]) -> None:
     for note in notes:
-        typer.echo(f"note: {note}", err=True)
+        typer.echo(f"note: {printable(note)}", err=True)

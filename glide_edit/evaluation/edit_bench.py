@@ -111,11 +111,13 @@ def bench_edits(
     Ctrl-C ends it with a report of what is done. ``tell`` is called with (done, total).
 
     Raises:
-        InputError: a count below 1, or stopped before the first item was done.
+        InputError: a count below 1, a seed below 0, or stopped before the first item was done.
         GlideEditError: what ``paint`` raises.
     """
     if count < 1:
         raise InputError(f"The bench needs one item of each size or more, not {count}.")
+    if seed < 0:
+        raise InputError(f"A seed is 0 or more, not {seed}.")
     began = time.perf_counter()
     verifier = Verifier.load()
     total = len(SIZES) * count

@@ -84,9 +84,11 @@ def draw_file(
     finished.
 
     Raises:
-        InputError: what ``draw`` refuses, or a file cannot be written.
+        InputError: a seed below 0, what ``draw`` refuses, or a file cannot be written.
         KeyboardInterrupt: before anything was finished.
     """
+    if seed < 0:
+        raise InputError(f"A seed is 0 or more, not {seed}.")
     drawn: list[Scored] = []
     tiles: list[Tile] = []
     try:

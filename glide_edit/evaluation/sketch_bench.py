@@ -96,11 +96,13 @@ def bench_sketches(
     Ctrl-C ends it with a report of what is done. ``tell`` is called with (done, total).
 
     Raises:
-        InputError: a count below 1.
+        InputError: a count below 1, or a seed below 0.
         GlideEditError: what ``sketch`` raises.
     """
     if count < 1:
         raise InputError(f"The bench needs one drawing or more, not {count}.")
+    if seed < 0:
+        raise InputError(f"A seed is 0 or more, not {seed}.")
     began = time.perf_counter()
     verifier = Verifier.load()
     outcomes: list[Outcome] = []

@@ -5,15 +5,17 @@ tensor, (batch, channels, height, width) in [-1, 1]. ``open_picture`` takes what
 a ``Picture``; ``save_picture`` writes one with its ICC profile, resolution, EXIF and alpha. What had to be
 converted on the way in is said in ``Picture.notes``. Nothing here changes its arguments.
 
-Not carried over, on purpose: thumbnails, maker notes, XMP and the text of a PNG. They describe (or show)
-the picture as it was before it was edited.
+Not carried over, on purpose: thumbnails, maker notes, XMP, the text of a PNG and a recipe in EXIF. They
+describe (or show) the picture as it was before it was edited.
 """
 
-from glide_edit.images.opening import MAX_PIXELS, PictureLike, open_picture, read_text
+from glide_edit.images.opening import MAX_PIXELS, PictureLike, count_frames, open_picture, read_text
 from glide_edit.images.picture import Picture, from_tensor, pixels_sha256, to_depth, to_tensor, to_uint8
 from glide_edit.images.saving import (
     check_output,
+    check_place,
     default_output_suffix,
+    has_room,
     losses,
     save_picture,
     write_atomically,
@@ -24,8 +26,11 @@ __all__ = [
     "Picture",
     "PictureLike",
     "check_output",
+    "check_place",
+    "count_frames",
     "default_output_suffix",
     "from_tensor",
+    "has_room",
     "losses",
     "open_picture",
     "pixels_sha256",

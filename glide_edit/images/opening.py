@@ -22,6 +22,7 @@ from PIL import (
 )
 
 from glide_edit.errors import ImageError
+from glide_edit.images.comments import is_text, read_comment
 from glide_edit.images.picture import EXIF_KEPT, Picture, swap_red_and_blue
 
 PictureLike = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Picture
@@ -73,15 +74,32 @@ def open_picture(source: PictureLike) -> Picture:
 
 
 def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The text chunks of a PNG file (where a recipe is kept); empty for other formats. Raises ImageError."""
+    """The text that ``save_picture`` put into a file: of a PNG all text chunks, else a comment in its EXIF.
+
+    Empty where there is none. Raises ImageError.
+    """
     data, name = _read(path), os.fspath(path)
     image = _open_header(data, name)
-    if not isinstance(image, PngImagePlugin.PngImageFile):
-        return {}
+    chunks: dict[str, str] = {}
+    if isinstance(image, PngImagePlugin.PngImageFile):
+        try:
+            chunks = {key: str(value) for key, value in image.text.items()}
+        except Exception as error:
+            raise _damaged(name, "PNG", error) from error
     try:
-        return {key: str(value) for key, value in image.text.items()}
-    except Exception as error:
-        raise _damaged(name, "PNG", error) from error
+        return {**read_comment(image.getexif()), **chunks}
+    except Exception:  # PIL's parser raises whatever it meets; the picture may be well
+        return chunks
+
+
+def count_frames(path: str | os.PathLike[str]) -> int:
+    """How many frames or pages a file has; one where it is a still picture. Raises ImageError."""
+    data, name = _read(path), os.fspath(path)
+    image = _open_header(data, name)
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # see _open_header
+        raise _damaged(name, image.format or "PIL", error) from error
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
@@ -176,8 +194,10 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         notes.append("only the first of its frames is used")
 
     depth = _file_depth(image, data)
+    stored = _stored_orientation(image)
     image.load()  # after this a TIFF is upright and its orientation gone; other formats are as stored
     exif, orientation = _exif(image, notes)
+    stored = orientation if stored is None else stored
     icc_profile = image.info.get("icc_profile") or None
 
     if image.mode.startswith("I;16"):
@@ -207,7 +227,15 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         exif=exif,
         format="JPEG" if image.format == "MPO" else image.format,
         notes=tuple(notes),
+        orientation=stored if stored in range(1, 9) else 1,
     )
+
+
+def _stored_orientation(image: Image.Image) -> int | None:
+    """The orientation of a TIFF that is not loaded yet; None for other formats, which keep theirs."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return image.tag_v2.get(ExifTags.Base.Orientation, 1)
+    return None
 
 
 def _file_depth(image: Image.Image, data: bytes | None) -> int | None:
@@ -340,7 +368,9 @@ def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, int]:
                 kept[tag] = exif[tag]
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             entries = {
-                tag: value for tag, value in exif.get_ifd(directory).items() if tag not in _EXIF_DROPPED
+                tag: value
+                for tag, value in exif.get_ifd(directory).items()
+                if tag not in _EXIF_DROPPED and not is_text(value)
             }
             if entries:
                 kept.get_ifd(directory).update(entries)

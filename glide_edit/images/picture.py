@@ -36,7 +36,9 @@ class Picture:
     ``pixels`` is (height, width, 3), ``alpha`` (height, width) or None; both uint8 or both uint16, read-only.
     ``icc_profile`` is an RGB profile, None meaning sRGB. ``dpi`` is (x, y). ``exif`` begins with
     ``Exif\\0\\0`` and its orientation is 1. ``format`` is PIL's name for the file's format, None for arrays.
-    ``notes`` are sentences for the user on what was converted. Raises ImageError for pixels of another kind.
+    ``notes`` are sentences for the user on what was converted. ``orientation`` is the EXIF orientation
+    that the file had before it was turned upright, 1 where it had none. Raises
+    ImageError for pixels of another kind.
     """
 
     pixels: NDArray[Any]
@@ -46,6 +48,7 @@ class Picture:
     exif: bytes | None = None
     format: str | None = None
     notes: tuple[str, ...] = ()
+    orientation: int = 1
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha

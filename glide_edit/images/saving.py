@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -17,6 +18,7 @@ from PIL import ExifTags, Image
 from PIL import TiffImagePlugin as Tiff
 
 from glide_edit.errors import ImageError, InputError, OutputExists
+from glide_edit.images.comments import MOST_EXIF, as_undefined, text_entry, with_text
 from glide_edit.images.opening import PictureLike, open_picture
 from glide_edit.images.picture import EXIF_KEPT, Picture, swap_red_and_blue, to_depth, to_uint8, with_alpha
 
@@ -37,13 +39,8 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
     folder that is not there, and OutputExists unless ``force``. Returns the path.
     """
     path = Path(path)
+    check_place(path, force=force)
     output_format = _format_for(path)
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder: give the name of a file in it.")
-    if not os.path.isdir(path.parent):
-        raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
-    if os.path.lexists(path) and not force:
-        raise _already_there(path)
     if like is not None:
         largest = _LARGEST_SIDE.get(output_format)
         if largest is not None and max(like.height, like.width) > largest:
@@ -59,6 +56,21 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
             raise ImageError(
                 f"the picture is partly transparent, which {path.suffix} cannot hold: save it as .png."
             )
+    return path
+
+
+def check_place(path: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """The part of ``check_output`` that holds for a file of any kind: whether it could be written there."""
+    path = Path(path)
+    _check_name(path)
+    if os.path.isdir(path):
+        raise InputError(f"{path} is a folder: give the name of a file in it.")
+    if not os.path.isdir(path.parent):
+        raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
+    if os.path.lexists(path) and not force:
+        raise _already_there(path)
+    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+        raise InputError(f"{path} is a link into a folder that does not exist: save somewhere else.")
     return path
 
 
@@ -89,27 +101,42 @@ def save_picture(
     everywhere and refuses any other; ``losses`` says what a format costs.
 
     ``like`` is the picture that this one was made from: it gives the profile, resolution and EXIF that
-    ``picture`` lacks, and alpha if both have the same size. ``text`` goes into a PNG as text chunks and
-    nowhere else.
+    ``picture`` lacks, and alpha if both have the same size. ``text`` goes into a PNG as text chunks, into the
+    other formats as a comment in their EXIF; ``read_text`` reads both, and ``has_room`` says whether a JPEG
+    can hold it.
 
     The file appears whole or not at all. Raises what ``check_output`` does, and InputError where it cannot
-    be written.
+    be written or the text is too long for it.
     """
     if not 1 <= quality <= 100:
         raise InputError(f"quality is {quality}: give a number from 1 to 100.")
     picture = _dressed_like(open_picture(picture), like)
     path = check_output(path, like=picture, force=force)
+    text = text or {}
     match _format_for(path):
         case "PNG":
-            data = _encode_png(picture, text or {})
+            data = _encode_png(picture, text)
         case "TIFF":
-            data = _encode_tiff(picture)
+            data = _encode_tiff(picture, text)
         case "JPEG":
-            opaque = replace(picture, alpha=None)
+            if not has_room(picture, path, text):
+                raise InputError(f"{path.suffix} has no room for so long a text: save it as .png.")
+            opaque = replace(picture, alpha=None, exif=with_text(_fitting(picture.exif), text))
             data = _encode_with_pil(opaque, "JPEG", quality=quality, subsampling=0, optimize=True)
         case _:
-            data = _encode_with_pil(picture, "WEBP", lossless=True, exact=True)
+            commented = replace(picture, exif=with_text(picture.exif, text))
+            data = _encode_with_pil(commented, "WEBP", lossless=True, exact=True)
     return write_atomically(path, data, force=force)
+
+
+def has_room(picture: Picture, path: str | os.PathLike[str], text: Mapping[str, str]) -> bool:
+    """Whether a file of this name can hold ``text`` beside the picture's EXIF; only JPEG is short of room.
+
+    Raises ImageError for a format that is not written.
+    """
+    if not text or _format_for(Path(path)) != "JPEG":
+        return True
+    return len(with_text(_fitting(picture.exif), text) or b"") < MOST_EXIF
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> Path:
@@ -134,8 +161,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool =
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong has been said
+            temporary.unlink(missing_ok=True)
     return path
+
+
+def _check_name(path: Path) -> None:
+    """Raise InputError for a name that no file can have: it would be noticed only after the work."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError:
+        raise InputError(f"{path.parent} is a file, not a folder: save somewhere else.") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise InputError(
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}: choose another name."
+        ) from error
 
 
 def _already_there(path: Path) -> OutputExists:
@@ -167,12 +209,16 @@ def _dressed_like(picture: Picture, like: Picture | None) -> Picture:
     )
 
 
+def _fitting(exif: bytes | None) -> bytes | None:
+    return exif if exif and len(exif) < MOST_EXIF else None
+
+
 def _encode_with_pil(picture: Picture, output_format: str, **options: Any) -> bytes:
     if picture.icc_profile:
         options["icc_profile"] = picture.icc_profile
     if picture.dpi:
         options["dpi"] = tuple(round(value) for value in picture.dpi)
-    if picture.exif and len(picture.exif) < 65_500:  # JPEG has room for no more
+    if picture.exif:
         options["exif"] = picture.exif
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(to_uint8(with_alpha(picture)))).save(file, output_format, **options)
@@ -218,7 +264,7 @@ def _png_text(key: str, value: str) -> bytes:
     return key.encode() + (b"\0\1\0\0\0" + zlib.compress(data) if compress else b"\0\0\0\0\0" + data)
 
 
-def _encode_tiff(picture: Picture) -> bytes:
+def _encode_tiff(picture: Picture, text: Mapping[str, str]) -> bytes:
     """One deflated strip with differences along the rows; PIL writes the directory, having no 16-bit RGB."""
     array = with_alpha(picture)
     height, width, channels = array.shape
@@ -234,6 +280,10 @@ def _encode_tiff(picture: Picture) -> bytes:
         for entry in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             if values := exif.get_ifd(entry):
                 directory[entry] = values
+    details = directory.get(ExifTags.IFD.Exif, {})
+    place, comment = text_entry(details, text)
+    if text:
+        directory[ExifTags.IFD.Exif] = {**details, place: comment}
     directory[Tiff.IMAGEWIDTH] = width
     directory[Tiff.IMAGELENGTH] = height
     directory[Tiff.BITSPERSAMPLE] = (picture.bit_depth,) * channels
@@ -253,4 +303,5 @@ def _encode_tiff(picture: Picture) -> bytes:
         directory[Tiff.ICCPROFILE] = picture.icc_profile
     file = io.BytesIO()
     directory.save(file)
-    return file.getvalue() + strip
+    written = file.getvalue()
+    return (as_undefined(written, place, comment) if text else written) + strip

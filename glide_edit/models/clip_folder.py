@@ -110,9 +110,9 @@ def add_clip(model_folder: Path | str, clip_folder: Path | str) -> Path:
     model_folder, clip_folder = Path(model_folder), Path(clip_folder)
     model, record = read_spec(model_folder), _read(clip_folder)
     load_clip(clip_folder, choose_runtime("cpu", "float32"))  # to be sure that what is copied can be
-    text = model.text
-    is_shared = text is not None and model.files[text.tokenizer] == record.files[record.tokenizer]
-    tokenizer = text.tokenizer if is_shared and text is not None else _OWN_TOKENIZER
+    own = None if model.text is None else model.text.tokenizer
+    is_shared = own is not None and model.files[own] == record.files[record.tokenizer]
+    tokenizer = own if is_shared and own is not None else _OWN_TOKENIZER
     clip = replace(record.spec, weights="clip.safetensors", tokenizer=tokenizer)
     copies = {clip.weights: record.spec.weights}
     if not is_shared:

@@ -22,15 +22,17 @@ from torch import Tensor, nn
 from glide_edit.errors import InputError, ModelError, ModelFormatError, OutputExists
 from glide_edit.images import write_atomically
 from glide_edit.models import tensors as weights
+from glide_edit.models.language import locate, open_language
 from glide_edit.models.model import Model, NoisedClip, Stage, StageNetwork
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.runtime import Runtime, choose_runtime
-from glide_edit.models.spec import SPEC_FILE, ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
+from glide_edit.models.spec import SPEC_FILE, ClipSpec, ModelSpec, StageSpec, TextConfig, TextSpec, read_spec
 from glide_edit.networks.adm_unet import ADMUNet, ADMUNetConfig
 from glide_edit.networks.efficient_unet import EfficientUNet
 from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.text.clip_tokens import CLIPTokenizer
 from glide_edit.text.encoder import TextEncoder, Tokenizer
+from glide_edit.text.frozen import FrozenText, FrozenTextConfig
 from glide_edit.text.glide_transformer import GlideTextConfig, GlideTextTransformer
 from glide_edit.text.gpt2 import GPT2Tokenizer
 from glide_edit.text.tokenizer import BytePairTokenizer
@@ -74,15 +76,16 @@ def write_model(
     licence: str,
     provenance: Mapping[str, Any],
     stages: Sequence[tuple[StageSpec, Mapping[str, Tensor]]],
-    text: tuple[TextSpec, Mapping[str, Tensor], BytePairTokenizer] | None = None,
+    text: tuple[TextSpec, Mapping[str, Tensor], BytePairTokenizer | None] | None = None,
     family: str = "toybox",
     dtype: torch.dtype = torch.bfloat16,
 ) -> Path:
     """Write a model folder and return its path. A model that is there already is replaced; other files stay.
 
-    ``stages`` and ``text`` come with their tensors by state-dict name, stored as ``dtype``; an empty ``name``
-    becomes the folder's. All is checked before anything is written. ``model.json`` goes first and comes last,
-    so that whenever the program is killed, what is there either loads whole or is refused.
+    ``stages`` and ``text`` come with their tensors by state-dict name, stored as ``dtype``; a frozen text
+    encoder has no tokenizer. An empty ``name`` becomes the folder's. All is checked before anything is
+    written. ``model.json`` goes first and comes last, so that whenever the program is killed, what is there
+    either loads whole or is refused.
 
     Raises:
         ModelFormatError: the parts do not fit each other, tensors do not fit their configuration or are not
@@ -104,9 +107,11 @@ def write_model(
         writers[stage.weights] = partial(_write_bytes, data)
     if text is not None:
         text_spec, tensors, tokenizer = text
-        _check_vocabulary(tokenizer, text_spec, "The tokenizer")
+        if tokenizer is not None and text_spec.tokenizer is not None:
+            _check_vocabulary(tokenizer, text_spec.config, "The tokenizer")
+            writers[text_spec.tokenizer] = tokenizer.save
         data = weights.to_bytes(tensors, _blank_transformer(text_spec), dtype, "the text encoder")
-        writers |= {text_spec.weights: partial(_write_bytes, data), text_spec.tokenizer: tokenizer.save}
+        writers[text_spec.weights] = partial(_write_bytes, data)
     return _write(folder, spec, writers)
 
 
@@ -168,7 +173,7 @@ def assemble(
     )
     sources = [base_folder / base.weights, upsampler_folder / upsampler.weights]
     if lower.text is not None:
-        sources = [base_folder / lower.text.tokenizer, base_folder / lower.text.weights, *sources]
+        sources = [*(base_folder / name for name in reversed(lower.text.files)), *sources]
     copies = zip(spec.file_names, sources, strict=True)
     return _write(out, spec, {file_name: partial(shutil.copyfile, source) for file_name, source in copies})
 
@@ -187,7 +192,7 @@ class _Reader:
     def stage(self, stage: StageSpec) -> Stage:
         network = _blank_network(stage)
         text = self.spec.text_of(stage)
-        self._verify([stage.weights] + ([] if text is None else [text.weights, text.tokenizer]))
+        self._verify([stage.weights, *(() if text is None else text.files)])
         self._fill(network, stage.weights, self.runtime.dtype)
         if self.runtime.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -203,15 +208,21 @@ class _Reader:
         return NoisedClip(network, self._byte_pairs(clip.tokenizer, context))
 
     def _read_text(self, text: TextSpec) -> TextEncoder:
-        context = text.config.context
-        tokenizer: Tokenizer
-        if isinstance(text.config, GlideTextConfig):
-            tokenizer = GPT2Tokenizer.load(self.folder / text.tokenizer, context)
-        else:
-            tokenizer = self._byte_pairs(text.tokenizer, context)
-        _check_vocabulary(tokenizer, text, str(self.folder / text.tokenizer))
-        transformer = _blank_transformer(text)
+        config, transformer = text.config, _blank_transformer(text)
         self._fill(transformer, text.weights, torch.float32)
+        if isinstance(config, FrozenTextConfig):
+            assert isinstance(transformer, FrozenText)
+            where = locate(config, self.folder, verify=self._verified is not None)
+            language = open_language(where, config, self.runtime.device)
+            transformer.language = language.model
+            return TextEncoder(language.tokenizer, transformer)
+        assert text.tokenizer is not None, "only a frozen encoder has none"
+        tokenizer: Tokenizer
+        if isinstance(config, GlideTextConfig):
+            tokenizer = GPT2Tokenizer.load(self.folder / text.tokenizer, config.context)
+        else:
+            tokenizer = self._byte_pairs(text.tokenizer, config.context)
+        _check_vocabulary(tokenizer, config, str(self.folder / text.tokenizer))
         return TextEncoder(tokenizer, transformer)
 
     def _byte_pairs(self, name: str, context: int) -> BytePairTokenizer:
@@ -253,18 +264,20 @@ def _blank_network(stage: StageSpec) -> StageNetwork:
     return weights.blank(lambda: EfficientUNet(config, schedule), what)
 
 
-def _blank_transformer(text: TextSpec) -> TextTransformer | GlideTextTransformer:
+def _blank_transformer(text: TextSpec) -> TextTransformer | GlideTextTransformer | FrozenText:
     config, what = text.config, "the text encoder"
+    if isinstance(config, FrozenTextConfig):
+        return weights.blank(lambda: FrozenText(config), what)
     if isinstance(config, GlideTextConfig):
         return weights.blank(lambda: GlideTextTransformer(config), what)
     return weights.blank(lambda: TextTransformer(config), what)
 
 
-def _check_vocabulary(tokenizer: Tokenizer, text: TextSpec, what: str) -> None:
-    if tokenizer.vocabulary_size > text.config.vocabulary:
+def _check_vocabulary(tokenizer: Tokenizer, config: TextConfig, what: str) -> None:
+    if not isinstance(config, FrozenTextConfig) and tokenizer.vocabulary_size > config.vocabulary:
         raise ModelFormatError(
             f"{what} makes {tokenizer.vocabulary_size} different tokens, and the text encoder knows "
-            f"{text.config.vocabulary}: they do not belong together."
+            f"{config.vocabulary}: they do not belong together."
         )
 
 
@@ -292,7 +305,9 @@ def _write(folder: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> Pat
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
     except OSError as error:
-        raise ModelError(f"The model folder {folder} cannot be written: {error}.") from error
+        raise ModelError(
+            f"The model folder {folder} cannot be written: {error.strerror or error}."
+        ) from error
     return folder
 
 
@@ -337,7 +352,12 @@ def _shared_presets(stage: StageSpec, *stages: StageSpec) -> dict[str, StagePres
 
 
 def _text_hashes(spec: ModelSpec) -> list[str]:
-    return [] if spec.text is None else [spec.files[spec.text.weights], spec.files[spec.text.tokenizer]]
+    """What a text encoder is, whatever its files are called."""
+    if spec.text is None:
+        return []
+    config = spec.text.config
+    language = [config.sha256, config.tokenizer_sha256] if isinstance(config, FrozenTextConfig) else []
+    return [*(spec.files[name] for name in spec.text.files), *language]
 
 
 def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

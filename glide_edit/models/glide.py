@@ -21,7 +21,6 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-import platformdirs
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
@@ -30,15 +29,13 @@ from glide_edit.errors import InputError, ModelError, ModelFormatError
 from glide_edit.models import openai, openai_clip, records, tensors, torch_file
 from glide_edit.models.fetch import Check, Digest, Doing, Patience, Tell, digest, fetch, locked, silent
 from glide_edit.models.folder import save_spec
+from glide_edit.models.home import home_folder
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
 from glide_edit.networks.adm_unet import ADMUNet
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.glide_transformer import GlideTextTransformer
 from glide_edit.text.gpt2 import to_tiktoken
-
-HOME_VARIABLE = "GLIDE_EDIT_HOME"
-"""Names the folder for what is fetched, in place of the user's data folder."""
 
 PARTS = {
     "base": ("base",),
@@ -97,8 +94,7 @@ _PRESETS = {
 
 def glide_folder() -> Path:
     """Where GLIDE's model folder is, or will be when it is fetched."""
-    home = os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("glide-edit", appauthor=False)
-    return Path(home).expanduser() / "models" / "glide"
+    return home_folder() / "models" / "glide"
 
 
 def check_parts(parts: Sequence[str]) -> None:

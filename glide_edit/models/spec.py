@@ -10,9 +10,11 @@
      "presets": {"default": {"base": {"steps": 20, ...}, ...}, ...},
      "files": {"base.safetensors": "<sha256>", ...}}
 
-``text_encoder`` may be null, and a stage may have one of its own. ``clip`` may be left out; its tokenizer is
-null where it is CLIP's own. Nothing else is optional, and what is not named here is an error. Format 1 had no
-``clip``, no encoders of single stages and no other preset than "default"; it is read as well.
+``text_encoder`` may be null, and a stage may have one of its own. One of the kind "frozen" has the weights of
+a projection alone and null as its tokenizer: its ``config`` names the language model, which lies elsewhere.
+``clip`` may be left out; its tokenizer is null where it is CLIP's own. Nothing else is optional, and what is
+not named here is an error. Format 1 had no ``clip``, no encoders of single stages and no other preset than
+"default"; it is read as well.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from glide_edit.models.presets import StagePreset
 from glide_edit.networks.adm_unet import ADMUNetConfig
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.networks.noised_clip import NoisedCLIPConfig
+from glide_edit.text.frozen import FrozenTextConfig
 from glide_edit.text.glide_transformer import GlideTextConfig
 from glide_edit.text.transformer import TextTransformerConfig
 
@@ -45,10 +48,14 @@ UPSAMPLING = 4
 """How many times larger an upsampler's picture is than the one before it."""
 
 NETWORKS = {"efficient_unet": EfficientUNetConfig, "adm_unet": ADMUNetConfig}
-TEXT_ENCODERS = {"transformer": TextTransformerConfig, "glide_transformer": GlideTextConfig}
+TEXT_ENCODERS = {
+    "transformer": TextTransformerConfig,
+    "glide_transformer": GlideTextConfig,
+    "frozen": FrozenTextConfig,
+}
 """The kinds that ``model.json`` may name, and the configurations they have."""
 
-TextConfig = TextTransformerConfig | GlideTextConfig
+TextConfig = TextTransformerConfig | GlideTextConfig | FrozenTextConfig
 
 DEFAULT = "default"
 """The preset that every model has."""
@@ -65,19 +72,32 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class TextSpec:
     """A text encoder: its transformer's shape, and the files of its weights and its tokenizer.
 
+    ``tokenizer`` None is the usual name; a frozen encoder has no such file.
+
     Raises:
-        ModelFormatError: a file name is not a plain one.
+        ModelFormatError: a file name is not a plain one, or a frozen encoder comes with a tokenizer.
     """
 
     config: TextConfig
     weights: str = "text.safetensors"
-    tokenizer: str = ""
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
-        usual = _TOKENIZERS[type(self.config)]
-        object.__setattr__(self, "tokenizer", self.tokenizer or usual)
+        usual = _TOKENIZERS.get(type(self.config))
+        if self.tokenizer is None:
+            object.__setattr__(self, "tokenizer", usual)
         _check_file_name(self.weights, ".safetensors")
-        _check_file_name(self.tokenizer, Path(usual).suffix)
+        if usual is not None and self.tokenizer is not None:
+            _check_file_name(self.tokenizer, Path(usual).suffix)
+        elif self.tokenizer is not None:
+            raise ModelFormatError(
+                "A frozen text encoder's tokenizer lies with its language model: give none."
+            )
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those in the model folder."""
+        return (self.weights,) if self.tokenizer is None else (self.weights, self.tokenizer)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,11 +111,14 @@ class TextSpec:
     def from_json(cls, value: object, where: str = "text_encoder") -> TextSpec:
         """Raises ModelFormatError, naming the place, where the value is not what ``to_json`` makes."""
         data = _record(value, ("kind", "config", "weights", "tokenizer"), where)
-        kind = _known_kind(data, TEXT_ENCODERS, where)
+        kind: type = _known_kind(data, TEXT_ENCODERS, where)
+        tokenizer = data["tokenizer"]
+        if tokenizer is not None or kind in _TOKENIZERS:
+            tokenizer = records.text(tokenizer, f"{where}.tokenizer")
         return cls(
             config=cast("TextConfig", records.into(kind, data["config"], f"{where}.config")),
             weights=records.text(data["weights"], f"{where}.weights"),
-            tokenizer=records.text(data["tokenizer"], f"{where}.tokenizer"),
+            tokenizer=tokenizer,
         )
 
 
@@ -290,8 +313,8 @@ class ModelSpec:
         tokenizers = [text.tokenizer for text in texts]
         if self.clip is not None:
             weights.append(self.clip.weights)
-            tokenizers += [self.clip.tokenizer] if self.clip.tokenizer is not None else []
-        return [*dict.fromkeys(tokenizers), *weights]
+            tokenizers.append(self.clip.tokenizer)
+        return [*dict.fromkeys(name for name in tokenizers if name is not None), *weights]
 
     @property
     def identity(self) -> str:

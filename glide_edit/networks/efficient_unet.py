@@ -271,7 +271,18 @@ class EfficientUNet(nn.Module):
                     h = level.attentions[i](h, next(layers), bias)
             if index:
                 h = F.interpolate(self.upsample[index](h), scale_factor=2.0, mode="nearest")
-        return F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.config.patch)
+        output = F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.config.patch)
+        margin = self._margin()
+        return output[:, :, margin:-margin, margin:-margin] if margin else output
+
+    def _margin(self) -> int:
+        """How many pixels a picture is mirrored outwards on each side.
+
+        Cells at the edge have fewer neighbours, and an upsampler leaves noise in them. It is trained on
+        crops, whose edges do not matter.
+        """
+        mirrored = self.config.low_res and not self.training
+        return max(self.config.stride // 2, self.config.patch) if mirrored else 0
 
     def _embed(
         self, t: Tensor, conditioning: Conditioning
@@ -314,7 +325,10 @@ class EfficientUNet(nn.Module):
                     conditioning.low_res.float(), (height, width), mode="bicubic", align_corners=False
                 )
             )
-        x = F.pixel_unshuffle(torch.cat([part.to(x_t.dtype) for part in parts], dim=1), self.config.patch)
+        x = torch.cat([part.to(x_t.dtype) for part in parts], dim=1)
+        if margin := self._margin():
+            x = F.pad(x, (margin,) * 4, mode="reflect")
+        x = F.pixel_unshuffle(x, self.config.patch)
         return self.stem(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
 
 

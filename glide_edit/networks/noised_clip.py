@@ -140,6 +140,13 @@ class ImageEncoder(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t (B, 3, S, S) and t (B,) -> (B, E), not normalised."""
+        return self.summary(self.tokens(x_t, t))
+
+    def tokens(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """x_t (B, 3, S, S) and t (B,) -> (B, 1 + cells, width): all tokens before the last block.
+
+        The first is the time's, the others are the patches' in reading order.
+        """
         stream = working_dtype(self.positions)
         mean, std = (torch.tensor(values, dtype=stream, device=x_t.device) for values in (MEAN, STD))
         pixels = ((x_t.to(stream) + 1) * 127.5 - mean[:, None, None]) / std[:, None, None]
@@ -147,10 +154,14 @@ class ImageEncoder(nn.Module):
         nearest = t.round().long().clamp(0, self.times.num_embeddings - 1)
         x = torch.cat([self.times(nearest)[:, None], cells], dim=1).to(stream) + self.positions
         x = _norm(self.norm_in, x)
-        last = len(self.blocks) - 1
-        for index, block in enumerate(self.blocks):
-            # Nobody reads the last block's other tokens.
-            x = block(x, wanted=1 if index == last else None)
+        for block in self.blocks[:-1]:
+            x = block(x)
+        return x
+
+    def summary(self, tokens: Tensor) -> Tensor:
+        """What ``tokens`` gave -> (B, E), not normalised."""
+        # Nobody reads the last block's other tokens.
+        x = self.blocks[-1](tokens, wanted=1)
         return _linear(self.projection, _norm(self.norm_out, x[:, 0]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
-from glide_edit.requests import Inpaint, Request, Sketch
+from glide_edit.requests import Inpaint, Request, Sketch, Upscale
 from glide_edit.text.emphasis import read_words
 
 LOW_RES_NOISE = -2
@@ -58,6 +59,10 @@ class Job:
     (SDEdit, Meng et al. 2021): noised as far as ``strength`` says, a share in (0, 1] of the noise axis.
     ``strength_map`` gives (1, 1, S, S) in [0, 1], a strength for each pixel: those below ``strength`` are
     held to the start until the noise has fallen to their level.
+
+    ``side`` is the frame's own side in the photograph, px, where there is detail to be drawn at that size;
+    with ``grain`` it may come out sharper than what surrounds it. ``frame`` counts the frames of an edit that
+    needs several: each has noise of its own.
     """
 
     request: Request
@@ -66,6 +71,9 @@ class Job:
     start: Callable[[int], Tensor] | None = None
     strength: float = 1.0
     strength_map: Callable[[int], Tensor] | None = None
+    side: int | None = None
+    grain: bool = False
+    frame: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +100,12 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
             channel, a preset it does not have, guidance by CLIP without one, or more steps than a schedule
             has.
     """
-    stages = model.spec.cascade(isinstance(request, Inpaint))
+    stages = model.spec.cascade(request.repaints)
+    if isinstance(request, Upscale):
+        if len(stages) < 2 or not stages[-1].config.low_res:
+            raise InputError(_lacking(model, "upsampler"))
+        timesteps_of(stages[-1].schedule, settings_of(stages[-1], request))
+        return
     if not stages or stages[0].role != "base":
         raise InputError(_lacking(model, "base network for this"))
     config = stages[0].config
@@ -101,7 +114,7 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
             f"The model {model.name} has no drawing channel: it can follow a sketch by its tones alone "
             "(mode tone)."
         )
-    if isinstance(request, Inpaint) and not config.known:
+    if request.repaints and not config.known:
         raise InputError(_lacking(model, "network that was trained to inpaint"))
     if request.preset is not None and request.preset not in model.spec.preset_names:
         raise InputError(
@@ -120,7 +133,7 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
 def remarks(model: Model, request: Request) -> tuple[str, ...]:
     """What of a request this model will not heed, as sentences for the user."""
     said = []
-    stages = model.cascade(isinstance(request, Inpaint))
+    stages = model.cascade(request.repaints)
     readers = [stage.text_encoder for stage in stages if stage.text_encoder is not None]
     for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt or "")):
         words = read_words(prompt)
@@ -169,7 +182,7 @@ def _groups(
     model: Model, job: Job, clip: Clip | None, seeds: tuple[int, ...]
 ) -> Iterator[tuple[_Group, list[_Texts | None]]]:
     """Pictures that are drawn side by side, and what each stage reads."""
-    stages = model.cascade(isinstance(job.request, Inpaint))
+    stages = model.cascade(job.request.repaints)
     texts = [_Texts.of(stage) for stage in stages]
     if model.runtime.device.type == "cpu":
         keep_freed_memory()
@@ -232,11 +245,12 @@ def _run_stage(
         give_back_freed_memory()
     stage = group.stages[index]
     preset = settings_of(stage.spec, group.job.request)
-    noise = NoiseSource(group.seeds, index, 0, (3, stage.image_size, stage.image_size), group.device)
+    shape = (3, stage.image_size, stage.image_size)
+    noise = NoiseSource(group.seeds, index, group.job.frame, shape, group.device)
     known = group.known(stage, preset)
     condition = _condition(stage, group, known)
     if before is not None:
-        low_res, level = low_res_of(before, group.seeds, index, preset)
+        low_res, level = low_res_of(before, group.seeds, index, preset, group.job.frame)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
     finish = Finish(threshold_of(preset), None if known is None else PasteKnown(*known))
     score = _score(group, stage, preset)
@@ -328,6 +342,55 @@ def threshold_of(preset: StagePreset) -> DynamicThreshold | StaticThreshold:
     return DynamicThreshold(preset.percentile) if preset.threshold == "dynamic" else StaticThreshold()
 
 
+@dataclass(frozen=True, eq=False)
+class Upsampling:
+    """The cascade's last stage, an upsampler, at work on parts of a larger picture with one seed."""
+
+    stage: Stage
+    preset: StagePreset
+    factor: int
+    index: int
+    _group: _Group
+    _text: _Texts | None
+
+    @classmethod
+    def of(cls, model: Model, job: Job, seed: int) -> Upsampling | None:
+        """None where the model has no upsampler."""
+        stages = model.cascade(job.request.repaints)
+        stage = stages[-1]
+        if not stage.spec.config.low_res or len(stages) < 2:
+            return None
+        return cls(
+            stage=stage,
+            preset=settings_of(stage.spec, job.request),
+            factor=stage.image_size // stages[-2].image_size,
+            index=len(stages) - 1,
+            _group=_Group(model, job, None, stages, (seed,)),
+            _text=_Texts.of(stage),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        return self._group.device
+
+    @property
+    def multiple(self) -> int:
+        """Heights, widths and places of tiles are multiples of this."""
+        return math.lcm(self.stage.spec.config.stride, self.factor)
+
+    def denoiser(self, low_res: Tensor, noise_level: Tensor, known: Known | None) -> Guided:
+        """For a part of (1, 3, h, w) shown at a ``factor``-th of its size; all on the model's device."""
+        condition = Conditioning(low_res=low_res, low_res_noise=noise_level)
+        if known is not None and self.stage.spec.config.known:
+            condition = replace(condition, known=known[0], keep_mask=known[1])
+        return Guided(
+            self.stage.network,
+            _branches(condition, self._group, self.stage, self._text),
+            self.preset.interval,
+            Finish(threshold_of(self.preset), None if known is None else PasteKnown(*known)),
+        )
+
+
 def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
     """Guidance by CLIP, in the base stage alone; there is none for an empty prompt."""
     request = group.job.request
@@ -339,18 +402,28 @@ def _score(group: _Group, stage: Stage, preset: StagePreset) -> ScoreFn | None:
 
 
 def low_res_of(
-    before: Tensor, seeds: tuple[int, ...], index: int, preset: StagePreset
+    before: Tensor, seeds: tuple[int, ...], index: int, preset: StagePreset, frame: int = 0
 ) -> tuple[Tensor, Tensor]:
     """The low-resolution picture as the upsampler saw it in training, and how much noise is in it."""
+    shape = tuple(before.shape[1:])
+
+    def noise() -> Tensor:
+        return torch.stack([noise_for(seed, index, frame, LOW_RES_NOISE, shape) for seed in seeds])
+
+    return with_low_res_noise(before, preset, noise)
+
+
+def with_low_res_noise(
+    before: Tensor, preset: StagePreset, noise: Callable[[], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """The same with the noise, shaped like ``before``, given; it is called where there is any."""
     if preset.round_low_res:
         before = ((before + 1) * 127.5).round() / 127.5 - 1
     level = preset.low_res_noise
-    levels = torch.full((len(seeds),), level, device=before.device)
+    levels = torch.full((len(before),), level, device=before.device)
     if level == 0:
         return before, levels
-    shape = tuple(before.shape[1:])
-    noise = torch.stack([noise_for(seed, index, 0, LOW_RES_NOISE, shape) for seed in seeds]).to(before.device)
-    return (1 - level**2) ** 0.5 * before + level * noise, levels
+    return (1 - level**2) ** 0.5 * before + level * noise().to(before.device), levels
 
 
 def settings_of(stage: StageSpec, request: Request) -> StagePreset:

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
 
-import cv2
 import numpy as np
-import torch
 
-from glide_edit.operations.cascade import Job, Known
+from glide_edit.models.model import Model
+from glide_edit.operations.cascade import CascadeStep, Job
+from glide_edit.operations.clip import Clip
 from glide_edit.operations.finished import Drawn, Finished
+from glide_edit.operations.frames import Canvas, Frame, job_of, run_frames
+from glide_edit.operations.putting import put_in
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
-from masks import Areas, Crop, Mask, compare_outside, derive_areas, put_back, shrink_known, solve_crop
+from masks import (
+    AUTOMATIC_CONTEXT,
+    RING_WIDTH,
+    Areas,
+    Crop,
+    Mask,
+    compare_outside,
+    derive_areas,
+    shape,
+    solve_crop,
+    split_selection,
+)
 
 SMALLEST_CROP = 64
 """px; a smaller square shows the model too little of what surrounds a small selection."""
+
+
+def context_of(request: Inpaint) -> float:
+    """What the request says, or where the model is best."""
+    return AUTOMATIC_CONTEXT if request.context is None else request.context
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +52,7 @@ class InpaintWork:
     @classmethod
     def of(cls, request: Inpaint) -> InpaintWork:
         areas = derive_areas(request.mask, request.grow, request.protect)
-        return cls(request, areas, solve_crop(areas.repaint, request.context, SMALLEST_CROP))
+        return cls(request, areas, solve_crop(areas.repaint, context_of(request), SMALLEST_CROP))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -48,35 +66,70 @@ class InpaintWork:
         """What the cascade draws: the crop, of which all but the repaint area is known."""
         image = self.crop.extract(self.request.image.pixels).astype(np.float32) / self._white * 2 - 1
         keep = ~self.crop.extract_mask(self.areas.repaint.selected)
-
-        @cache
-        def known(size: int) -> Known:
-            small, kept = shrink_known(image, keep, (size, size))
-            return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
-
-        return Job(self.request, known=known)
+        return job_of(self.request, image, keep)
 
     def finish(self, drawn: Drawn) -> Finished:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
         source, allowed = self.request.image, self.areas.allowed.selected
-        side = self.crop.side
-        how = cv2.INTER_AREA if side < len(drawn) else cv2.INTER_CUBIC
-        patch = cv2.resize(drawn, (side, side), interpolation=how) * (self._white / 255)
         x0, y0, x1, y1 = self.crop.box
         inside = np.s_[y0:y1, x0:x1]
+        part, notes = put_in(source.pixels, self.crop, drawn, allowed[inside], self.request.finish)
         pixels = source.pixels.copy()
-        pixels[inside] = put_back(
-            source.pixels[inside],
-            patch[y0 - self.crop.y0 : y1 - self.crop.y0, x0 - self.crop.x0 : x1 - self.crop.x0],
-            allowed[inside],
-            self.request.finish,
-        )
-        notes: tuple[str, ...] = ()
-        if not np.isfinite(drawn).all():
-            notes = ("The model's output was not finite everywhere; the original was kept there.",)
+        pixels[inside] = part
         receipt = Receipt(compare_outside(source.pixels, pixels, allowed))
         return Finished(replace(source, pixels=pixels), receipt, notes)
 
     @property
     def _white(self) -> int:
         return int(np.iinfo(self.request.image.pixels.dtype).max)
+
+
+@dataclass(frozen=True, eq=False)
+class PartsWork:
+    """An inpainting whose selection lies in parts far apart: each is drawn in a crop of its own.
+
+    A crop in which other parts lie shows them as they are by then: unknown, or drawn already.
+    """
+
+    request: Inpaint
+    areas: Areas
+    frames: tuple[Frame, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        count = len(self.frames)
+        return (*self.request.image.notes, f"The selection was drawn in {count} parts that lie far apart.")
+
+    @property
+    def allowed(self) -> Mask:
+        return self.areas.allowed
+
+    def run(self, model: Model, clip: Clip | None) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+        """The steps of all parts of all pictures; a picture comes with its last step."""
+        source, allowed = self.request.image, self.areas.allowed.selected
+        for seed in self.request.seeds:
+            canvas = Canvas(source.pixels.copy(), allowed.copy())
+            notes: tuple[str, ...] = ()
+            request = self.request.replace(seed=seed, n=1)
+            for step, said in run_frames(model, clip, request, canvas, self.frames):
+                notes += said
+                done = []
+                if step.is_last:
+                    receipt = Receipt(compare_outside(source.pixels, canvas.pixels, allowed))
+                    done = [Finished(replace(source, pixels=canvas.pixels), receipt, notes)]
+                yield step, done
+
+
+def inpaint_work(request: Inpaint) -> InpaintWork | PartsWork:
+    """One crop, or several where parts of the selection are far apart."""
+    whole = InpaintWork.of(request)
+    context = context_of(request)
+    parts = split_selection(whole.areas.allowed, context, SMALLEST_CROP)
+    if len(parts) == 1:
+        return whole
+    frames = []
+    for part in parts:
+        crop = solve_crop(shape.grow(part, RING_WIDTH), context, SMALLEST_CROP)
+        x0, y0, x1, y1 = crop.box
+        frames.append(Frame(crop, part.selected[y0:y1, x0:x1]))
+    return PartsWork(request, whole.areas, tuple(frames))

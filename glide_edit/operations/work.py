@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from torch import Tensor
+
 from glide_edit.errors import InputError
-from glide_edit.operations.cascade import Job
-from glide_edit.operations.finished import Drawn, Finished, new_picture
-from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.models.model import Model
+from glide_edit.operations.cascade import CascadeStep, Job
+from glide_edit.operations.clip import Clip
+from glide_edit.operations.detail import draw
+from glide_edit.operations.finished import Drawn, Finished, new_picture, to_pixels
+from glide_edit.operations.inpaint import PartsWork, inpaint_work
+from glide_edit.operations.outpaint import OutpaintWork
 from glide_edit.operations.sketch import SketchWork
+from glide_edit.operations.upscale import UpscaleWork
 from glide_edit.operations.vary import VaryWork
-from glide_edit.requests import Generate, Inpaint, Request, Sketch, Vary
+from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Sketch, Upscale, Vary
 from masks import Mask
 
 
@@ -48,10 +56,47 @@ class GenerateWork:
         return new_picture(drawn)
 
 
-def work_for(request: Request) -> Work:
+ManyFrames = PartsWork | OutpaintWork
+"""Operations that draw several frames, each knowing what was drawn before it."""
+
+AnyWork = Work | ManyFrames | UpscaleWork
+
+
+def single_job(work: AnyWork) -> Job:
+    """What an operation draws, if it draws one frame.
+
+    Raises:
+        InputError: it draws several, so that candidates cannot be told apart by their first.
+    """
+    if isinstance(work, ManyFrames | UpscaleWork):
+        raise InputError("Candidates are for what is drawn in one frame: leave them out here.")
+    return work.job()
+
+
+def carry_out(
+    model: Model, work: AnyWork, clip: Clip | None, drafts: Mapping[int, Tensor] | None = None
+) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+    """All steps of an operation, each with the pictures that it finished. Stop iterating and it stops.
+
+    ``drafts`` are what the base stage has drawn already, for operations that draw one frame.
+    """
+    if isinstance(work, ManyFrames):
+        yield from work.run(model, clip)
+    elif isinstance(work, UpscaleWork):
+        yield from work.run(model)
+    else:
+        for step in draw(model, work.job(), clip, drafts):
+            yield step, [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
+
+
+def work_for(request: Request) -> AnyWork:
     """Prepare a request. Raises InputError or MaskError where its picture or mask will not do."""
     if isinstance(request, Inpaint):
-        return InpaintWork.of(request)
+        return inpaint_work(request)
+    if isinstance(request, Outpaint):
+        return OutpaintWork.of(request)
+    if isinstance(request, Upscale):
+        return UpscaleWork(request)
     if isinstance(request, Sketch):
         return SketchWork.of(request)
     if isinstance(request, Vary):

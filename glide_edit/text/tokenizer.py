@@ -60,7 +60,7 @@ class BytePairTokenizer:
 
     def encode(self, prompts: Sequence[str]) -> Tokens:
         """Prompts to ids padded to the longest of them (at least 1, at most ``context`` tokens)."""
-        encoded = [item.ids for item in self._tokenizer.encode_batch([_cleaned(p) for p in prompts])]
+        encoded = [item.ids for item in self._tokenizer.encode_batch([cleaned(p) for p in prompts])]
         length = max(1, min(self.context, max((len(ids) for ids in encoded), default=1)))
         ids = torch.zeros(len(encoded), length, dtype=torch.int64)
         token_mask = torch.zeros(len(encoded), length, dtype=torch.bool)
@@ -74,6 +74,6 @@ class BytePairTokenizer:
         return self._tokenizer.decode(list(ids)).strip()
 
 
-def _cleaned(prompt: str) -> str:
+def cleaned(prompt: str) -> str:
     """Runs of white space become one space; half a surrogate pair, which has no bytes, becomes "?"."""
     return " ".join(prompt.split()).encode("utf-8", "replace").decode("utf-8")

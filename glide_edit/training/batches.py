@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
+from glide_edit.conditioning import TextStates
+from glide_edit.errors import GlideEditError
 from glide_edit.training.sources import Source
 from glide_edit.training.views import Mixture, View, make_view
 
@@ -23,7 +28,10 @@ B = TypeVar("B")
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S)."""
+    """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S).
+
+    ``text`` is what a frozen language model says of the captions, None where none was asked.
+    """
 
     step: int
     image: Tensor
@@ -31,8 +39,12 @@ class Batch:
     keep_mask: Tensor
     drawing: Tensor
     foreground: Tensor
+    text: TextStates | None = None
 
     def to(self, device: torch.device) -> Batch:
+        text = self.text
+        if text is not None:
+            text = TextStates(text.states.to(device), text.token_mask.to(device))
         return Batch(
             step=self.step,
             image=self.image.to(device),
@@ -40,6 +52,7 @@ class Batch:
             keep_mask=self.keep_mask.to(device),
             drawing=self.drawing.to(device),
             foreground=self.foreground.to(device),
+            text=text,
         )
 
 
@@ -47,13 +60,15 @@ class Batch:
 class BatchPlan:
     """What a batch is made of: sources, each with its share and its mixture of conditions.
 
-    ``crop`` less than the source's size cuts a random square out of each view.
+    ``crop`` less than the source's size cuts a random square out of each view. ``workers`` processes make
+    the batches, or a thread if none.
     """
 
     sources: Sequence[tuple[Source, float, Mixture]]
     batch_size: int
     seed: int
     crop: int | None = None
+    workers: int = 0
 
     def make(self, step: int) -> Batch:
         """The batch of a step; shares of the sources are met on average."""
@@ -76,14 +91,24 @@ class BatchPlan:
 
     def stream(self, first_step: int) -> Generator[Batch, None, None]:
         """Batches from ``first_step`` on; see ``made_ahead``."""
-        return made_ahead(self.make, first_step)
+        return made_ahead(self.make, first_step, self.workers)
 
 
-def made_ahead(make: Callable[[int], B], first_step: int, ahead: int = 3) -> Generator[B, None, None]:
-    """What ``make`` gives for ``first_step`` and on, made ahead in a thread; close it to end the thread.
+def made_ahead(make: Callable[[int], B], first_step: int, workers: int = 0) -> Generator[B, None, None]:
+    """What ``make`` gives for ``first_step`` and on, made ahead by so many processes, or by a thread if none.
 
-    An error in the making of a batch is raised where that batch would have come.
+    Close it to end them. An error in the making of a batch is raised where that batch would have come. For
+    processes ``make`` must be something that can be pickled.
     """
+    return _made_by_processes(make, first_step, workers) if workers else _made_by_a_thread(make, first_step)
+
+
+def workers_for(device: torch.device) -> int:
+    """How many processes it takes to keep the device busy: beside a CPU that trains, one thread is enough."""
+    return 0 if device.type == "cpu" else max(1, min(8, (os.cpu_count() or 1) - 1))
+
+
+def _made_by_a_thread(make: Callable[[int], B], first_step: int, ahead: int = 3) -> Generator[B, None, None]:
     # OpenCV's own threads would fight with the network's for the cores.
     cv2.setNumThreads(1)
     pool = ThreadPoolExecutor(1, "batches")
@@ -95,6 +120,42 @@ def made_ahead(make: Callable[[int], B], first_step: int, ahead: int = 3) -> Gen
             yield batch
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _made_by_processes(make: Callable[[int], B], first_step: int, workers: int) -> Generator[B, None, None]:
+    loader = DataLoader(
+        _Steps(make),
+        batch_size=None,
+        sampler=range(first_step, 2**62),
+        num_workers=workers,
+        prefetch_factor=4,
+        # Forked processes would share the device's state with this one.
+        multiprocessing_context="spawn",
+        worker_init_fn=_begin_worker,
+    )
+    for made in loader:
+        if isinstance(made, GlideEditError):
+            raise made
+        yield made
+
+
+@dataclass(frozen=True)
+class _Steps(Dataset[Any]):
+    """The batches as PyTorch's loader asks for them; errors come back as values, in their own words."""
+
+    make: Callable[[int], Any]
+
+    def __getitem__(self, step: int) -> Any:
+        try:
+            return self.make(step)
+        except GlideEditError as error:
+            return error
+
+
+def _begin_worker(index: int) -> None:
+    """Ctrl-C is the parent's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
 
 
 def _plane(arrays: Sequence[NDArray]) -> Tensor:

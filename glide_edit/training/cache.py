@@ -40,6 +40,7 @@ class CachedToybox:
         about = _about(folder)
         if about is None or about["rendered"] < about["count"]:
             raise TrainingError(f"{folder} holds no finished toybox cache: build it first.")
+        self._folder = folder
         self.size: int = about["size"]
         try:
             lines = (folder / "scenes.jsonl").read_text(encoding="utf-8").splitlines()
@@ -58,6 +59,10 @@ class CachedToybox:
             [share if len(found) else 0.0 for share, found in zip(TOY_COUNTS, self._by_count, strict=True)]
         )
         self._shares = shares / shares.sum()
+
+    def __reduce__(self) -> tuple[type[CachedToybox], tuple[Path]]:
+        """Another process maps the same files."""
+        return CachedToybox, (self._folder,)
 
     def __len__(self) -> int:
         return len(self._scenes)

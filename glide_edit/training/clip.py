@@ -31,16 +31,17 @@ from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.models.spec import ClipSpec
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
+from glide_edit.toybox import COLOURS, KINDS, MATERIALS
 from glide_edit.training import checkpoint
 from glide_edit.training.altered import altered
-from glide_edit.training.batches import made_ahead
+from glide_edit.training.batches import made_ahead, workers_for
 from glide_edit.training.cache import build_cache
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import Hooks, LoopOptions, train
 from glide_edit.training.losses import stratified_times
 from glide_edit.training.run import CONTEXT, TOKENIZER_NAME, TrainOutcome, failures_told, run_tokenizer
-from glide_edit.training.sources import RenderedToybox, Source
+from glide_edit.training.sources import Item, RenderedToybox, Source
 from glide_edit.training.trainee import Learner
 from glide_edit.training.weights import under
 
@@ -62,30 +63,44 @@ PLAIN_CONFIG = replace(
 )
 """A smaller one for clean pictures, which are easier."""
 
+TAGS = (*KINDS, *COLOURS, *MATERIALS)
+TAGS_WEIGHT = 0.5
+"""How much what the patches say counts beside captions and pictures that match."""
+
 FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
 """Where the learned logit scale begins, and where it is held so that training stays stable."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClipBatch:
-    """``image`` (B, 3, S, S), clean, in [-1, 1]; a true and a false caption for each picture."""
+    """``image`` (B, 3, S, S), clean, in [-1, 1]; a true and a false caption for each picture.
+
+    ``tags`` (B, cells, len(TAGS)), what is where: the share of a patch that a toy of that kind, colour or
+    material covers with its shadow.
+    """
 
     step: int
     image: Tensor
     captions: tuple[str, ...]
     altered: tuple[str, ...]
+    tags: Tensor
 
     def to(self, device: torch.device) -> ClipBatch:
-        return replace(self, image=self.image.to(device))
+        return replace(self, image=self.image.to(device), tags=self.tags.to(device))
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """Batches of a source of toybox pictures: a function of (seed, step) alone."""
+    """Batches of a source of toybox pictures: a function of (seed, step) alone.
+
+    ``patch`` is the side of a CLIP's patches in pixels; ``workers`` is as in ``BatchPlan``.
+    """
 
     source: Source
     batch_size: int
     seed: int
+    patch: int = CLIP_CONFIG.patch
+    workers: int = 0
 
     def make(self, step: int) -> ClipBatch:
         rng = np.random.default_rng([self.seed, step])
@@ -96,14 +111,32 @@ class ClipPlan:
             image=as_pictures([item.image for item in items]),
             captions=captions,
             altered=tuple(altered(caption, rng).caption for caption in captions),
+            tags=torch.stack([_tags(item, self.patch) for item in items]),
         )
 
     def stream(self, first_step: int) -> Generator[ClipBatch, None, None]:
-        return made_ahead(self.make, first_step)
+        return made_ahead(self.make, first_step, self.workers)
+
+
+def _tags(item: Item, patch: int) -> Tensor:
+    """(cells, len(TAGS)) in [0, 1]; see ``ClipBatch``."""
+    assert item.scene is not None, "a CLIP of the toybox learns from its scenes"
+    side = item.image.shape[0] // patch
+    tags = np.zeros((side * side, len(TAGS)), np.float32)
+    for toy, mask in zip(item.scene.toys, item.objects, strict=True):
+        covered = mask.reshape(side, patch, side, patch).mean(axis=(1, 3)).reshape(-1)
+        for word in (toy.kind, toy.colour, toy.material):
+            column = TAGS.index(word)
+            tags[:, column] = np.maximum(tags[:, column], covered)
+    return torch.from_numpy(tags)
 
 
 class ClipLearner(Learner[ClipBatch]):
-    """A CLIP and its logit scale, which training finds. A ``plain`` one sees pictures at t = 0 only."""
+    """A CLIP and its logit scale, which training finds. A ``plain`` one sees pictures at t = 0 only.
+
+    Captions alone teach a small transformer slowly what things look like. So each patch also has to say what
+    is in it (``TAGS``), by a layer that is thrown away afterwards.
+    """
 
     def __init__(self, clip: NoisedCLIP, tokenizer: BytePairTokenizer, plain: bool) -> None:
         super().__init__()
@@ -112,19 +145,25 @@ class ClipLearner(Learner[ClipBatch]):
         self.plain = plain
         self.schedule = Schedule.cosine(clip.config.timesteps)
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
+        self.tagger = nn.Linear(clip.config.image_width, len(TAGS))
 
     def loss(self, batch: ClipBatch, generator: torch.Generator) -> Tensor:
-        """Symmetric cross-entropy of the batch; false captions are wrong answers for every picture."""
+        """Symmetric cross-entropy of the batch, where false captions are wrong answers for every picture, and
+        the patches' cross-entropy."""
         count, device = len(batch.captions), batch.image.device
         t = self._times(count, generator).to(device)
         eps = torch.randn(batch.image.shape, generator=generator).to(device)
-        pictures = self.clip.image_embeddings(self.schedule.add_noise(batch.image, eps, t), t)
+        states = self.clip.image.tokens(self.schedule.add_noise(batch.image, eps, t), t)
+        pictures = F.normalize(self.clip.image.summary(states), dim=-1)
         tokens = self.tokenizer.encode([*batch.captions, *batch.altered])
         texts = self.clip.text_embeddings(tokens.ids.to(device), tokens.token_mask.sum(1).to(device))
         scale = self.log_scale.float().clamp(max=math.log(LARGEST_SCALE)).exp()
         logits = scale * pictures @ texts.T
         right = torch.arange(count, device=device)
-        return (F.cross_entropy(logits, right) + F.cross_entropy(logits[:, :count].T, right)) / 2
+        matching = (F.cross_entropy(logits, right) + F.cross_entropy(logits[:, :count].T, right)) / 2
+        said = self.tagger(states[:, 1:].to(self.tagger.weight.dtype)).float()
+        tagging = F.binary_cross_entropy_with_logits(said, batch.tags) * len(TAGS)
+        return matching + TAGS_WEIGHT * tagging
 
     def _times(self, count: int, generator: torch.Generator) -> Tensor:
         """(count,) times, denser where there is less noise: where there is most, little can be learned."""
@@ -232,7 +271,7 @@ def _run(
         _begin_with(learner, start, settings)
     weights, progress = train(
         learner.to(device=runtime.device, dtype=runtime.dtype),
-        ClipPlan(source, settings.batch_size, settings.seed),
+        ClipPlan(source, settings.batch_size, settings.seed, config.patch, workers_for(runtime.device)),
         options,
         settings.out,
         settings.recipe(),

@@ -72,6 +72,8 @@ class LoopOptions:
             raise TrainingError("--minutes or --steps must be more than 0.")
         if not 0 < self.learning_rate < math.inf:
             raise TrainingError(f"The learning rate must be more than 0, not {self.learning_rate}.")
+        if not (self.checkpoint_seconds >= 0 and self.sample_seconds >= 0):
+            raise TrainingError("The times between checkpoints and between samples are 0 seconds or more.")
         if self.log_every < 1:
             raise TrainingError(f"The log needs a line every 1 or more steps, not {self.log_every}.")
         if not 0 <= self.seed < 2**32:

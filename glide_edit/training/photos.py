@@ -106,12 +106,17 @@ class PhotoCache:
 
     def __init__(self, photos: Sequence[Photo], size: int, folder: Path) -> None:
         self.size = size
+        self._made_of = (photos, size, folder)
         side = size * 3 // 2
         stem = folder / f"photos-{side}-{_key(photos)}"
         self._shapes = _cached_shapes(stem) or _decode(photos, side, stem)
         self._texts = tuple(photo.text for photo in photos)
         self._pixels = np.memmap(_pixel_file(stem), np.uint8, "r")
         self._starts = np.cumsum([0, *(3 * height * width for height, width in self._shapes)])
+
+    def __reduce__(self) -> tuple[type[PhotoCache], tuple[Sequence[Photo], int, Path]]:
+        """Another process maps the same files."""
+        return PhotoCache, self._made_of
 
     def __len__(self) -> int:
         return len(self._texts)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
@@ -18,19 +19,25 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from glide_edit import extras
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import TrainingError
 from glide_edit.models.folder import Model, load_model, write_model
+from glide_edit.models.language import FOLDER as LANGUAGE_FOLDER
+from glide_edit.models.language import find_language, frozen_config, open_language
 from glide_edit.models.presets import BASE_PRESET, UPSAMPLER_PRESET
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.models.spec import StageSpec, TextSpec
 from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
+from glide_edit.text.encoder import TextNetwork
+from glide_edit.text.frozen import FrozenText, FrozenTextConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 from glide_edit.training import checkpoint
-from glide_edit.training.batches import BatchPlan
+from glide_edit.training.batches import BatchPlan, workers_for
 from glide_edit.training.cache import build_cache
+from glide_edit.training.captions import CaptionStates, FewPhrasings, ReadingPlan
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.folder import ImageFolder
 from glide_edit.training.log import LOG_NAME, loss_plot
@@ -87,10 +94,11 @@ class TrainSettings:
     ``data`` is "toybox" or a folder with ``metadata.jsonl``; with ``cache`` the toybox is rendered once into
     that folder (``cache_size`` pictures), without it on the fly. ``photos`` is a folder of captioned
     photographs (see ``read_photos``), which ``photo_share`` of the views show, half of these with toys put
-    onto them; they are decoded into ``cache``, without one into ``out``. ``start`` is a model folder or a
-    known model's name, whose weights to begin with; it counts only where ``out`` holds no checkpoint to go on
-    from. Exactly one of ``minutes`` and ``steps`` is given; a later call may give more of them, and the run
-    goes on.
+    onto them; they are decoded into ``cache``, without one into ``out``. ``text_encoder`` is a frozen
+    language model to read captions with, a name or a folder (see ``find_language``); what it says of them is
+    kept there too. ``start`` is a model folder or a known model's name, whose weights to begin with; it
+    counts only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes`` and ``steps`` is
+    given; a later call may give more of them, and the run goes on.
 
     Raises:
         TrainingError: an impossible setting.
@@ -103,6 +111,7 @@ class TrainSettings:
     cache_size: int = 24576
     photos: Path | None = None
     photo_share: float = 0.25
+    text_encoder: str | None = None
     minutes: float | None = None
     steps: int | None = None
     batch_size: int = 32
@@ -130,10 +139,24 @@ class TrainSettings:
             raise TrainingError("Photographs go with the toybox: leave them out with a folder of pictures.")
         if not 0 < self.photo_share < 1:
             raise TrainingError(f"The share of photographs is between 0 and 1, not {self.photo_share}.")
+        if self.text_encoder is not None and not self.config.text_width:
+            raise TrainingError(f"The stage {self.stage} reads no text: leave --text-encoder out.")
 
     @property
     def config(self) -> EfficientUNetConfig:
         return self.network or (BASE_CONFIG if self.stage == "base" else UPSAMPLER_CONFIG)
+
+    @cached_property
+    def language(self) -> tuple[Path, FrozenTextConfig] | None:
+        """The frozen language model's folder and what a model folder says of it, None where there is none.
+
+        Raises:
+            ModelError: it cannot be found or used.
+        """
+        if self.text_encoder is None:
+            return None
+        name, folder = find_language(self.text_encoder)
+        return folder, frozen_config(name, folder, self.config.text_width)
 
     def options(self) -> LoopOptions:
         return LoopOptions(
@@ -149,11 +172,14 @@ class TrainSettings:
     def recipe(self) -> dict[str, Any]:
         """What must not change between a run and its continuation."""
         photos = {"photos": str(self.photos), "photo_share": self.photo_share} if self.photos else {}
+        # What it is, wherever it lies and whatever it is called there.
+        language = {} if self.language is None else asdict(replace(self.language[1], name=""))
         return {
             "stage": self.stage,
             "data": self.data,
             "cache_size": self.cache_size if self.cache else None,
             **photos,
+            **({"text_encoder": language} if language else {}),
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "seed": self.seed,
@@ -183,9 +209,9 @@ def run(
     Raises:
         TrainingError: unusable data, a network that cannot start from the weights given, a checkpoint of
             another run in ``out``, a folder that cannot be written, or a loss that is not a number.
-        ModelError: ``start`` is no model folder, the network cannot be of this stage, or the model folder
-            cannot be written.
-        InputError: an unknown device or precision.
+        ModelError: ``start`` is no model folder, the language model cannot be used, the network cannot be of
+            this stage, or the model folder cannot be written.
+        InputError: an unknown device or precision, or transformers is not installed.
     """
     with failures_told(settings.out):
         return _run(settings, on_log, on_cache)
@@ -215,6 +241,8 @@ def _run(
     runtime = choose_runtime(settings.device, settings.precision)
     apply(runtime)
     # What cannot work is said before any time is spent.
+    if settings.language is not None:
+        extras.transformers()
     stage, options = _stage(settings), settings.options()
     resuming = checkpoint.exists(settings.out, settings.recipe())
     start = None
@@ -222,16 +250,20 @@ def _run(
         start = load_model(resolve(settings.start), choose_runtime("cpu", "float32"))
     photos = () if settings.photos is None else read_photos(settings.photos)
     source, prompts = _source(settings, on_cache)
+    if settings.language is not None:
+        source = FewPhrasings(source)
     settings.out.mkdir(parents=True, exist_ok=True)
     sources = [(source, 1.0, Mixture()), *_photo_sources(settings, photos, source)]
     torch.manual_seed(settings.seed)
     captions = chain(source.captions(), (photo.text for photo in photos))
-    trainee = _trainee(settings, captions, start, resuming)
+    trainee = _trainee(settings, captions, start, resuming, runtime.device)
     tensors = None if start is None else _start_tensors(settings, start, trainee)
     trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
     if runtime.channels_last:
         trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    plan = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings))
+    workers = workers_for(runtime.device)
+    batches = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings), workers)
+    plan = _reading(settings, trainee, batches, runtime.device)
 
     def look(progress: Progress) -> None:
         folder = settings.out / "samples"
@@ -302,17 +334,50 @@ def _photo_sources(
 
 
 def _trainee(
-    settings: TrainSettings, captions: Iterable[str], start: Model | None, resuming: bool
+    settings: TrainSettings,
+    captions: Iterable[str],
+    start: Model | None,
+    resuming: bool,
+    device: torch.device,
 ) -> Trainee:
     """The networks with fresh weights."""
     network = EfficientUNet(settings.config, Schedule.cosine())
     if not settings.config.text_width:
         return Trainee(network, None, None)
+    if settings.language is not None:
+        folder, frozen = settings.language
+        language = open_language(folder, frozen, device)
+        return Trainee(network, FrozenText(frozen, language.model), language.tokenizer)
     tokenizer = run_tokenizer(settings.out, captions, start, resuming)
     config = TextTransformerConfig(
         tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
     )
     return Trainee(network, TextTransformer(config), tokenizer)
+
+
+def _reading(
+    settings: TrainSettings, trainee: Trainee, plan: BatchPlan, device: torch.device
+) -> BatchPlan | ReadingPlan:
+    """The plan, with what a frozen language model says of the captions where there is one."""
+    text, tokenizer = trainee.transformer, trainee.tokenizer
+    if not isinstance(text, FrozenText):
+        return plan
+    assert settings.language is not None
+    assert text.language is not None
+    assert tokenizer is not None
+    _link_language(settings.out, *settings.language)
+    folder = settings.cache or settings.out
+    return ReadingPlan(plan, CaptionStates(folder, text.config, tokenizer, text.language, device))
+
+
+def _link_language(out: Path, folder: Path, config: FrozenTextConfig) -> None:
+    """Leave a link to the language model beside the model folder to come, which only names it."""
+    link = out / LANGUAGE_FOLDER / config.name
+    # Where links cannot be made, the model says when it is loaded where the language model should be put.
+    with suppress(OSError):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(folder.resolve(), target_is_directory=True)
 
 
 def run_tokenizer(
@@ -354,16 +419,23 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> d
     if given is None:
         raise TrainingError(f"{settings.start} has no stage {settings.stage} to start from.")
     text = None if start.text_encoder is None else start.text_encoder.transformer
-    fits = _extends(settings.config, given.config)
+    fits = isinstance(given.config, EfficientUNetConfig) and _extends(settings.config, given.config)
     if trainee.transformer is not None:
-        fits = fits and isinstance(text, TextTransformer) and text.config == trainee.transformer.config
+        fits = fits and _reads_alike(text, trainee.transformer)
     if not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
     tensors: dict[str, Tensor] = {f"network.{name}": known.get(name, value) for name, value in own.items()}
-    if trainee.transformer is not None and isinstance(text, TextTransformer):
+    if trainee.transformer is not None and isinstance(text, TextTransformer | FrozenText):
         tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
     return tensors
+
+
+def _reads_alike(text: TextNetwork | None, other: TextTransformer | FrozenText) -> bool:
+    """Whether two text encoders are one but for their weights, and for what a language model is called."""
+    if isinstance(text, FrozenText) and isinstance(other, FrozenText):
+        return replace(text.config, name="") == replace(other.config, name="")
+    return isinstance(text, TextTransformer) and text.config == other.config
 
 
 def _extends(config: EfficientUNetConfig, start: EfficientUNetConfig) -> bool:
@@ -382,8 +454,9 @@ def _export(
 ) -> Path:
     """Write the averaged weights as a model folder of one stage."""
     text = None
-    if trainee.transformer is not None and trainee.tokenizer is not None:
-        text = (TextSpec(trainee.transformer.config), under(averaged, "transformer."), trainee.tokenizer)
+    if trainee.transformer is not None:
+        tokenizer = trainee.tokenizer if isinstance(trainee.tokenizer, BytePairTokenizer) else None
+        text = (TextSpec(trainee.transformer.config), under(averaged, "transformer."), tokenizer)
     # A model is passed on: where on this machine its data lay is nobody's business.
     recipe = settings.recipe() | {"data": Path(settings.data).name}
     if settings.photos is not None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.networks.efficient_unet import EfficientUNet
-from glide_edit.text.tokenizer import BytePairTokenizer
+from glide_edit.text.encoder import Tokenizer
+from glide_edit.text.frozen import FrozenText
 from glide_edit.text.transformer import TextTransformer
 from glide_edit.training.batches import Batch, shrink
 from glide_edit.training.losses import (
@@ -34,10 +35,16 @@ class Learner(nn.Module, Generic[B]):
 
 
 class Trainee(Learner[Batch]):
-    """What is trained together: a U-Net and, for a base network, its text transformer."""
+    """What is trained together: a U-Net and, for a base network, its text transformer.
+
+    Of a frozen language model that is its projection; batches may then bring what the model said.
+    """
 
     def __init__(
-        self, network: EfficientUNet, transformer: TextTransformer | None, tokenizer: BytePairTokenizer | None
+        self,
+        network: EfficientUNet,
+        transformer: TextTransformer | FrozenText | None,
+        tokenizer: Tokenizer | None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -72,7 +79,9 @@ class Trainee(Learner[Batch]):
     def _conditioning(self, batch: Batch, generator: torch.Generator) -> Conditioning:
         config, device = self.network.config, batch.image.device
         text = low_res = noise_level = None
-        if self.transformer is not None and self.tokenizer is not None:
+        if batch.text is not None and isinstance(self.transformer, FrozenText):
+            text = self.transformer.project(batch.text)
+        elif self.transformer is not None and self.tokenizer is not None:
             tokens = self.tokenizer.encode(batch.captions)
             text = self.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
         if config.low_res:

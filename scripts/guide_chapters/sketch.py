@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from bench_sketch import scribbled
 from numpy.typing import NDArray
 
 from glide_edit.editor import Editor
@@ -15,7 +16,6 @@ from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.operations.strengths import over_strengths, strengths_sheet
 from glide_edit.requests import Sketch, Vary
-from scripts.bench_sketch import scribbled
 
 Image = NDArray[np.uint8]
 

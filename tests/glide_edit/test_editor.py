@@ -19,7 +19,7 @@ from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.requests import Generate, Inpaint, Request, Sketch, Vary, request_from_json
 from glide_edit.results import EditResult, Progress
-from masks import Mask
+from masks import Mask, draw
 from tests.glide_edit.operations.stand_ins import (
     CONTEXT,
     noise,
@@ -132,7 +132,21 @@ def test_a_model_without_text_says_so() -> None:
         "The model tiny has no upsampler: upsampler_steps was ignored.",
     )
     assert np.array_equal(pixels(result), pixels(editor.generate("a cube")))
-    assert editor.inpaint(noise(*SIZE), box()).notes == ()
+    assert not any("text" in note for note in editor.inpaint(noise(*SIZE), box()).notes)
+
+
+def test_what_the_mask_doctor_warns_of_is_known_before_and_noted_after(editor: Editor) -> None:
+    """A 3 px bar in a crop of 64 px, for a model that draws 16 px: 0.75 px."""
+    thin, corner = draw.box((10, 10, 40, 13), SIZE), draw.box((0, 0, 30, 30), SIZE)
+    request = Inpaint(image=open_picture(noise(*SIZE)), mask=thin)
+    (found,) = editor.diagnose(request)
+    assert (found.code, found.severity) == ("thin", "warning")
+    assert found.text in editor.run(request).notes
+    assert editor.diagnose(request.replace(mask=found.fix(thin))) == ()
+    (edge,) = editor.diagnose(request.replace(mask=corner))
+    assert (edge.code, edge.severity) == ("edge", "note")
+    assert edge.text not in editor.run(request.replace(mask=corner)).notes
+    assert editor.diagnose(Generate(prompt="a ball")) == ()
 
 
 def test_notes_tell_what_became_of_the_source(editor: Editor) -> None:

@@ -26,6 +26,7 @@ from glide_edit.images import (
     check_output,
     default_output_suffix,
     from_tensor,
+    has_room,
     losses,
     open_picture,
     pixels_sha256,
@@ -681,8 +682,35 @@ class TestSaving:
         assert read_text(path) == text
         np.testing.assert_array_equal(open_picture(path).pixels, photo)
 
-    def test_text_of_other_formats_is_empty(self, photo: Pixels, tmp_path: Path) -> None:
-        assert read_text(save_picture(photo, tmp_path / "a.tiff", text={"a": "b"})) == {}
+    @pytest.mark.parametrize("suffix", [".jpg", ".webp", ".tiff"])
+    @pytest.mark.parametrize("length", [10, 5000, 3_000_000])
+    def test_text_comes_back_from_exif(self, photo: Pixels, tmp_path: Path, suffix: str, length: int) -> None:
+        text = {"glide-edit": "a red ball \u2192 \U0001f534\n\0" + "x" * length, "Software": "glide-edit"}
+        picture = Picture(photo, exif=exif_with(1))
+        path = save_picture(picture, tmp_path / f"a{suffix}", text=text)
+        assert read_text(path) == text
+        assert open_picture(path).exif == open_picture(save_picture(picture, tmp_path / "b.png")).exif
+
+    def test_text_that_a_jpeg_has_no_room_for(self, photo: Pixels, tmp_path: Path) -> None:
+        text = {"a": np.random.default_rng(0).bytes(60_000).hex()}
+        assert has_room(Picture(photo), "a.webp", text)
+        assert not has_room(Picture(photo), "a.jpg", text)
+        with pytest.raises(InputError, match="no room for so long a text"):
+            save_picture(photo, tmp_path / "a.jpg", text=text)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("x" * 300 + ".png", "File name too long"),
+            ("a\0b.png", "null"),
+            ("file.txt/a.png", "is a file, not a folder"),
+        ],
+    )
+    def test_names_that_no_file_can_have(self, tmp_path: Path, name: str, says: str) -> None:
+        (tmp_path / "file.txt").touch()
+        with pytest.raises(InputError, match=says):
+            check_output(tmp_path / name)
 
     @pytest.mark.parametrize(
         "text", [{"": "x"}, {"a" * 80: "x"}, {"\u00e9": "x"}, {" a": "x"}, {"a": "x\0y"}]

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from glide_edit.editor import Editor
 from glide_edit.images import Picture, open_picture
-from glide_edit.requests import FINISHES, Inpaint
+from glide_edit.requests import CONTENTS, FINISHES, Inpaint, Outpaint, Remove
 from glide_edit.results import EditResult
 from masks import Mask, derive_areas
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
@@ -195,19 +195,93 @@ def test_nor_in_the_corner_cases(case: Case) -> None:
     check_case(case)
 
 
+@pytest.mark.parametrize("content", CONTENTS)
+@given(case=cases, shape=st.sampled_from(["strokes", "specks", "box"]), finish=st.sampled_from(FINISHES))
+@settings(max_examples=4, deadline=None)
+def test_nor_whatever_the_selection_begins_from(content: str, case: Case, shape: str, finish: str) -> None:
+    check_request(replace(case, shape=shape, finish=finish).request().replace(content=content), case.editor())
+
+
+def _far_apart(size: tuple[int, int], rng: np.random.Generator) -> Plane:
+    """Small patches in the corners and somewhere else."""
+    selected = np.zeros(size, bool)
+    for rows in (slice(5, 20), slice(-30, -8)):
+        for columns in (slice(3, 25), slice(-40, -10)):
+            selected[rows, columns] = rng.random() < 0.8
+    selected[size[0] // 2, size[1] // 2] = True
+    return selected
+
+
+@given(case=cases, seed=st.integers(0, 99), finish=st.sampled_from(FINISHES))
+@settings(max_examples=8, deadline=None)
+def test_nor_where_parts_are_drawn_one_after_the_other(case: Case, seed: int, finish: str) -> None:
+    request = replace(case, height=500, width=650, shape="box", finish=finish, context=2.0).request()
+    mask = Mask(_far_apart((500, 650), np.random.default_rng(seed)))
+    result = check_request(request.replace(mask=mask, protect=None), case.editor())
+    assert "parts that lie far apart" in " ".join(result.notes)
+
+
+@given(case=cases, shape=st.sampled_from(sorted(SHAPES)))
+@settings(max_examples=8, deadline=None)
+def test_nor_where_something_is_removed(case: Case, shape: str) -> None:
+    request = replace(case, shape=shape, finish="membrane").request()
+    remove = Remove(image=request.image, mask=request.mask, protect=request.protect, grow=case.grow)
+    check_request(remove, case.editor())
+
+
+@given(
+    case=cases, left=st.integers(0, 90), top=st.integers(0, 90), aspect=st.sampled_from([None, "2:1", "1:3"])
+)
+@settings(max_examples=8, deadline=None)
+def test_nor_in_a_picture_that_is_made_larger(case: Case, left: int, top: int, aspect: str | None) -> None:
+    height, width = max(8, case.height % 200), max(8, case.width % 200)
+    pixels = noise(height, width, channels=4 if case.alpha else 3, bits=case.bits, seed=case.seed)
+    request = Outpaint(image=open_picture(pixels), left=left + 1, top=top, aspect=aspect, detail=False)
+    result = case.editor().run(request)
+    made, place = result.pictures[0], request.place
+    assert np.array_equal(made.pixels[place], pixels[..., :3])
+    assert result.receipts[0].kept
+    assert result.receipts[0].preservation.outside == height * width
+    if case.alpha:
+        assert made.alpha is not None
+        assert np.array_equal(made.alpha[place], pixels[..., 3])
+
+
+@pytest.mark.parametrize("shape", ["strokes", "far apart"])
+def test_nor_in_a_large_photograph(shape: str) -> None:
+    """12 megapixels, with protected pixels, grown, in one crop and in several, with detail."""
+    size = (3000, 4000)
+    rng = np.random.default_rng(3)
+    selected = np.zeros(size, bool)
+    selected[1000:1240, 2000:2300] = True
+    if shape == "far apart":
+        selected[:40, :60] = selected[-50:, -30:] = True
+    protect = np.zeros(size, bool)
+    protect[1100:1120] = True
+    editor = stand_in_editor(HOSTILE["wild"], upsampler=True)
+    image = open_picture(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    request = Inpaint(image=image, mask=Mask(selected), grow=7, protect=Mask(protect), finish="feather")
+    result = editor.run(request)
+    check_kept(image, result, derive_areas(request.mask, 7, request.protect).allowed)
+
+
 def check_case(case: Case) -> None:
-    request = case.request()
+    check_request(case.request(), case.editor())
+
+
+def check_request(request: Inpaint, editor: Editor) -> EditResult:
     before = request.image.pixels.copy()
     # What may change, worked out without the code under test where that is possible.
     allowed = derive_areas(request.mask, request.grow, request.protect).allowed
-    if case.grow == 0:
+    if request.grow == 0:
         expected = request.mask if request.protect is None else request.mask - request.protect
         assert allowed == expected
-    result = case.editor().run(request)
+    result = editor.run(request)
     assert np.array_equal(request.image.pixels, before), "the source itself was changed"
     check_kept(request.image, result, allowed)
     with tempfile.TemporaryDirectory() as folder:
         check_file(request.image, result, allowed, Path(folder) / "edit.png")
+    return result
 
 
 def check_kept(source: Picture, result: EditResult, allowed: Mask) -> None:

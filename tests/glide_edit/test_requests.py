@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from glide_edit.errors import GlideEditError, InputError
-from glide_edit.images import open_picture
+from glide_edit.images import Picture, open_picture
 from glide_edit.requests import (
     FINISHES,
     LARGEST_SEED,
@@ -24,6 +24,8 @@ from glide_edit.requests import (
     Request,
     Sketch,
     Vary,
+    fields_of,
+    parse_seeds,
     request_from_json,
 )
 from masks import Mask, MaskError
@@ -120,7 +122,6 @@ def same(one: Request, other: Request) -> bool:
         ({"grow": -1}, "grow must be"),
         ({"grow": 5000}, "grow must be"),
         ({"context": 0.5}, "context must be a number between 1 and 16"),
-        ({"context": None}, "context must be"),
         ({"context_guidance": -1}, "context_guidance must be a number between 0 and 100"),
         ({"context_guidance": "1"}, "context_guidance must be"),
         ({"context_interval": (0.6, 0.2)}, "context_interval must be two numbers"),
@@ -357,3 +358,94 @@ def test_whatever_json_holds_it_is_a_request_or_a_clear_error(record: Any, sourc
         assert same(request_from_json(json.loads(json.dumps(request.to_json())), source, same=False), request)
     assert said
     assert "\n" not in said
+
+
+# Seeds -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seeds", [(5, 1, 9), [5, 1, 9], tuple(np.array([5, 1, 9]))])
+def test_seeds_may_be_named_one_by_one(seeds: Any) -> None:
+    request = Generate(prompt="a ball", seeds=seeds)
+    assert (request.seeds, request.seed, request.n) == ((5, 1, 9), 5, 3)
+    record = json.loads(json.dumps(request.to_json()))
+    assert record["seeds"] == [5, 1, 9]
+    assert same(request_from_json(record), request)
+
+
+def test_seeds_in_a_row_are_written_as_the_first_and_how_many() -> None:
+    request = Generate(prompt="a ball", seeds=range(10, 13))  # type: ignore[arg-type]
+    assert request.to_json() == {"operation": "generate", "prompt": "a ball", "seed": 10, "n": 3}
+    assert same(request, Generate(prompt="a ball", seed=10, n=3))
+
+
+def test_replacing_one_way_of_naming_seeds_by_the_other() -> None:
+    request = Generate(prompt="a ball", seeds=(5, 1, 9))
+    assert request.replace(prompt="a cube").seeds == (5, 1, 9)
+    assert request.replace(seed=7, n=1).seeds == (7,)
+    assert request.replace(n=2).seeds == (5, 6)
+    assert request.replace(seeds=(2, 4)).seeds == (2, 4)
+    assert Generate(prompt="a ball", seed=3, n=4).replace(seeds=[8]).seeds == (8,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"seeds": (1, 2), "n": 3}, "either seeds, or seed and n"),
+        ({"seeds": (1, 2), "seed": 2}, "either seeds, or seed and n"),
+        ({"seeds": (1, 1)}, "seeds name 1 twice"),
+        ({"seeds": (1, -1)}, "not -1"),
+        ({"seeds": (1, 2.0)}, "not 2.0"),
+        ({"seeds": (True,)}, "not True"),
+        ({"seeds": (LARGEST_SEED,)}, "seeds must be whole numbers"),
+        ({"seeds": "1,2"}, "a list or range"),
+        ({"seeds": 7}, "a list or range"),
+        ({"seeds": range(10**30)}, "more than the 64"),
+    ],
+)
+def test_seeds_that_cannot_be(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        Generate(prompt="a ball", **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("7", (7,)),
+        ("1,5,9", (1, 5, 9)),
+        ("10-12", (10, 11, 12)),
+        (" 3 , 5 - 6,1", (3, 5, 6, 1)),
+        ("4-4", (4,)),
+    ],
+)
+def test_seeds_as_people_write_them(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@given(st.lists(st.integers(0, LARGEST_SEED - 1), min_size=1, max_size=MOST_IMAGES, unique=True))
+def test_any_seeds_can_be_written(seeds: list[int]) -> None:
+    assert parse_seeds(",".join(map(str, seeds))) == tuple(seeds)
+    assert Generate(prompt="x", seeds=tuple(seeds)).seeds == tuple(seeds)
+
+
+def test_a_request_with_several_pictures_gets_each_where_its_hash_is() -> None:
+    @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+    class Blend(Request):
+        operation = "blend"
+        image: Picture
+        other: Picture | None = None
+
+    assert fields_of(Blend, Picture) == ("image", "other")
+    OPERATIONS["blend"] = Blend
+    try:
+        record = Blend(image=PICTURE, other=OTHER).to_json()
+        request: Any = request_from_json(record, [OTHER, PICTURE])
+        assert (request.image, request.other) == (PICTURE, OTHER)
+        third = open_picture(noise(6, 9, seed=2))
+        request = request_from_json(record, [third, OTHER], same=False)
+        assert (request.image, request.other) == (third, OTHER)
+        with pytest.raises(InputError, match="give it as well"):
+            request_from_json(record, [PICTURE])
+        with pytest.raises(InputError, match="pixels differ"):
+            request_from_json(record, [PICTURE, third])
+    finally:
+        del OPERATIONS["blend"]

@@ -14,8 +14,9 @@ from PIL import Image
 from glide_edit.editor import Editor
 from glide_edit.errors import ImageError, InputError, OutputExists
 from glide_edit.images import open_picture, read_text
+from glide_edit.recipes import RECIPE_KEY
 from glide_edit.requests import request_from_json
-from glide_edit.results import RECIPE_KEY, EditResult, Receipt
+from glide_edit.results import EditResult, Receipt
 from masks import Mask, compare_outside
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.models import glide, openai, openai_clip
+from glide_edit.models.home import HOME_VARIABLE
 from glide_edit.networks.adm_unet import ADMUNet, ADMUNetConfig
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.glide_transformer import GlideTextConfig, GlideTextTransformer
@@ -57,7 +58,7 @@ def shrink(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
         monkeypatch.setitem(openai.CHECKPOINTS, name, checkpoint)
     monkeypatch.setattr(glide, "CLIP", CLIP)
     monkeypatch.setattr(glide, "to_tiktoken", _to_tiktoken)  # the vocabulary is no smaller: convert it once
-    monkeypatch.setenv(glide.HOME_VARIABLE, str(home))
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
 
 
 _to_tiktoken = cache(to_tiktoken)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mask_strategies import masks, quick, seeds, sizes, small_sizes
 
-from masks import Mask, MaskError, check, require_usable
+from masks import Mask, MaskError, require_usable
+from masks.mask import faults
 
 
 def test_polarity_has_no_default() -> None:
@@ -213,19 +214,24 @@ def test_masks_of_different_sizes_do_not_combine() -> None:
 @quick
 @given(masks(), sizes)
 def test_a_usable_mask_has_the_pictures_size(mask: Mask, size: tuple[int, int]) -> None:
-    assert check(mask) == check(mask, mask.size) == []
+    assert faults(mask) == faults(mask, mask.size) == []
     require_usable(mask, mask.size)
-    assert (check(mask, size) == []) is (size == mask.size)
+    assert (faults(mask, size) == []) is (size == mask.size)
 
 
-def test_check_says_what_is_wrong_and_what_to_do() -> None:
-    problems = check(Mask.empty((20, 30)), (200, 100))
-    assert len(problems) == 2
-    assert "30 wide and 20 high" in problems[0]
-    assert "100 wide and 200 high" in problems[0]
-    assert "full size" in problems[0]
-    assert 'means="keep"' in problems[1]
-    assert "turn the mask" in check(Mask.full((20, 30)), (30, 20))[0]
+def test_faults_say_what_is_wrong_and_what_to_do() -> None:
+    size, empty = faults(Mask.empty((20, 30)), (200, 100))
+    assert (size.code, empty.code) == ("size", "empty")
+    assert {size.severity, empty.severity} == {"error"}
+    assert "30 wide and 20 high" in size.text
+    assert "100 wide and 200 high" in size.text
+    assert "full size" in size.text
+    assert 'means="keep"' in empty.text
+    (turned,) = faults(Mask.full((20, 30)), (30, 20))
+    assert turned.code == "turned"
+    assert "turn the mask" in turned.text
+    assert "EXIF" not in turned.text
+    assert "EXIF orientation 6" in faults(Mask.full((20, 30)), (30, 20), 6)[0].text
     with pytest.raises(MaskError, match=r"30 wide and 20 high.*; the mask selects nothing"):
         require_usable(Mask.empty((20, 30)), (200, 100))
 

@@ -117,6 +117,57 @@ def test_fill_holes_fills_what_the_border_cannot_reach(mask: Mask) -> None:
     assert np.array_equal(shape.fill_holes(mask).selected, expected)
 
 
+def test_only_small_holes_are_filled_where_that_is_asked() -> None:
+    selected = np.ones((9, 9), bool)
+    selected[1, 1] = False
+    selected[4:6, 4:6] = False
+    selected[8, 8] = False  # at the border: no hole
+    filled = shape.fill_holes(Mask(selected), 3)
+    assert filled.count == selected.sum() + 1
+    assert filled.selected[1, 1]
+    assert shape.fill_holes(Mask(selected), 0) == Mask(selected)
+    assert shape.fill_holes(Mask(selected), 4).count == 80
+    with pytest.raises(MaskError, match="-1 px"):
+        shape.fill_holes(Mask(selected), -1)
+
+
+@few
+@given(masks(tiny_sizes, may_be_empty=True), radii, radii)
+def test_an_outline_is_what_lies_near_the_edge(mask: Mask, inside: float, outside: float) -> None:
+    edge = shape.outline(mask, inside, outside)
+    to_selected, to_rest = squared_distances(mask), squared_distances(~mask)
+    expected = np.where(
+        mask.selected,
+        to_rest <= (inside + shape.ROUNDING) ** 2,
+        to_selected <= (outside + shape.ROUNDING) ** 2,
+    )
+    assert np.array_equal(edge.selected, expected)
+
+
+@few
+@given(masks(tiny_sizes, may_be_empty=True), st.integers(1, 8))
+def test_a_mask_is_turned_as_pictures_are(mask: Mask, orientation: int) -> None:
+    from PIL import Image, ImageOps
+
+    stored = Image.fromarray(mask.to_array())
+    stored.getexif()[0x0112] = orientation
+    upright = np.asarray(ImageOps.exif_transpose(stored)) > 0
+    assert np.array_equal(shape.turn_upright(mask, orientation).selected, upright)
+
+
+def test_an_unknown_orientation() -> None:
+    with pytest.raises(MaskError, match="from 1 to 8"):
+        shape.turn_upright(Mask.full((2, 3)), 9)
+
+
+def test_a_mask_is_resized_by_its_nearest_pixels() -> None:
+    corner = Mask(np.array([[1, 0], [0, 0]], bool))
+    large = shape.resize(corner, (6, 8))
+    assert large.bounding_box() == (0, 0, 4, 3)
+    assert large.count == 12
+    assert shape.resize(large, (2, 2)) == corner
+
+
 def test_a_diagonal_ring_encloses() -> None:
     diamond = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
     assert shape.fill_holes(Mask(diamond)).count == 5

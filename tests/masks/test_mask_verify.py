@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mask_strategies import masks, picture, quick, seeds
 from numpy.typing import NDArray
 
-from masks import Mask, MaskError, compare_outside
+from masks import Mask, MaskError, changed_outside, compare_outside
 
 
 @quick
@@ -32,6 +32,20 @@ def test_every_change_outside_is_counted(mask: Mask, seed: int, dtype: Any, chan
     assert found.largest_change == change.max(initial=0)
     assert found.holds is (found.changed == 0)
     assert found.holds is (found.before_sha256 == found.after_sha256)
+
+
+@quick
+@given(masks(may_be_empty=True), seeds, st.sampled_from([0, 1, 3, 4]))
+def test_where_it_changed_outside(mask: Mask, seed: int, channels: int) -> None:
+    rng = np.random.default_rng(seed)
+    before = picture(mask.size, seed, max(channels, 1))
+    after = np.where(rng.random(mask.size)[:, :, None] < 0.8, before, picture(mask.size, seed + 1, 1))
+    if channels == 0:
+        before, after = before[:, :, 0], after[:, :, 0]
+    changed = changed_outside(before, after, mask.selected)
+    assert not changed[mask.selected].any()
+    assert np.count_nonzero(changed) == compare_outside(before, after, mask.selected).changed
+    assert np.array_equal(after[~mask.selected & ~changed], before[~mask.selected & ~changed])
 
 
 @quick

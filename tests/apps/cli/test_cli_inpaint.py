@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 from apps.cli import edits
@@ -119,6 +120,24 @@ def test_lossy_output_is_possible_and_its_receipt_honest(inpaint) -> None:
     assert not result.stdout.startswith("edit.jpg: 0 of")
 
 
+def test_the_mask_doctor_s_warnings_come_before_the_work_and_once(inpaint) -> None:
+    thin = np.zeros((HEIGHT, WIDTH), np.uint8)
+    thin[20, 20:40] = 255
+    save_picture(thin, "thin.png")
+    result = inpaint("photo.png", mask="thin.png")
+    assert result.exit_code == 0
+    assert result.stderr.count("note: the selection is nowhere thicker than 3 px") == 1
+    record = json.loads(inpaint("photo.png", "--json", "--force", mask="thin.png").stdout)
+    assert sum("nowhere thicker" in note for note in record["notes"]) == 1
+
+
+def test_a_mask_of_the_stored_picture_is_refused_with_the_reason(inpaint, here: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(here / "side.jpg", exif=exif)
+    refused(inpaint("side.jpg"), "stored on its side, EXIF orientation 6")
+
+
 def test_json_is_all_there_is_on_stdout(inpaint, tiny: Path) -> None:
     result = inpaint("photo.jpg", "--n", 2, "--seed", 7, "--json")
     record = json.loads(result.stdout)
@@ -190,7 +209,7 @@ def test_defaults_are_the_request_s_own() -> None:
     assert set(get_args(get_args(edits.Finish)[0])) == set(FINISHES)
     fields = Inpaint.__dataclass_fields__
     parameters = inspect.signature(edits.inpaint).parameters
-    shared = [name for name in fields if name in parameters and name not in ("mask", "prompt")]
+    shared = [name for name in fields if name in parameters and name not in ("mask", "prompt", "seeds")]
     assert len(shared) >= 10
     for name in shared:
         assert parameters[name].default == fields[name].default, name
@@ -216,9 +235,11 @@ def test_mask_of_another_size(inpaint) -> None:
 
 def test_empty_mask(inpaint) -> None:
     save_picture(np.zeros((HEIGHT, WIDTH), np.uint8), "black.png")
-    refused(inpaint("photo.png", mask="black.png"), "black.png selects nothing", "--mask-means")
+    refused(inpaint("photo.png", mask="black.png"), "black.png: the mask selects nothing", "--mask-means")
     save_picture(np.full((HEIGHT, WIDTH), 255, np.uint8), "white.png")
-    refused(inpaint("photo.png", "--mask-means", "keep", mask="white.png"), "white.png selects nothing")
+    refused(
+        inpaint("photo.png", "--mask-means", "keep", mask="white.png"), "white.png: the mask selects nothing"
+    )
     save_picture(np.eye(HEIGHT, WIDTH, dtype=np.uint8), "ones.png")
     refused(inpaint("photo.png", mask="ones.png"), "ones.png: the largest value")
 

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from apps.cli import models
 from glide_edit.models import glide
 from glide_edit.models.fetch import Doing
+from glide_edit.models.home import HOME_VARIABLE
 from tests.glide_edit import tiny_glide
 
 
@@ -87,7 +88,7 @@ def test_a_damaged_checkpoint_is_one_line(cli, folder: Path, here: Path, release
 
 def test_help_says_where_it_is_kept(cli) -> None:
     said = " ".join(cli("models", "fetch", "--help").stdout.split())
-    for word in ("--part", "--from", "--keep", glide.HOME_VARIABLE, "HTTPS_PROXY"):
+    for word in ("--part", "--from", "--keep", HOME_VARIABLE, "HTTPS_PROXY"):
         assert word in said
 
 

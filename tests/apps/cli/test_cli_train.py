@@ -82,6 +82,9 @@ def test_a_clip_on_the_toybox(cli, here: Path, stage: str, monkeypatch: pytest.M
     refused = cli(*train, "--steps", 3, "--photos", "photos")
     assert refused.exit_code == 2
     assert "on the toybox alone" in refused.stderr
+    refused = cli(*train, "--steps", 3, "--text-encoder", "minilm")
+    assert refused.exit_code == 2
+    assert "learns to read by itself" in refused.stderr
 
 
 @pytest.mark.usefixtures("small_networks")
@@ -115,12 +118,15 @@ def test_stopped_training_says_how_to_go_on(cli, monkeypatch: pytest.MonkeyPatch
         (("--steps", 1, "--start", "glide"), "'glide'"),
         (("--steps", 1, "--photos", "missing"), "missing has no readable metadata.jsonl"),
         (("--steps", 1, "--photos", "missing", "--data", "toys"), "Photographs go with the toybox"),
+        (("--steps", 1, "--text-encoder", "missing"), "No language model 'missing'"),
         (("--steps", 1, "--photo-share", 1.5), "share of photographs is between 0 and 1, not 1.5"),
         (("--steps", 1, "--device", "toaster"), "toaster"),
         (("--steps", 1, "--batch-size", 0), "batch size must be at least 1, not 0"),
         (("--steps", 1, "--cache", "cache", "--cache-size", 0), "at least 1 picture, not 0"),
         (("--steps", 1, "--learning-rate", 0), "learning rate must be more than 0"),
         (("--steps", 1, "--seed", -1), "seed must be"),
+        (("--steps", 1, "--checkpoint-seconds", -1), "between checkpoints"),
+        (("--steps", 1, "--sample-seconds", "nan"), "between samples"),
     ],
 )
 def test_refusals(cli, here: Path, arguments: tuple[object, ...], words: str) -> None:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from glide_edit.errors import InputError, ModelError, ModelFormatError
 from glide_edit.models import choose_runtime, glide, load_model, openai, openai_clip, read_spec, torch_file
 from glide_edit.models.fetch import Doing, Patience, locked
+from glide_edit.models.home import HOME_VARIABLE
 from tests.glide_edit import tiny_glide
 
 KEYS = Path(__file__).parents[2] / "data/glide"
@@ -463,10 +464,10 @@ def test_a_wrong_download_gets_no_name_and_is_not_recorded(
 
 
 def test_the_folder_is_the_users_or_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(glide.HOME_VARIABLE, raising=False)
+    monkeypatch.delenv(HOME_VARIABLE, raising=False)
     usual = Path(platformdirs.user_data_dir("glide-edit", appauthor=False))
     assert glide.glide_folder() == usual / "models/glide"
-    monkeypatch.setenv(glide.HOME_VARIABLE, "~/elsewhere")
+    monkeypatch.setenv(HOME_VARIABLE, "~/elsewhere")
     assert glide.glide_folder() == Path.home() / "elsewhere/models/glide"
-    monkeypatch.setenv(glide.HOME_VARIABLE, "")
+    monkeypatch.setenv(HOME_VARIABLE, "")
     assert glide.glide_folder() == usual / "models/glide"

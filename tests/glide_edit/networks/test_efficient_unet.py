@@ -374,3 +374,25 @@ class TestBfloat16:
         condition = given(low_res=True)
         rounded = answer(network, replace(condition, low_res_noise=level.float()))
         assert torch.equal(answer(network, replace(condition, low_res_noise=level)), rounded)
+
+
+def test_an_upsampler_mirrors_the_picture_at_its_edges_but_not_in_training() -> None:
+    network = make(UPSAMPLER)
+    conditioning = replace(
+        given(low_res=True), text=None, drawing=None, low_res=torch.full((2, 3, 4, 4), 0.3)
+    )
+    x_t, t = noise(2, 3, 16, 16), torch.tensor([100.0, 700.0])
+    with torch.no_grad():
+        used = network(x_t, t, conditioning)
+        margin = network.config.stride // 2
+        assert conditioning.known is not None
+        assert conditioning.keep_mask is not None
+        wider = [
+            nn.functional.pad(plane, (margin,) * 4, mode="reflect")
+            for plane in (x_t, conditioning.known, conditioning.keep_mask)
+        ]
+        network.train()
+        expected = network(wider[0], t, replace(conditioning, known=wider[1], keep_mask=wider[2]))
+        bare = network(x_t, t, conditioning)
+    torch.testing.assert_close(used, expected[:, :, margin:-margin, margin:-margin])
+    assert not torch.allclose(used, bare)

@@ -79,7 +79,7 @@ def test_modes_and_strengths_are_heard(editor: Editor) -> None:
         for mode, strength in (("lines", 0.8), ("tone", 0.8), ("both", 0.8), ("tone", 0.4))
     ]
     assert len(set(pictures)) == 4
-    assert editor.sketch(drawing(), "a ball").pictures[0].pixels.tobytes() == pictures[2]
+    assert editor.sketch(drawing(), "a ball", strength=0.8).pictures[0].pixels.tobytes() == pictures[2]
 
 
 def test_a_model_without_a_drawing_channel_follows_tones() -> None:

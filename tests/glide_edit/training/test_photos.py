@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from glide_edit.errors import TrainingError
 from glide_edit.toybox import sample_scene
+from glide_edit.training.batches import BatchPlan
+from glide_edit.training.cache import build_cache
 from glide_edit.training.photos import (
     TOYS_MIXTURE,
     WHOLE_MIXTURE,
@@ -25,8 +29,8 @@ from glide_edit.training.photos import (
     put_onto,
     read_photos,
 )
-from glide_edit.training.sources import Item
-from glide_edit.training.views import make_view
+from glide_edit.training.sources import Item, Source
+from glide_edit.training.views import Mixture, make_view
 
 
 def write_photos(folder: Path, pictures: Sequence[NDArray[np.uint8]], splits: Sequence[str] = ()) -> Path:
@@ -308,3 +312,33 @@ def test_several_toys_are_all_named(grey: PhotoCache) -> None:
 
     item = ToysOnPhotographs(grey, TwoToys()).draw(np.random.default_rng(0))
     assert item.caption(0) == "a red square and a blue square in front of photograph 0"
+
+
+def test_processes_make_the_batches_that_one_thread_makes(grey: PhotoCache, tmp_path: Path) -> None:
+    """What a GPU trains on: sources reach the processes by their files, errors come back in their words."""
+    toys = build_cache(tmp_path / "toys", 3, 32)
+    photographs = WholePhotographs(grey, toys)
+    sources: list[tuple[Source, float, Mixture]] = [
+        (toys, 1.0, Mixture()),
+        (photographs, 1.0, WHOLE_MIXTURE),
+    ]
+    plan = BatchPlan(sources, 4, seed=0, workers=2)
+    with closing(plan.stream(5)) as batches:
+        for step in (5, 6, 7):
+            made, expected = next(batches), plan.make(step)
+            assert (made.step, made.captions) == (step, expected.captions)
+            torch.testing.assert_close(made.image, expected.image, rtol=0, atol=0)
+            torch.testing.assert_close(made.keep_mask, expected.keep_mask, rtol=0, atol=0)
+    with (
+        closing(replace(plan, sources=[(Broken(), 1.0, Mixture())], workers=1).stream(0)) as batches,
+        pytest.raises(TrainingError, match=r"^the disk is gone$"),
+    ):
+        next(batches)
+
+
+class Broken:
+    def draw(self, rng: np.random.Generator) -> Item:
+        raise TrainingError("the disk is gone")
+
+    def captions(self) -> list[str]:
+        return []

@@ -1,0 +1,207 @@
+"""The Edit tab: a photograph, what of it should change, and what should be there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from apps.studio import html
+from apps.studio.canvas import Layer, PaintCanvas, canvas_value, painted_mask
+from apps.studio.panel import QUIET, Panel, Studio, sentence
+from apps.studio.uploads import opened
+from apps.studio.visits import Visit
+from glide_edit.errors import GlideEditError, InputError
+from glide_edit.images import Picture
+from glide_edit.requests import FINISHES, Inpaint, Request
+from masks import Mask, MaskError, shape
+
+HINT = "What changes appears here, step by step."
+NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
+
+
+class EditTab:
+    """Built by ``lay_out`` inside a tab; ``open_picture`` lets other tabs send pictures here."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.panel = Panel(studio, "edit", self._build, HINT)
+
+    def lay_out(self) -> None:
+        with gr.Row(elem_classes="ge-columns"):
+            with gr.Column(elem_classes="ge-left", min_width=300):
+                self._lay_out_photo()
+            with gr.Column(elem_classes="ge-right", min_width=300):
+                self.panel.lay_out("What should be there", "a red ball")
+        self._wire()
+
+    def _lay_out_photo(self) -> None:
+        self.drop = gr.File(
+            label="Photograph: drop, paste or choose a file",
+            elem_id="edit-drop",
+            elem_classes="ge-drop",
+            height=460,
+        )
+        self.canvas = PaintCanvas(
+            label="Paint what should change",
+            sources=(),
+            brush=gr.Brush(
+                default_size=28, colors=["#ff4081a0"], default_color="#ff4081a0", color_mode="fixed"
+            ),
+            eraser=gr.Eraser(default_size=28),
+            transforms=(),
+            layers=gr.LayerOptions(disabled=True),
+            height=460,
+            visible="hidden",
+            elem_id="edit-canvas",
+            buttons=[],
+        )
+        with gr.Row(elem_classes="ge-tools", visible=False) as self.tools:
+            self.radius = gr.Number(4, label="Pixels", minimum=0, min_width=70, elem_id="edit-radius")
+            self.grow = gr.Button("Grow", size="sm", min_width=60)
+            self.shrink = gr.Button("Shrink", size="sm", min_width=60)
+            self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
+            self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="edit-clear")
+            self.undo = gr.Button(
+                "Undo edit", size="sm", min_width=80, elem_id="edit-undo", interactive=False
+            )
+            self.redo = gr.Button(
+                "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
+            )
+            self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
+        self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
+        with gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more"):
+            with gr.Row(elem_classes="ge-tools"):
+                self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
+                self.context = gr.Slider(1, 8, 2, step=0.25, label="Context", min_width=140, buttons=[])
+
+    # -- requests -----------------------------------------------------------------------------------
+
+    def _build(
+        self, visit: Visit, settings: dict[str, Any], layer: Layer | None, finish: str, context: float
+    ) -> Request:
+        photo = _photo(visit)
+        return Inpaint(
+            image=photo,
+            mask=painted_mask(layer, photo),
+            finish=finish,  # type: ignore[arg-type]
+            context=context,
+            **settings,
+        )
+
+    # -- the photograph -----------------------------------------------------------------------------
+
+    def photo_outputs(self) -> list[Any]:
+        """What changes when another photograph is edited."""
+        return [self.drop, self.canvas, self.tools, self.undo, self.redo, self.words]
+
+    def photo_shown(self, visit: Visit, mask: Mask | None = None) -> tuple[Any, ...]:
+        """Values for ``photo_outputs``."""
+        current = visit.trail.current
+        if current is None:
+            return tuple(gr.skip() for _ in self.photo_outputs())
+        picture, name = current
+        size = f"{name}: {picture.width} x {picture.height} pixels, {picture.bit_depth} bits"
+        return (
+            gr.File(value=None, visible="hidden"),
+            PaintCanvas(value=canvas_value(visit, picture, mask), visible=True),
+            gr.Row(visible=True),
+            gr.Button(interactive=visit.trail.can_undo),
+            gr.Button(interactive=visit.trail.can_redo),
+            html.said(size),
+        )
+
+    def _wire(self) -> None:
+        photo = self.photo_outputs()
+        self.drop.upload(self._opened, self.drop, photo, **QUIET)
+        self.other.click(
+            lambda: (gr.File(visible=True), PaintCanvas(visible="hidden"), gr.Row(visible=False)),
+            None,
+            [self.drop, self.canvas, self.tools],
+            **QUIET,
+        )
+        self.canvas.change(self._looked_at, self.canvas, self.words, trigger_mode="always_last", **QUIET)
+        for button, change in (
+            (self.grow, shape.grow),
+            (self.shrink, shape.shrink),
+            (self.invert, lambda mask, _: ~mask),
+            (self.clear, lambda mask, _: Mask(mask.selected & False)),
+        ):
+            button.click(
+                _reshaping(self.studio, change),
+                [self.canvas, self.radius],
+                [self.canvas, self.words],
+                **QUIET,
+            )
+        self.undo.click(self._undone, None, photo, **QUIET)
+        self.redo.click(self._redone, None, photo, **QUIET)
+        self.panel.further.click(self._further, self.canvas, photo, **QUIET)
+        self.panel.wire([self.canvas, self.finish, self.context])
+
+    def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        try:
+            picture, name = opened(path)
+        except GlideEditError as error:
+            skip = gr.skip()
+            return gr.File(value=None), skip, skip, skip, skip, html.said(sentence(error), "error")
+        visit.trail.go_on_with(picture, name)
+        return self.photo_shown(visit)
+
+    def _looked_at(self, layer: Layer | None, request: gr.Request) -> Any:
+        """What there is to say about what is painted."""
+        current = self.studio.visit(request).trail.current
+        if current is None or layer is None:
+            return gr.skip()
+        return selection_words(painted_mask(layer, current[0]))
+
+    def _undone(self, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        visit.trail.undo()
+        return self.photo_shown(visit)
+
+    def _redone(self, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        visit.trail.redo()
+        return self.photo_shown(visit)
+
+    def _further(self, layer: Layer | None, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        made = self.panel.picked(visit)
+        if made is None:
+            return tuple(gr.skip() for _ in self.photo_outputs())
+        before = visit.trail.current
+        visit.trail.go_on_with(made.picture, Path(html.file_name(made)).name)
+        same = before is not None and before[0].pixels.shape == made.picture.pixels.shape
+        return self.photo_shown(visit, painted_mask(layer, made.picture) if same else None)
+
+
+def selection_words(mask: Mask) -> str:
+    if mask.is_empty:
+        return html.said("Nothing is selected yet: paint over what should change.")
+    share = f"{100 * mask.share:.1f}" if mask.share >= 0.001 else "less than 0.1"
+    return html.said(f"{share} % of the photograph is selected ({mask.count:,} pixels).")
+
+
+def _photo(visit: Visit) -> Picture:
+    if visit.trail.current is None:
+        raise InputError(NO_PHOTO)
+    return visit.trail.current[0]
+
+
+def _reshaping(studio: Studio, change: Any) -> Any:
+    """A handler that puts a changed selection back on the canvas."""
+
+    def reshape(layer: Layer | None, radius: float | None, request: gr.Request) -> tuple[Any, Any]:
+        visit = studio.visit(request)
+        if visit.trail.current is None:
+            return gr.skip(), gr.skip()
+        picture = visit.trail.current[0]
+        try:
+            mask = change(painted_mask(layer, picture), radius or 0)
+        except MaskError as error:
+            return gr.skip(), html.said(sentence(error), "error")
+        return canvas_value(visit, picture, mask), selection_words(mask)
+
+    return reshape

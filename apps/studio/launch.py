@@ -1,0 +1,107 @@
+"""Serving the studio: where it listens, who may come in, and what is left on the disk afterwards (nothing)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from glide_edit.errors import GlideEditError, InputError
+
+HERE = Path(__file__).parent
+USER = "studio"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the studio is served. ``port`` None is the first free one from 7860 on; ``password`` None makes one
+    where ``host`` or ``share`` let others in, and asks for none otherwise."""
+
+    model: str = "toybox"
+    device: str = "auto"
+    precision: str = "auto"
+    host: str = "127.0.0.1"
+    port: int | None = None
+    share: bool = False
+    password: str | None = None
+    open_browser: bool = False
+
+    @property
+    def lets_others_in(self) -> bool:
+        return self.share or self.host not in LOOPBACK
+
+
+def serve(settings: Settings) -> None:
+    """Serve the studio until Ctrl-C.
+
+    Raises:
+        InputError: an address or port that cannot be had, or gradio is not installed.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="glide-edit-studio-"))
+    # gradio reads these when it is imported.
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    try:
+        _serve(settings, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _serve(settings: Settings, folder: Path) -> None:
+    try:
+        import gradio as gr
+    except ImportError as error:
+        raise InputError(
+            "The studio needs gradio, which is not installed: pip install 'glide-edit[studio]'."
+        ) from error
+    from apps.studio.page import build
+    from apps.studio.panel import Studio
+    from apps.studio.shelf import Running, Shelf
+    from apps.studio.theme import theme
+    from apps.studio.uploads import MOST_BYTES
+    from apps.studio.visits import Visits
+
+    shelf = Shelf(settings.model, Running(settings.device, settings.precision))
+    threading.Thread(target=_load, args=(shelf,), daemon=True).start()
+    page = build(Studio(Visits(folder / "visits", settings.model), shelf))
+    password = settings.password
+    if password is None and settings.lets_others_in:
+        password = secrets.token_urlsafe(12)
+    try:
+        _, local, shared = page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            share=settings.share,
+            auth=(USER, password) if password else None,
+            inbrowser=settings.open_browser,
+            quiet=True,
+            prevent_thread_lock=True,
+            max_file_size=MOST_BYTES,
+            ssr_mode=False,
+            enable_monitoring=False,
+            footer_links=[],
+            theme=theme(),
+            css_paths=HERE / "page.css",
+            head=f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
+        )
+    except OSError as error:
+        raise InputError(f"The studio cannot listen on {settings.host}: {error}.") from error
+    print(f"The studio is open at {shared or local}", flush=True)
+    if password and settings.password is None:
+        print(f"Sign in as {USER} with the password {password}", flush=True)
+    print("Stop it with Ctrl-C.", flush=True)
+    page.block_thread()
+
+
+def _load(shelf: Shelf) -> None:
+    """Load the first model while the page opens; what is wrong with it is said when it is run."""
+    try:
+        shelf.editor(shelf.first)
+    except GlideEditError as error:
+        print(f"The model {shelf.first} cannot be loaded: {error}", file=sys.stderr, flush=True)

@@ -1,0 +1,64 @@
+"""One run: the steps of ``Editor.stream`` as moments that a page can show, until the end or until stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.studio.pace import Pace
+from apps.studio.visits import Ticket
+from glide_edit.editor import Editor
+from glide_edit.images import Picture
+from glide_edit.operations.previews import PreviewFrame
+from glide_edit.operations.stopped import kept_so_far
+from glide_edit.requests import Request
+from glide_edit.results import EditResult, Progress
+
+LONGEST_PREVIEW = 640
+"""Pixels of the longer side of what is shown at each step."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A step as it is shown: uint8 (H, W, 3), and the seconds that are left where they can be told."""
+
+    progress: Progress
+    shown: NDArray[np.uint8]
+    left: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Ending:
+    """What came of a run; ``complete`` is False where it was stopped."""
+
+    result: EditResult
+    complete: bool
+
+
+def follow(editor: Editor, request: Request, ticket: Ticket, pace: Pace) -> Iterator[Moment | Ending]:
+    """Run a request until it is done, or until its ticket says stop: then what there was is the ending.
+
+    Raises:
+        GlideEditError, MaskError: what ``Editor.stream`` raises.
+    """
+    frame = PreviewFrame.of(request, LONGEST_PREVIEW)
+    clock = pace.clock(editor.model.spec, request)
+    began, pictures, last = time.perf_counter(), list[Picture](), None
+    with closing(editor.stream(request)) as events:
+        for event in events:
+            if isinstance(event, EditResult):
+                yield Ending(event, complete=True)
+                return
+            last = event
+            pictures += event.pictures
+            yield Moment(event, frame.show(event.preview), clock.left(event))
+            if ticket.is_stopped:
+                break
+    assert last is not None, "a stream has steps"
+    seconds = time.perf_counter() - began
+    yield Ending(kept_so_far(request, editor.model.label, pictures, last, seconds), complete=False)

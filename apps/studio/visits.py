@@ -1,0 +1,160 @@
+"""Who is at work in the studio, and what each of them has: photographs, results, a folder that goes with them."""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glide_edit.images import Picture
+from glide_edit.results import EditResult, Receipt
+
+MOST_BYTES = 512 * 2**20
+"""Of finished pictures that a visit holds on to; beyond it the oldest are let go."""
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """One finished picture of a visit. ``complete`` is False for what was kept of a run that was stopped."""
+
+    number: int
+    result: EditResult
+    index: int
+    thumbnail: str
+    complete: bool = True
+
+    @property
+    def picture(self) -> Picture:
+        return self.result.pictures[self.index]
+
+    @property
+    def receipt(self) -> Receipt | None:
+        receipts = self.result.receipts
+        return receipts[self.index] if receipts else None
+
+    @property
+    def seed(self) -> int:
+        return self.result.request.seeds[self.index]
+
+
+class Ticket:
+    """One press of Run: waiting for its turn, running, or told to stop."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+        self.started = False
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+
+class Trail:
+    """The photographs an edit went through, with undo and redo."""
+
+    def __init__(self) -> None:
+        self._pictures: list[tuple[Picture, str]] = []
+        self._at = -1
+
+    @property
+    def current(self) -> tuple[Picture, str] | None:
+        """The picture that is edited now and the name of its file."""
+        return self._pictures[self._at] if self._pictures else None
+
+    @property
+    def can_undo(self) -> bool:
+        return self._at > 0
+
+    @property
+    def can_redo(self) -> bool:
+        return self._at + 1 < len(self._pictures)
+
+    def go_on_with(self, picture: Picture, name: str) -> None:
+        """Edit this one from now on; what could have been redone is forgotten."""
+        self._pictures = [*self._pictures[: self._at + 1], (picture, name)][-MOST_UNDONE:]
+        self._at = len(self._pictures) - 1
+
+    def undo(self) -> None:
+        self._at -= self.can_undo
+
+    def redo(self) -> None:
+        self._at += self.can_redo
+
+
+MOST_UNDONE = 12
+"""Photographs that ``Trail`` goes back through."""
+
+
+@dataclass(eq=False)
+class Visit:
+    """One open page. ``shown`` are the numbers of what its last run made, ``picked`` the one looked at."""
+
+    folder: Path
+    model: str
+    trail: Trail = field(default_factory=Trail)
+    made: list[Made] = field(default_factory=list)
+    tickets: dict[str, Ticket] = field(default_factory=dict)
+    shown: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    picked: dict[str, int] = field(default_factory=dict)
+    numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def find(self, number: int | None) -> Made | None:
+        return next((each for each in self.made if each.number == number), None)
+
+    def keep(self, new: list[Made]) -> None:
+        """Take new pictures in, letting go of the oldest where they become too many."""
+        self.made += new
+        while len(self.made) > len(new) and sum(_size(each) for each in self.made) > MOST_BYTES:
+            self.made.pop(0)
+
+    def file(self, name: str) -> Path:
+        """A path for a file of that name which only this visit knows, and which goes when it ends."""
+        folder = self.folder / secrets.token_urlsafe(12)
+        folder.mkdir(parents=True)
+        return folder / name
+
+    def end(self) -> None:
+        """Stop what runs and remove what was written."""
+        for ticket in self.tickets.values():
+            ticket.stop()
+        self.made.clear()
+        self.trail = Trail()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Visits:
+    """The visits by the hash of their session, which only that browser page knows."""
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self._folder = folder
+        self._model = model
+        self._visits: dict[str, Visit] = {}
+        self._guard = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._visits)
+
+    def of(self, session: str | None) -> Visit:
+        """The visit of a session, begun where there is none."""
+        assert session, "a page's events carry its session"
+        with self._guard:
+            if session not in self._visits:
+                self._visits[session] = Visit(self._folder / secrets.token_urlsafe(24), self._model)
+            return self._visits[session]
+
+    def end(self, session: str | None) -> None:
+        """The page was closed."""
+        with self._guard:
+            visit = self._visits.pop(session or "", None)
+        if visit is not None:
+            visit.end()
+
+
+def _size(made: Made) -> int:
+    return int(made.picture.pixels.nbytes)

@@ -1,0 +1,382 @@
+"""Many edits in one load: a file with an edit a line becomes a folder of pictures and a list of them.
+
+A line is a JSON object (or a row of a CSV file) with the operation and any fields of its request. Pictures
+and masks are paths, relative to the file. ``mask_means`` may be "keep" where a mask is painted the other way
+round, and ``out`` names the picture. A line that cannot be carried out does not stop the others. What is done
+is in ``results.jsonl``, by which a second run knows what it need not do again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import Any, Literal, get_args, get_type_hints
+
+from glide_edit.editor import Editor, open_mask
+from glide_edit.errors import GlideEditError, InputError
+from glide_edit.images import Picture, check_output, default_output_suffix, open_picture, write_atomically
+from glide_edit.requests import Request, fields_of, kind_of, parse_seeds
+from glide_edit.results import EditResult, Progress
+from masks import Mask, MaskError
+
+MANIFEST = "results.jsonl"
+"""The file in the output folder that says what was done: a JSON object a line of the batch."""
+
+State = Literal["done", "skipped", "failed"]
+
+_OWN = ("out", "mask_means")
+"""What a line may say beside the fields of its request."""
+
+
+@dataclass(frozen=True)
+class BatchLine:
+    """One edit as it was written: its line in the file, counted from 1, and its fields, or what is wrong."""
+
+    number: int
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class LineOutcome:
+    """What became of a line: "done" now, "skipped" since it was done before, or "failed" and why.
+
+    ``files`` are names in the output folder, ``record`` the line's entry in the manifest.
+    """
+
+    number: int
+    state: State
+    files: tuple[str, ...] = ()
+    error: str | None = None
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class LineProgress:
+    """A step of the work on a line."""
+
+    number: int
+    progress: Progress
+
+
+# Reading ---------------------------------------------------------------------------------------------------
+
+
+def read_lines(path: str | Path) -> tuple[BatchLine, ...]:
+    """The edits in a file: CSV with a header where its name ends in .csv, else a JSON object a line.
+
+    Raises:
+        InputError: no such file, not UTF-8, or nothing in it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: name a file with an edit a line.")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: check the path.") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    return parse_lines(data, str(path), is_csv=path.suffix.lower() == ".csv")
+
+
+def parse_lines(data: bytes, name: str, *, is_csv: bool = False) -> tuple[BatchLine, ...]:
+    """The edits in the bytes of a file. Raises InputError where they are no text, or hold no edit."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not UTF-8 text: save it as such, with an edit a line.") from None
+    lines = _csv_lines(text, name) if is_csv else _json_lines(text)
+    if not lines:
+        raise InputError(f"{name} holds no edits: write one a line.")
+    return lines
+
+
+def _json_lines(text: str) -> tuple[BatchLine, ...]:
+    # Not splitlines: within JSON strings stand characters that it takes for ends of lines.
+    return tuple(_json_line(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
+
+
+def _json_line(number: int, line: str) -> BatchLine:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        return BatchLine(number, problem=f"Not JSON: {error.msg} at character {error.pos + 1}.")
+    except (ValueError, RecursionError):
+        return BatchLine(number, problem="Not JSON that can be read: too deep, or a number too long.")
+    if not isinstance(record, dict):
+        return BatchLine(number, problem=f"Not a JSON object but {type(record).__name__}: write {{…}}.")
+    return BatchLine(number, record)
+
+
+def _csv_lines(text: str, name: str) -> tuple[BatchLine, ...]:
+    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: list[BatchLine] = []
+    try:
+        header = [cell.strip() for cell in next(rows, [])]
+        if "operation" not in header or len(set(header)) < len(header):
+            raise InputError(
+                f"{name} needs a first line that names its columns, operation among them, each once."
+            )
+        before = rows.line_num
+        for row in rows:
+            number, before = before + 1, rows.line_num
+            if any(cell.strip() for cell in row):
+                lines.append(_csv_line(number, header, row))
+    except csv.Error as error:
+        raise InputError(f"{name} is not CSV ({error}, line {rows.line_num}): check its quotes.") from None
+    return tuple(lines)
+
+
+def _csv_line(number: int, header: Sequence[str], row: Sequence[str]) -> BatchLine:
+    if len(row) > len(header):
+        return BatchLine(
+            number, problem=f"{len(row)} cells where the header names {len(header)}: quote commas."
+        )
+    cells = {name: cell for name, cell in zip(header, row, strict=False) if cell.strip()}
+    try:
+        kind = kind_of({"operation": cells.get("operation", "").strip()})
+    except InputError as error:
+        return BatchLine(number, problem=str(error))
+    hints = get_type_hints(kind)
+    return BatchLine(number, {name: _value(cell, hints.get(name, str)) for name, cell in cells.items()})
+
+
+def _value(cell: str, hint: Any) -> Any:
+    """A cell as JSON would have it, where the field is not text: a number, a list, a truth."""
+    if hint is str or str in get_args(hint) or Picture in (hint, *get_args(hint)):
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        return cell.strip()
+
+
+# Requests --------------------------------------------------------------------------------------------------
+
+
+def request_of(line: BatchLine, folder: str | Path) -> Request:
+    """The request that a line describes; its paths are relative to ``folder``.
+
+    Raises:
+        InputError, MaskError: a line that is none, a field that is unknown, missing or out of range, or a
+            picture or mask that cannot be used.
+    """
+    if line.problem is not None:
+        raise InputError(line.problem)
+    kind = kind_of(line.fields)
+    known = {each.name for each in fields(kind)}
+    given = {name: value for name, value in line.fields.items() if name not in ("operation", *_OWN)}
+    if unknown := set(given) - known:
+        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
+    means = line.fields.get("mask_means", "change")
+    if means not in ("change", "keep"):
+        raise InputError(f"mask_means must be change or keep, not {means!r}.")
+    required = {each.name for each in fields(kind) if each.default is MISSING}
+    if missing := required - set(given):
+        raise InputError(f"{kind.operation} needs {', '.join(sorted(missing))}.")
+    if isinstance(seeds := given.get("seeds"), str | int):
+        given["seeds"] = parse_seeds(str(seeds))
+    for name in fields_of(kind, Picture):
+        if given.get(name) is not None:
+            given[name] = open_picture(_path(name, given[name], folder))
+    for name in fields_of(kind, Mask):
+        if given.get(name) is not None:
+            mask = _mask(name, given[name], folder)
+            given[name] = ~mask if name == "mask" and means == "keep" else mask
+    return kind(**given)
+
+
+def _path(name: str, value: object, folder: str | Path) -> Path:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name} must be the path of a picture, not {value!r}.")
+    return Path(folder) / value
+
+
+def _mask(name: str, value: object, folder: str | Path) -> Mask:
+    if isinstance(value, Mapping):
+        return Mask.from_rle(value)
+    path = _path(name, value, folder)
+    try:
+        return open_mask(path)
+    except MaskError as error:
+        raise MaskError(f"{path}: {error}") from error
+
+
+# Running ---------------------------------------------------------------------------------------------------
+
+
+def run_batch(
+    editor: Editor,
+    lines: Sequence[BatchLine],
+    out: str | Path,
+    *,
+    folder: str | Path = ".",
+    force: bool = False,
+) -> Generator[LineProgress | LineOutcome, None, None]:
+    """Carry out the lines one after the other, writing pictures and the manifest into the folder ``out``.
+
+    ``folder`` is what paths in lines are relative to. A line is skipped where the manifest says that the same
+    request was done by the same model and its files are as they were written; with ``force`` nothing is
+    skipped and files that the batch did not write are overwritten. Stop iterating and the work stops; what is
+    finished is kept, in files and manifest.
+
+    Raises:
+        InputError: the folder cannot be made or written to, or holds a ``results.jsonl`` of something else.
+    """
+    out = Path(out)
+    manifest = _Manifest.open(out)
+    names: dict[str, int] = {}
+    for line in lines:
+        try:
+            request = request_of(line, folder)
+            job = _Job.of(line, request, editor, out)
+            for name in job.names:
+                if (first := names.setdefault(name.casefold(), line.number)) != line.number:
+                    raise InputError(f"{name} is written by line {first} already: give another out.")
+            known = manifest.entries.get(line.number, {})
+            if not force and _is_done(known, job, out):
+                yield LineOutcome(line.number, "skipped", job.names, record=known)
+                continue
+            _check_targets(job, known, out, force)
+            events = editor.stream(request)
+        except (GlideEditError, MaskError) as error:
+            yield manifest.failed(line.number, str(error))
+            continue
+        yield from _carry_out(job, events, manifest)
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """A line that can be carried out: ``key`` says what the pictures follow from, ``names`` their files."""
+
+    number: int
+    request: Request
+    key: str
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, line: BatchLine, request: Request, editor: Editor, out: Path) -> _Job:
+        names = _names(line, request)
+        everything = [request.to_json(), editor.label(request), names]
+        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+        return cls(line.number, request, digest, names)
+
+
+def _names(line: BatchLine, request: Request) -> tuple[str, ...]:
+    """The line's files: what ``out`` says or the line's number; with -1, -2 … where they are several."""
+    asked = line.fields.get("out")
+    suffix = ".png" if request.source is None else default_output_suffix(request.source)
+    name = f"{line.number:04}{suffix}" if asked is None else asked
+    if not isinstance(name, str) or name in ("", ".", "..", MANIFEST) or PurePath(name).name != name:
+        raise InputError(f"out must be the name of a file in the output folder, not {asked!r}.")
+    if request.n == 1:
+        return (name,)
+    path = PurePath(name)
+    return tuple(f"{path.stem}-{k}{path.suffix}" for k in range(1, request.n + 1))
+
+
+def _is_done(entry: Mapping[str, Any], job: _Job, out: Path) -> bool:
+    if entry.get("state") != "done" or entry.get("key") != job.key:
+        return False
+    return entry.get("sha256") == [_sha256(out / name) for name in job.names]
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _check_targets(job: _Job, known: Mapping[str, Any], out: Path, force: bool) -> None:
+    """Raise where a file cannot be written, or is there and not this line's own from before."""
+    ours = known.get("files", [])
+    for name in job.names:
+        check_output(out / name, like=job.request.source, force=force or name in ours)
+
+
+def _carry_out(
+    job: _Job, events: Generator[Progress | EditResult, None, None], manifest: _Manifest
+) -> Generator[LineProgress | LineOutcome, None, None]:
+    try:
+        with closing(events):
+            for event in events:
+                if isinstance(event, EditResult):
+                    record = _save(job, event, manifest)
+                    break
+                yield LineProgress(job.number, event)
+    except (GlideEditError, MaskError) as error:
+        yield manifest.failed(job.number, str(error), job.names)
+        return
+    yield LineOutcome(job.number, "done", job.names, record=record)
+
+
+def _save(job: _Job, result: EditResult, manifest: _Manifest) -> Mapping[str, Any]:
+    """Write a line's pictures. The manifest names them first, so that they are known for ours if we die."""
+    manifest.put(job.number, {"state": "started", "files": list(job.names)})
+    targets = [manifest.folder / name for name in job.names]
+    receipts = [result.save(target, index, force=True) for index, target in enumerate(targets)]
+    missing = (result.missing_from(target, index) for index, target in enumerate(targets))
+    record = {
+        "state": "done",
+        "key": job.key,
+        "files": list(job.names),
+        "sha256": [_sha256(target) for target in targets],
+        "seeds": list(job.request.seeds),
+        "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
+        "notes": [*result.notes, *(said for said in missing if said)],
+        "model": result.model,
+        "seconds": round(result.seconds, 3),
+    }
+    return manifest.put(job.number, record)
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """The list of what was done in a folder, by line; written whole after each line."""
+
+    folder: Path
+    entries: dict[int, Mapping[str, Any]]
+
+    @classmethod
+    def open(cls, folder: Path) -> _Manifest:
+        """Make the folder where it is not there, and see that it can be written to."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {folder} cannot be made: {error.strerror or error}.") from error
+        manifest = cls(folder, _read_manifest(folder / MANIFEST))
+        manifest.write()
+        return manifest
+
+    def put(self, number: int, record: Mapping[str, Any]) -> Mapping[str, Any]:
+        self.entries[number] = {"line": number, **record}
+        self.write()
+        return self.entries[number]
+
+    def failed(self, number: int, error: str, files: Sequence[str] = ()) -> LineOutcome:
+        """Note a failure. Files that an earlier run wrote for the line stay its own."""
+        before = [*self.entries.get(number, {}).get("files", []), *files]
+        record = self.put(number, {"state": "failed", "error": error, "files": list(dict.fromkeys(before))})
+        return LineOutcome(number, "failed", error=error, record=record)
+
+    def write(self) -> None:
+        lines = [json.dumps(self.entries[number]) + "\n" for number in sorted(self.entries)]
+        write_atomically(self.folder / MANIFEST, "".join(lines).encode(), force=True)
+
+
+def _read_manifest(path: Path) -> dict[int, Mapping[str, Any]]:
+    if not path.exists():
+        return {}
+    try:
+        records = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
+        return {int(record["line"]): record for record in records if record["state"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise InputError(f"{path} is not of a batch: move it away, or write into another folder.") from None

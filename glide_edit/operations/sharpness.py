@@ -1,0 +1,90 @@
+"""How sharp a repaint is beside its surroundings, and taking away grain that they do not have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.errors import InputError
+
+EDGE = 3
+"""px on either side of the boundary that do not count: there a seam would be taken for detail."""
+
+RING = 48
+"""px from the boundary outwards that the repaint is compared with."""
+
+Plane = NDArray[np.bool_]
+Pixels = NDArray[np.float32]
+
+_LEAST = 0.05  # levels of 255: below it there is no detail to speak of
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_FINE = 1.5  # px: the radius of the blur whose rest is fine detail
+_HALVINGS = 10
+
+
+def sharpness(picture: NDArray[np.uint8], selected: Plane) -> float:
+    """Detail inside ``selected``, bool (H, W), over detail in the ring around it; 1 is as sharp.
+
+    Detail is the mean length of the Laplacian (4 neighbours) of the luma: what changes from pixel to pixel,
+    which enlarging takes away. The mean of lengths, not of squares, so that no single hard edge decides.
+
+    Raises:
+        InputError: a selection of another size, or one without enough inside or around it.
+    """
+    if selected.shape != picture.shape[:2]:
+        raise InputError(f"A selection {selected.shape} does not fit a picture {picture.shape[:2]}.")
+    inside, ring = _places(selected)
+    if not inside.any() or not ring.any():
+        raise InputError("The selection leaves nothing inside or around it to compare.")
+    return _ratio(picture.astype(np.float32), inside, ring, np.mean)
+
+
+def without_grain(drawn: Pixels, smooth: Pixels, hidden: Plane) -> Pixels:
+    """``drawn`` with no more grain than the ring around ``hidden`` has.
+
+    What it adds to ``smooth`` in fine detail is cored: differences up to a threshold are taken out and larger
+    ones shortened by it (soft thresholding, Donoho 1995), so that grain goes and edges stay. The threshold is
+    the least with which the median length of the Laplacian is the ring's; the median, since edges are few.
+    Where there is no more grain than around, or nothing around, ``drawn`` itself is given back.
+
+    Args:
+        drawn, smooth: (H, W, 3), 0 to 255; the same picture with and without detail.
+        hidden: bool (H, W), what was drawn; the rest is the original.
+    """
+    inside, ring = _places(hidden)
+    if not inside.any() or not ring.any() or _ratio(drawn, inside, ring, np.median) <= 1:
+        return drawn
+    added = drawn - smooth
+    fine = added - cv2.GaussianBlur(added, (0, 0), _FINE)
+    low, high = 0.0, float(np.abs(fine).max())
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if _ratio(drawn - fine + _cored(fine, middle), inside, ring, np.median) > 1:
+            low = middle
+        else:
+            high = middle
+    return np.where(hidden[..., None], drawn - fine + _cored(fine, high), drawn)
+
+
+def _cored(added: Pixels, threshold: float) -> Pixels:
+    return np.asarray(np.sign(added) * np.maximum(np.abs(added) - threshold, 0), np.float32)
+
+
+def _places(selected: Plane) -> tuple[Plane, Plane]:
+    """What counts as inside, and the ring, both away from the boundary."""
+    if selected.all():
+        return selected, ~selected
+    depth, away = (
+        cv2.distanceTransform(each.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        for each in (selected, ~selected)
+    )
+    return np.asarray(depth > EDGE), np.asarray((away > EDGE) & (away <= RING))
+
+
+def _ratio(picture: Pixels, inside: Plane, ring: Plane, middle: Callable[[Pixels], Any]) -> float:
+    detail = np.abs(cv2.Laplacian(picture @ _LUMA, cv2.CV_32F))
+    return max(float(middle(detail[inside])), _LEAST) / max(float(middle(detail[ring])), _LEAST)

@@ -1,0 +1,50 @@
+"""What is kept of work that was stopped: finished pictures, or else the last one as far as it had come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from glide_edit.images import Picture
+from glide_edit.operations.work import work_for
+from glide_edit.requests import Request
+from glide_edit.results import EditResult, Progress, Receipt
+from masks import compare_outside
+
+
+def kept_so_far(
+    request: Request, model: str, pictures: Sequence[Picture], last: Progress, seconds: float
+) -> EditResult:
+    """A result of the ``pictures`` that were finished; where none was, of the preview of the ``last`` step.
+
+    The preview is put back into the source as a finished picture would be, so that its receipt holds as well;
+    that picture does not follow from the request alone, and the notes say so.
+    """
+    work = work_for(request)
+    if pictures:
+        note = f"Stopped: {len(pictures)} of {request.n} pictures were finished."
+        kept, receipts = tuple(pictures), _receipts(request, pictures)
+    else:
+        note = (
+            f"Stopped at step {last.step} of {last.total} of the {last.stage}: this is how far it had come."
+        )
+        finished = work.finish(last.preview.astype(np.float32))
+        kept = (finished.picture,)
+        receipts = () if finished.receipt is None else (finished.receipt,)
+    return EditResult(
+        request=request,
+        pictures=kept,
+        receipts=receipts,
+        model=model,
+        notes=(*work.notes, note),
+        seconds=seconds,
+        allowed=work.allowed,
+    )
+
+
+def _receipts(request: Request, pictures: Sequence[Picture]) -> tuple[Receipt, ...]:
+    source, allowed = request.source, work_for(request).allowed
+    if source is None or allowed is None:
+        return ()
+    return tuple(Receipt(compare_outside(source.pixels, each.pixels, allowed.selected)) for each in pictures)

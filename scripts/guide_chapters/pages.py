@@ -1,0 +1,88 @@
+"""What chapters share: running the commands of their page, and laying pictures side by side."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit import save_picture
+
+Pixels = NDArray[np.uint8]
+ROOT = Path(__file__).resolve().parents[2]
+LARGEST_FILE = 150_000
+"""bytes; pages are to load quickly."""
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The arguments of each `glide-edit` command in the page's sh blocks, in order."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("glide-edit ")]
+
+
+@contextmanager
+def folder_after(page: Path, example_files: Sequence[str]) -> Iterator[Path]:
+    """A folder with files of docs/examples and all that the page's commands wrote there.
+
+    Raises:
+        RuntimeError: a command failed.
+    """
+    from typer.testing import CliRunner
+
+    from apps.cli.main import app
+
+    here = Path.cwd()
+    with TemporaryDirectory() as name:
+        for file in example_files:
+            (Path(name) / file).write_bytes((ROOT / "docs" / "examples" / file).read_bytes())
+        os.chdir(name)
+        try:
+            for arguments in commands(page):
+                result = CliRunner().invoke(app, arguments, prog_name="glide-edit")
+                print(f"$ glide-edit {shlex.join(arguments)}\n{result.output}", end="")
+                if result.exit_code != 0:
+                    raise RuntimeError(f"{shlex.join(arguments)} ended with code {result.exit_code}")
+        finally:
+            os.chdir(here)
+        yield Path(name)
+
+
+def captioned(pixels: Pixels, text: str, width: int) -> Pixels:
+    """A picture brought to a width, its caption below."""
+    height = round(pixels.shape[0] * width / pixels.shape[1])
+    how = cv2.INTER_AREA if width < pixels.shape[1] else cv2.INTER_NEAREST
+    small = cv2.resize(pixels, (width, height), interpolation=how)
+    band = np.full((20, width, 3), 255, np.uint8)
+    cv2.putText(band, text, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
+    return np.vstack([small, band])
+
+
+def grid(tiles: Sequence[Pixels], columns: int, gap: int = 4) -> Pixels:
+    """Tiles of one size in rows, white between them."""
+    padded = [
+        cv2.copyMakeBorder(tile, 0, gap, 0, gap, cv2.BORDER_CONSTANT, value=(255,) * 3) for tile in tiles
+    ]
+    rows = [np.hstack(padded[k : k + columns]) for k in range(0, len(padded), columns)]
+    return np.asarray(np.vstack(rows), np.uint8)
+
+
+def write(path: Path, pixels: Pixels) -> None:
+    """Save a picture of a page, and say how large its file is.
+
+    Raises:
+        RuntimeError: it is larger than LARGEST_FILE.
+    """
+    save_picture(pixels, path, force=True, quality=85)
+    size = path.stat().st_size
+    print(f"{path.relative_to(ROOT)}: {pixels.shape[1]} x {pixels.shape[0]}, {size:,} bytes")
+    if size > LARGEST_FILE:
+        raise RuntimeError(f"{path.name} is larger than {LARGEST_FILE:,} bytes: make it smaller")
