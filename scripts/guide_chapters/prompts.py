@@ -27,14 +27,14 @@ ITEM = 2
 
 
 def make(folder: Path) -> None:
-    """Write prompts-words.jpg, prompts-context.jpg and prompts-candidates.jpg."""
+    """Write words.jpg, context.jpg and candidates.jpg."""
     editor = Editor.load("toybox")
-    save_picture(_words(editor), folder / "prompts-words.jpg", force=True)
-    save_picture(_context(editor), folder / "prompts-context.jpg", force=True)
+    save_picture(_words(editor), folder / "words.jpg", force=True)
+    save_picture(_context(editor), folder / "context.jpg", force=True)
     item = edit_item(ITEM)
     result = editor.inpaint(item.picture, item.mask, item.prompt, candidates=9, n=3)
     assert result.sheet is not None
-    save_picture(result.sheet, folder / "prompts-candidates.jpg", force=True)
+    save_picture(result.sheet, folder / "candidates.jpg", force=True)
 
 
 def _words(editor: Editor) -> Image:

@@ -24,15 +24,15 @@ ITEMS = (0, 1, 4)
 
 
 def make(folder: Path) -> None:
-    """Write sketch-modes.jpg, sketch-paper.jpg, sketch-strengths.jpg and vary-strengths.jpg."""
+    """Write modes.jpg, paper.jpg, strengths.jpg and vary.jpg."""
     editor = Editor.load("toybox")
-    save_picture(_modes(editor), folder / "sketch-modes.jpg", force=True)
-    save_picture(_paper(editor), folder / "sketch-paper.jpg", force=True)
+    save_picture(_modes(editor), folder / "modes.jpg", force=True)
+    save_picture(_paper(editor), folder / "paper.jpg", force=True)
     drawing = open_picture(scribbled(sketch_item(ITEMS[0])))
     request = Sketch(drawing=drawing, prompt=sketch_item(ITEMS[0]).prompt, mode="both", seed=1)
-    tried = over_strengths(request, (0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
+    tried = over_strengths(request, (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
     save_picture(
-        strengths_sheet([editor.run(each) for each in tried]), folder / "sketch-strengths.jpg", force=True
+        strengths_sheet([editor.run(each) for each in tried]), folder / "strengths.jpg", force=True
     )
     item = sketch_item(ITEMS[1])
     varied = over_strengths(
@@ -40,7 +40,7 @@ def make(folder: Path) -> None:
         (0.5, 0.7, 0.75, 0.8, 0.85, 0.9),
     )
     save_picture(
-        strengths_sheet([editor.run(each) for each in varied]), folder / "vary-strengths.jpg", force=True
+        strengths_sheet([editor.run(each) for each in varied]), folder / "vary.jpg", force=True
     )
 
 
