@@ -448,16 +448,15 @@ class Vary(Request):
     """Another picture like a given one, by SDEdit (Meng et al. 2021, arXiv 2108.01073).
 
     The picture is noised as far as ``strength`` says, a share in (0, 1] of the noise axis, and drawn anew
-    from there: at 0.9 little more than colours stay, at 0.75 places and rough shapes, below 0.5 nearly all
-    but detail. ``prompt`` says what it shows, or what it should show instead. The result has the picture's
-    shape, and its longer side is the model's: the picture is padded to a square with its own mirrored edges,
-    which are cut off.
+    from there: up to 0.8 places and shapes mostly stay, from 0.9 on things move and go. ``prompt`` says what
+    it shows, or what it should show instead. The result has the picture's shape, and its longer side is the
+    model's: the picture is padded to a square with its own mirrored edges, which are cut off.
     """
 
     operation = "vary"
 
     image: Picture
-    strength: float = 0.75
+    strength: float = 0.85
 
     def __post_init__(self) -> None:
         super().__post_init__()

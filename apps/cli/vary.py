@@ -22,8 +22,10 @@ def vary(
     ] = "",
     strength: Annotated[
         float,
-        typer.Option("--strength", metavar="X", help="How far to go from the picture: 0.5 is near, 0.9 far."),
-    ] = 0.75,
+        typer.Option(
+            "--strength", metavar="X", help="How far to go from the picture: 0.7 is near, 0.95 far."
+        ),
+    ] = 0.85,
     strengths: Strengths = None,
     out: options.Out = None,
     *,

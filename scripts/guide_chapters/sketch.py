@@ -31,17 +31,13 @@ def make(folder: Path) -> None:
     drawing = open_picture(scribbled(sketch_item(ITEMS[0])))
     request = Sketch(drawing=drawing, prompt=sketch_item(ITEMS[0]).prompt, mode="both", seed=1)
     tried = over_strengths(request, (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
-    save_picture(
-        strengths_sheet([editor.run(each) for each in tried]), folder / "strengths.jpg", force=True
-    )
+    save_picture(strengths_sheet([editor.run(each) for each in tried]), folder / "strengths.jpg", force=True)
     item = sketch_item(ITEMS[1])
     varied = over_strengths(
         Vary(image=open_picture(item.rendering.image), prompt=item.prompt, seed=1),
         (0.5, 0.7, 0.75, 0.8, 0.85, 0.9),
     )
-    save_picture(
-        strengths_sheet([editor.run(each) for each in varied]), folder / "vary.jpg", force=True
-    )
+    save_picture(strengths_sheet([editor.run(each) for each in varied]), folder / "vary.jpg", force=True)
 
 
 def _modes(editor: Editor) -> Image:
