@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,8 @@ from masks.mask import as_size
 from masks.scale import scale_to
 
 FINISHES: tuple[str, ...] = get_args(Finish)
+SketchMode = Literal["auto", "lines", "tone", "both"]
+SKETCH_MODES: tuple[str, ...] = get_args(SketchMode)
 MOST_IMAGES = 64
 MOST_STEPS = 1000
 MOST_CUTS = 256
@@ -415,15 +417,26 @@ class Upscale(Request):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sketch(Request):
-    """A picture that follows a line drawing: dark lines on light paper (or the reverse, which is noticed)."""
+    """A picture that follows a line drawing: dark lines on light paper (or the reverse, which is noticed).
+
+    ``mode`` says how: "lines" by the model's drawing channel; "tone" by SDEdit (Meng et al. 2021) from the
+    drawing filled with its own colour strokes, where lines are walls; "both"; "auto" is "both" for a drawing
+    with colours and "lines" for one without. ``strength``, a share in (0, 1] of the noise axis, says how far
+    SDEdit goes from the filled drawing; strokes of colour hold longer, and blank paper is free.
+    """
 
     operation = "sketch"
 
     drawing: Picture
+    mode: SketchMode = "auto"
+    strength: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_picture("drawing", self.drawing)
+        if self.mode not in SKETCH_MODES:
+            raise InputError(f"Unknown mode {self.mode!r}; known are {', '.join(SKETCH_MODES)}.")
+        self._share("strength")
 
     @property
     def source(self) -> Picture:
@@ -435,16 +448,15 @@ class Vary(Request):
     """Another picture like a given one, by SDEdit (Meng et al. 2021, arXiv 2108.01073).
 
     The picture is noised as far as ``strength`` says, a share in (0, 1] of the noise axis, and drawn anew
-    from there: at 0.9 little more than colours stay, at 0.75 places and rough shapes, below 0.5 nearly all
-    but detail. ``prompt`` says what it shows, or what it should show instead. The result has the picture's
-    shape, and its longer side is the model's: the picture is padded to a square with its own mirrored edges,
-    which are cut off.
+    from there: up to 0.8 places and shapes mostly stay, from 0.9 on things move and go. ``prompt`` says what
+    it shows, or what it should show instead. The result has the picture's shape, and its longer side is the
+    model's: the picture is padded to a square with its own mirrored edges, which are cut off.
     """
 
     operation = "vary"
 
     image: Picture
-    strength: float = 0.75
+    strength: float = 0.85
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,6 +12,7 @@ from apps.cli import options
 from apps.cli.mask_values import usable_mask_file as read_mask
 from apps.cli.outputs import check_targets, numbered, suffix_for
 from apps.cli.prompts import PromptFile, given_prompts
+from apps.cli.strengths import Strengths, carry_out_strengths
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)]
 MaskFile = Annotated[
@@ -187,6 +188,18 @@ def sketch(
         ),
     ],
     prompt: options.Prompt,
+    mode: Annotated[
+        Literal["auto", "lines", "tone", "both"],
+        typer.Option(
+            "--mode",
+            help="Follow its lines, its colours spread between them, or both; auto: both if it has colours.",
+        ),
+    ] = "auto",
+    strength: Annotated[
+        float,
+        typer.Option("--strength", metavar="X", help="How far to go from its colours: 0.3 is near, 0.8 far."),
+    ] = 0.5,
+    strengths: Strengths = None,
     out: options.Out = None,
     *,
     sampling: options.Sampling,
@@ -202,9 +215,15 @@ def sketch(
     request = Sketch(
         drawing=lines,
         prompt=prompt,
+        mode=mode,
+        strength=strength,
         **sampling.fields(),
     )
-    targets = numbered(out or drawing.with_name(f"{drawing.stem}-picture.png"), sampling.n)
+    target = out or drawing.with_name(f"{drawing.stem}-picture.png")
+    if strengths is not None:
+        sheet = drawing.with_name(f"{drawing.stem}-strengths.png")
+        return carry_out_strengths(request, strengths, target, sheet, running)
+    targets = numbered(target, sampling.n)
     check_targets(targets, force=running.force)
     carry_out(request, Work(targets, running))
 

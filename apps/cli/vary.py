@@ -9,6 +9,7 @@ import typer
 
 from apps.cli import options
 from apps.cli.outputs import check_targets, numbered
+from apps.cli.strengths import Strengths, carry_out_strengths
 
 
 @options.takes_groups
@@ -21,8 +22,11 @@ def vary(
     ] = "",
     strength: Annotated[
         float,
-        typer.Option("--strength", metavar="X", help="How far to go from the picture: 0.5 is near, 0.9 far."),
-    ] = 0.75,
+        typer.Option(
+            "--strength", metavar="X", help="How far to go from the picture: 0.7 is near, 0.95 far."
+        ),
+    ] = 0.85,
+    strengths: Strengths = None,
     out: options.Out = None,
     *,
     sampling: options.Sampling,
@@ -39,6 +43,10 @@ def vary(
     from glide_edit.requests import Vary
 
     request = Vary(image=image, prompt=prompt, strength=strength, **sampling.fields())
-    targets = numbered(out or picture.with_name(f"{picture.stem}-vary.png"), sampling.n)
+    target = out or picture.with_name(f"{picture.stem}-vary.png")
+    if strengths is not None:
+        sheet = picture.with_name(f"{picture.stem}-strengths.png")
+        return carry_out_strengths(request, strengths, target, sheet, running)
+    targets = numbered(target, sampling.n)
     check_targets(targets, force=running.force)
     carry_out(request, Work(targets, running))

@@ -50,7 +50,7 @@ def carry_out(request: Request, work: Work) -> None:
     carry_out_all([(request, work)])
 
 
-def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
+def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> list[EditResult]:
     """The same for several requests one after the other, with the model loaded once."""
     running = tasks[0][1].running
     sheets = _sheets(tasks, running)
@@ -59,8 +59,10 @@ def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> None:
     with live() as display:
         task = display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(running.model, running.device, running.precision, running.clip)
-        for (request, work), sheet in zip(tasks, sheets, strict=True):
+        return [
             _carry_out(editor, request, replace(work, sheet=sheet), partial(display.update, task))
+            for (request, work), sheet in zip(tasks, sheets, strict=True)
+        ]
 
 
 def _sheets(tasks: Sequence[tuple[Request, Work]], running: Running) -> list[Path | None]:
@@ -77,7 +79,7 @@ def _sheets(tasks: Sequence[tuple[Request, Work]], running: Running) -> list[Pat
     return [*sheets]
 
 
-def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> None:
+def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[..., None]) -> EditResult:
     warnings = tuple(each.text for each in editor.diagnose(request) if each.severity == "warning")
     if not work.running.as_json:
         _tell_notes(warnings)
@@ -110,6 +112,8 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
     if stopped:
         typer.echo(f"stopped: {len(finished)} of {request.n} pictures were finished", err=True)
         raise typer.Exit(STOPPED)
+    assert result is not None, "a stream ends with its result"
+    return result
 
 
 def _said(event: Progress, n: int) -> str:

@@ -109,8 +109,11 @@ def check(model: Model, request: Request, clip: Clip | None = None) -> None:
     if not stages or stages[0].role != "base":
         raise InputError(_lacking(model, "base network for this"))
     config = stages[0].config
-    if isinstance(request, Sketch) and not config.drawing:
-        raise InputError(f"The model {model.name} has no drawing channel: it cannot follow a sketch.")
+    if isinstance(request, Sketch) and not config.drawing and request.mode != "tone":
+        raise InputError(
+            f"The model {model.name} has no drawing channel: it can follow a sketch by its tones alone "
+            "(mode tone)."
+        )
     if request.repaints and not config.known:
         raise InputError(_lacking(model, "network that was trained to inpaint"))
     if request.preset is not None and request.preset not in model.spec.preset_names:

@@ -32,6 +32,15 @@ DARKEST = 0.15
 FAINTEST = 0.03
 """How far brightness must jump somewhere, within 3 x 3 px of the sheet, for a drawing."""
 
+FADED = 0.05
+"""Paper made white is this uneven still, by grain and JPEG: what is no darker than that becomes white."""
+
+BLANK = 0.15
+"""Up to this saturation, beside the paper's own colour, a pixel is blank paper."""
+
+REACH = 12
+"""px of the sheet: from how far around blank paper tells the light on what is drawn over."""
+
 GRAIN = 4.5
 """The same as a multiple of what it does in the smoothest tenth: pure grain reaches 3.5 times that."""
 
@@ -62,6 +71,33 @@ def ink_of(drawing: Picture) -> tuple[Ink, tuple[str, ...]]:
     ink = np.clip((depth - 0.15 * full) / (0.6 * full), 0, 1)
     said = "The drawing has light lines on a dark ground; they were taken as ink."
     return ink, (said,) if inverted else ()
+
+
+def clean_colours(drawing: Picture, ink: Ink) -> Colours | None:
+    """The drawing on paper made evenly white, (h, w, 3) in [0, 1], of the size of its ``ink`` (``ink_of``).
+
+    Light and colour of the paper are read where nothing is drawn and divided out. None for light lines on a
+    dark ground, whose colours are not those of ink.
+    """
+    colours = _on_paper(drawing)
+    sheet = _reduced(colours, SHEET)
+    if _has_light_lines(sheet):
+        return None
+    inked = np.asarray(_reduced(ink, SHEET)) >= 0.1
+    free = ~inked if not inked.all() else inked
+    paper = np.maximum(np.median(sheet[free], axis=0), DARKEST).astype(np.float32)
+    share = sheet / paper
+    brightest = share.max(axis=2)
+    saturation = (brightest - share.min(axis=2)) / np.maximum(brightest, DARKEST)
+    blank = (free & (saturation < BLANK) & (brightest > SHADOW)).astype(np.float32)
+    weight = cv2.GaussianBlur(blank, (0, 0), REACH)[..., None]
+    light = cv2.GaussianBlur(sheet * blank[..., None], (0, 0), REACH) / np.maximum(weight, 1e-6)
+    light = np.where(weight > 0.01, light, paper).astype(np.float32)
+    height, width = colours.shape[:2]
+    light = np.asarray(cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR))
+    below = 1 - colours / np.maximum(light, DARKEST)
+    faded = np.where(below.max(axis=2, keepdims=True) <= FADED, 0, below)
+    return np.asarray((1 - faded).clip(0, 1), np.float32)
 
 
 def _on_paper(drawing: Picture) -> Colours:
