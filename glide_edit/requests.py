@@ -10,7 +10,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from glide_edit.images import MAX_PIXELS, Picture
 from glide_edit.text.emphasis import read_words
 from masks import Finish, Mask, require_usable
 
-FINISHES: tuple[str, ...] = get_args(Finish)
+FINISHES: tuple[str, ...] = (*get_args(Finish), "auto")
 MOST_IMAGES = 64
 MOST_STEPS = 1000
 MOST_CUTS = 256
@@ -226,7 +226,7 @@ class Inpaint(Request):
     context: float | None = None
     context_guidance: float | None = None
     context_interval: tuple[float, float] | None = None
-    finish: Finish = "membrane"
+    finish: Finish | Literal["auto"] = "membrane"
     detail: bool | None = None
     content: str = "noise"
     strength: float | None = None
@@ -296,7 +296,7 @@ class Outpaint(Request):
 
     operation = "outpaint"
     repaints = True
-    finish: ClassVar[Finish] = "membrane"
+    finish: ClassVar[Finish | Literal["auto"]] = "membrane"
 
     image: Picture
     left: int = 0

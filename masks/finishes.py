@@ -14,7 +14,16 @@ Cells = NDArray[np.bool_]
 UNSEEN = 1.0
 """Levels of 255: an edge that is off by no more is left alone, since nothing could be mended."""
 
+_NARROW = 8  # px
 _PAD = 3  # px; OpenCV's solver wants the selection away from the border
+
+
+def can_clone(allowed: Cells) -> bool:
+    """Whether OpenCV's solver takes such a selection: one with an edge, and a box that is not too narrow."""
+    rows, columns = (np.flatnonzero(allowed.any(axis=axis)) for axis in (1, 0))
+    if not rows.size or allowed.all():
+        return False
+    return bool(min(np.ptp(rows), np.ptp(columns)) + 1 >= _NARROW)
 
 
 def seamless(
@@ -27,7 +36,7 @@ def seamless(
 
     Args:
         original, repaint: float32 (H, W, 3), 0 to 255.
-        allowed: bool (H, W), not empty and not everything.
+        allowed: bool (H, W), for which ``can_clone`` is true.
 
     Returns:
         float32 (H, W, 3), to be read inside ``allowed``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,7 +18,11 @@ AUTO: tuple[Finish, ...] = ("hard", "membrane", "clone")
 
 
 def put_in(
-    pixels: NDArray[Any], crop: Crop, drawn: Drawn, allowed: NDArray[np.bool_], finish: Finish
+    pixels: NDArray[Any],
+    crop: Crop,
+    drawn: Drawn,
+    allowed: NDArray[np.bool_],
+    finish: Finish | Literal["auto"],
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
 
