@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from masks.membrane import harmonic
+
 Pixels = NDArray[Any]
 Cells = NDArray[np.bool_]
 
@@ -41,6 +43,13 @@ def seamless(
     Returns:
         float32 (H, W, 3), to be read inside ``allowed``.
     """
+    if np.array_equal(original[~allowed], repaint[~allowed]):
+        return repaint
+    # OpenCV also goes by the old pixels inside, along the edge and the border: they must not shine through.
+    outside = ~allowed
+    planes = np.ascontiguousarray(np.moveaxis(original * outside[..., None], 2, 0), np.float32)
+    filled = np.moveaxis(harmonic(planes, outside, np.ascontiguousarray(allowed)), 0, 2)
+    original = np.where(allowed[..., None], filled, original)
     pad = ((_PAD, _PAD), (_PAD, _PAD), (0, 0))
     old, new = (np.pad(_bytes(each), pad, mode="edge") for each in (original, repaint))
     mask = np.pad(allowed.astype(np.uint8) * 255, _PAD)
