@@ -36,7 +36,9 @@ def main() -> None:
     options = parser.parse_args()
     for value, measures in sweep(Editor.load(options.model), options.values, options.count).items():
         named = ("edit_small", "edit_medium", "edit_large", "seam")
-        print(f"{value:4}  " + "  ".join(f"{name} {measures[name]:.3f}" for name in named if name in measures))
+        print(
+            f"{value:4}  " + "  ".join(f"{name} {measures[name]:.3f}" for name in named if name in measures)
+        )
 
 
 if __name__ == "__main__":
