@@ -54,7 +54,7 @@ def frame_job(request: Inpaint | Outpaint, canvas: Canvas, crop: Crop, number: i
     return job_of(request, image, keep, number)
 
 
-def job_of(request: Inpaint | Outpaint, image: NDArray[np.float32], keep: Plane, number: int = 0) -> Job:
+def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number: int = 0) -> Job:
     """The job for a square (side, side, 3) in [-1, 1], of which ``keep``, bool (side, side), is known."""
 
     @cache

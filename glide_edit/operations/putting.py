@@ -42,7 +42,7 @@ def put_in(
     old = pixels[y0:y1, x0:x1]
     if finish != "auto":
         return put_back(old, patch, allowed, finish), notes
-    made = {name: put_back(old, patch, allowed, name) for name in AUTO}
+    made: dict[str, NDArray[Any]] = {name: put_back(old, patch, allowed, name) for name in AUTO}
     best = best_finish(old, made, allowed)
     levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
     return made[best], (
