@@ -25,7 +25,7 @@ from masks import Finish, Mask, require_usable
 from masks.mask import as_size
 from masks.scale import scale_to
 
-FINISHES: tuple[str, ...] = get_args(Finish)
+FINISHES: tuple[str, ...] = (*get_args(Finish), "auto")
 SketchMode = Literal["auto", "lines", "tone", "both"]
 SKETCH_MODES: tuple[str, ...] = get_args(SketchMode)
 MOST_IMAGES = 64
@@ -255,7 +255,7 @@ class Inpaint(Request):
     context: float | None = None
     context_guidance: float | None = None
     context_interval: tuple[float, float] | None = None
-    finish: Finish = "membrane"
+    finish: Finish | Literal["auto"] = "membrane"
     detail: bool | None = None
     content: str = "noise"
     strength: float | None = None
@@ -325,7 +325,7 @@ class Outpaint(Request):
 
     operation = "outpaint"
     repaints = True
-    finish: ClassVar[Finish] = "membrane"
+    finish: ClassVar[Finish | Literal["auto"]] = "membrane"
 
     image: Picture
     left: int = 0

@@ -7,16 +7,15 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from masks.finishes import seamless
+from masks.finishes import can_clone, seamless
 from masks.mask import Mask, MaskError, bool_plane
 from masks.membrane import RING_WIDTH, correction
 from masks.shape import checked_radius, feather
 
-Finish = Literal["hard", "membrane", "feather", "clone", "auto"]
+Finish = Literal["hard", "membrane", "feather", "clone"]
 """hard: the repaint as it is. membrane: its colours led over to the original's at the edge (masks.membrane).
 feather: a cross-fade from the original over the first pixels inside. clone: OpenCV's seamless cloning
-(masks.finishes). auto: whichever of hard, membrane and clone leaves the least of an edge; for the caller to
-resolve (``best_finish``), ``put_back`` takes the others."""
+(masks.finishes); the membrane in strokes that are too narrow for it."""
 
 
 def put_back(
@@ -60,12 +59,12 @@ def put_back(
     # Planes, (C, H, W): a mask then applies to each of them without being spread over the channels.
     old = np.moveaxis(original[box], 2, 0).astype(np.float32, order="C")
     new, finite = _sanitised(np.moveaxis(repaint[box], 2, 0), old, original.dtype)
-    if finish == "membrane":
-        new += correction(old - new, finite, inside)
-    elif finish == "clone" and not inside.all():
+    if finish == "clone" and original.shape[2] == 3 and can_clone(inside):
         scale = np.float32(255 / _white(original.dtype))
-        lit = (np.moveaxis(each, 0, 2) * scale for each in (old, new))
-        new = np.moveaxis(seamless(*lit, inside & finite) / scale, 2, 0)
+        lit = [np.moveaxis(each, 0, 2) * scale for each in (old, new)]
+        new = np.moveaxis(seamless(lit[0], lit[1], inside) / scale, 2, 0)
+    elif finish in ("membrane", "clone"):
+        new += correction(old - new, finite, inside)
     elif finish == "feather":
         new = old + (new - old) * feather(Mask(inside), feather_radius)
     np.rint(new, out=new)
@@ -105,5 +104,5 @@ def _check(original: NDArray[Any], repaint: NDArray[Any], allowed: NDArray[np.bo
             f"original {original.shape}, repaint {repaint.shape} and allowed {allowed.shape} differ in size: "
             "bring the repaint to the original's size first"
         )
-    if finish not in get_args(Finish) or finish == "auto":
-        raise MaskError(f"a finish of {finish!r}: choose from {', '.join(get_args(Finish)[:-1])}")
+    if finish not in get_args(Finish):
+        raise MaskError(f"a finish of {finish!r}: choose from {', '.join(get_args(Finish))}")

@@ -16,8 +16,8 @@ LEAST_CONTEXT = 4 / 3
 """Where more context could only be mirrored, the selection's longer side fills up to 3/4 of the crop's."""
 
 AUTOMATIC_CONTEXT = 2.0
-"""The context of an edit that does not say one. To be measured: ``glide-edit eval edits --context X`` judges
-a model's edits at one value, and the best of several belongs here."""
+"""The context of an edit that does not say one. ``scripts/bench crop`` judges a model's edits at
+several values; the best belongs here."""
 
 SPLIT_FROM = 1.5
 """Two parts of a selection get crops of their own where one for both would be so many times as wide as the

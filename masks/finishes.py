@@ -8,13 +8,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from masks.membrane import harmonic
+
 Pixels = NDArray[Any]
 Cells = NDArray[np.bool_]
 
 UNSEEN = 1.0
 """Levels of 255: an edge that is off by no more is left alone, since nothing could be mended."""
 
+_NARROW = 8  # px
 _PAD = 3  # px; OpenCV's solver wants the selection away from the border
+
+
+def can_clone(allowed: Cells) -> bool:
+    """Whether OpenCV's solver takes such a selection: one with an edge, and a box that is not too narrow."""
+    rows, columns = (np.flatnonzero(allowed.any(axis=axis)) for axis in (1, 0))
+    if not rows.size or allowed.all():
+        return False
+    return bool(min(np.ptp(rows), np.ptp(columns)) + 1 >= _NARROW)
 
 
 def seamless(
@@ -27,11 +38,18 @@ def seamless(
 
     Args:
         original, repaint: float32 (H, W, 3), 0 to 255.
-        allowed: bool (H, W), not empty and not everything.
+        allowed: bool (H, W), for which ``can_clone`` is true.
 
     Returns:
         float32 (H, W, 3), to be read inside ``allowed``.
     """
+    if np.array_equal(original[~allowed], repaint[~allowed]):
+        return repaint
+    # OpenCV also goes by the old pixels inside, along the edge and the border: they must not shine through.
+    outside = ~allowed
+    planes = np.ascontiguousarray(np.moveaxis(original * outside[..., None], 2, 0), np.float32)
+    filled = np.moveaxis(harmonic(planes, outside, np.ascontiguousarray(allowed)), 0, 2)
+    original = np.where(allowed[..., None], filled, original)
     pad = ((_PAD, _PAD), (_PAD, _PAD), (0, 0))
     old, new = (np.pad(_bytes(each), pad, mode="edge") for each in (original, repaint))
     mask = np.pad(allowed.astype(np.uint8) * 255, _PAD)

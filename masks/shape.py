@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import reduce
-from math import inf, isfinite
+from math import ceil, inf, isfinite
 
 import cv2
 import numpy as np
@@ -26,7 +26,15 @@ def grow(mask: Mask, radius: float) -> Mask:
     checked_radius(radius)
     if mask.is_empty or mask.share == 1 or radius + ROUNDING < 1:
         return mask
-    return Mask(distance_inside(~mask.selected) <= radius + ROUNDING)
+    # Nothing farther away than the radius is reached: a large picture costs no more than what is selected.
+    x0, y0, x1, y1 = mask.bounding_box()
+    reach = ceil(radius) + 1
+    near = np.s_[max(y0 - reach, 0) : y1 + reach, max(x0 - reach, 0) : x1 + reach]
+    grown = np.zeros(mask.size, bool)
+    grown[near] = (
+        True if mask.selected[near].all() else distance_inside(~mask.selected[near]) <= radius + ROUNDING
+    )
+    return Mask(grown)
 
 
 def shrink(mask: Mask, radius: float) -> Mask:

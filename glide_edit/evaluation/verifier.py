@@ -73,7 +73,7 @@ class Verifier:
         if sha256(path) != about["sha256"]:
             raise ModelFormatError(f"{path} is not what {ABOUT_NAME} says: copy or fetch both again.")
         network = blank(lambda: VerifierNetwork(about["config"]), str(folder))
-        network.load_state_dict(read(path, _stored(network)), strict=False)
+        network.load_state_dict(read([path], _stored(network)), strict=False)
         return cls(network, choose_runtime(device, "float32").device)
 
     def see(self, pictures: NDArray[np.uint8], boxes: NDArray[np.floating] | None = None) -> list[Seen]:

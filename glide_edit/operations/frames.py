@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ def frame_job(request: Inpaint | Outpaint, canvas: Canvas, crop: Crop, number: i
     return job_of(request, image, keep, number)
 
 
-def job_of(request: Inpaint | Outpaint, image: NDArray[np.float32], keep: Plane, number: int = 0) -> Job:
+def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number: int = 0) -> Job:
     """The job for a square (side, side, 3) in [-1, 1], of which ``keep``, bool (side, side), is known."""
 
     @cache
@@ -79,7 +79,7 @@ def job_of(request: Inpaint | Outpaint, image: NDArray[np.float32], keep: Plane,
     )
 
 
-def settle(canvas: Canvas, frame: Frame, drawn: Drawn, finish: Finish) -> tuple[str, ...]:
+def settle(canvas: Canvas, frame: Frame, drawn: Drawn, finish: Finish | Literal["auto"]) -> tuple[str, ...]:
     """Put what was drawn for a frame into the canvas, where it is known from now on; what is to be said."""
     x0, y0, x1, y1 = frame.crop.box
     inside = np.s_[y0:y1, x0:x1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -18,7 +18,11 @@ AUTO: tuple[Finish, ...] = ("hard", "membrane", "clone")
 
 
 def put_in(
-    pixels: NDArray[Any], crop: Crop, drawn: Drawn, allowed: NDArray[np.bool_], finish: Finish
+    pixels: NDArray[Any],
+    crop: Crop,
+    drawn: Drawn,
+    allowed: NDArray[np.bool_],
+    finish: Finish | Literal["auto"],
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
 
@@ -38,7 +42,7 @@ def put_in(
     old = pixels[y0:y1, x0:x1]
     if finish != "auto":
         return put_back(old, patch, allowed, finish), notes
-    made = {name: put_back(old, patch, allowed, name) for name in AUTO}
+    made: dict[str, NDArray[Any]] = {name: put_back(old, patch, allowed, name) for name in AUTO}
     best = best_finish(old, made, allowed)
     levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
     return made[best], (

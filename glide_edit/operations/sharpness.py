@@ -48,7 +48,8 @@ def without_grain(drawn: Pixels, smooth: Pixels, hidden: Plane) -> Pixels:
 
     What it adds to ``smooth`` in fine detail is cored: differences up to a threshold are taken out and larger
     ones shortened by it (soft thresholding, Donoho 1995), so that grain goes and edges stay. The threshold is
-    the least with which the median length of the Laplacian is the ring's; the median, since edges are few.
+    the least with which the median length of the Laplacian is the ring's, or the mean: edges raise the mean
+    alone, and flat parts of a detailed ring lower the median alone.
     Where there is no more grain than around, or nothing around, ``drawn`` itself is given back.
 
     Args:
@@ -56,18 +57,22 @@ def without_grain(drawn: Pixels, smooth: Pixels, hidden: Plane) -> Pixels:
         hidden: bool (H, W), what was drawn; the rest is the original.
     """
     inside, ring = _places(hidden)
-    if not inside.any() or not ring.any() or _ratio(drawn, inside, ring, np.median) <= 1:
+    if not inside.any() or not ring.any() or _grain(drawn, inside, ring) <= 1:
         return drawn
     added = drawn - smooth
     fine = added - cv2.GaussianBlur(added, (0, 0), _FINE)
     low, high = 0.0, float(np.abs(fine).max())
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if _ratio(drawn - fine + _cored(fine, middle), inside, ring, np.median) > 1:
+        if _grain(drawn - fine + _cored(fine, middle), inside, ring) > 1:
             low = middle
         else:
             high = middle
     return np.where(hidden[..., None], drawn - fine + _cored(fine, high), drawn)
+
+
+def _grain(picture: Pixels, inside: Plane, ring: Plane) -> float:
+    return min(_ratio(picture, inside, ring, middle) for middle in (np.median, np.mean))
 
 
 def _cored(added: Pixels, threshold: float) -> Pixels:

@@ -1,6 +1,6 @@
 """The text-context dial on the edit bench: is the object there, and does the boundary show, at each setting?
 
-    scripts/bench context [--model NAME|FOLDER] [--count N] [--settings C,C,C@LOW-HIGH ...]
+    scripts/bench dial [--model NAME|FOLDER] [--count N] [--settings C,C,C@LOW-HIGH ...]
 
 A setting is a context guidance, with @LOW-HIGH where it acts on a part of the noise axis alone. All settings
 get the same N items of each mask size and the same noise. "present" is the share of items with the named toy
