@@ -1,4 +1,4 @@
-"""Serving the studio: where it listens, who may come in, and what is left on the disk afterwards (nothing)."""
+"""Serving the studio: where it listens, who may come in, and that nothing is left on the disk afterwards."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _serve(settings: Settings, folder: Path) -> None:
 
     shelf = Shelf(settings.model, Running(settings.device, settings.precision))
     threading.Thread(target=_load, args=(shelf,), daemon=True).start()
-    page = build(Studio(Visits(folder / "visits", settings.model), shelf))
+    page = build(Studio(Visits(folder / "visits", settings.model), shelf), folder / "finished")
     password = settings.password
     if password is None and settings.lets_others_in:
         password = secrets.token_urlsafe(12)

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from apps.studio import html
+from apps.studio import html, words
 from apps.studio.pace import Pace
 from apps.studio.running import Ending, follow
 from apps.studio.shelf import Shelf
@@ -47,7 +47,7 @@ BuildRequest = Callable[..., Request]
 
 
 class Panel:
-    """Its parts are laid out by ``lay_out`` and joined by ``wire``; ``name`` tells one tab's from another's."""
+    """Its parts are laid out by ``lay_out`` and joined by ``wire``; ``name`` tells tabs apart."""
 
     def __init__(self, studio: Studio, name: str, build: BuildRequest, hint: str) -> None:
         self.studio = studio
@@ -67,23 +67,18 @@ class Panel:
             elem_id=f"{self.name}-prompt",
             elem_classes="ge-prompt",
         )
+        gr.HTML(words.chips(self.name), elem_classes="ge-plain", js_on_load=words.PRESS)
         with gr.Row(elem_classes="ge-tools"):
             self.seed = gr.Number(
-                7, label="Seed", precision=0, minimum=0, min_width=90, elem_id=f"{self.name}-seed"
+                7, label="Seed", precision=0, minimum=0, elem_classes="ge-number", elem_id=f"{self.name}-seed"
             )
             self.dice = gr.Button("New seed", size="sm", min_width=80, elem_id=f"{self.name}-dice")
             self.lock = gr.Checkbox(
-                True, label="Keep seed", min_width=90, elem_id=f"{self.name}-lock", container=False
+                True, label="Keep it", elem_classes="ge-check", elem_id=f"{self.name}-lock", container=False
             )
-            self.count = gr.Slider(
-                1,
-                MOST_CANDIDATES,
-                1,
-                step=1,
-                label="Candidates",
-                min_width=120,
-                elem_id=f"{self.name}-count",
-                buttons=[],
+            self.count = gr.Number(
+                1, label="Candidates", precision=0, minimum=1, maximum=MOST_CANDIDATES,
+                elem_classes="ge-number", elem_id=f"{self.name}-count",
             )
             self.run = gr.Button("Run", variant="primary", elem_id=f"{self.name}-run", elem_classes="ge-run")
             self.stop = gr.Button(
@@ -101,11 +96,11 @@ class Panel:
     def _lay_out_rest(self) -> None:
         with gr.Accordion("More settings", open=False, elem_classes="ge-more"):
             with gr.Row(elem_classes="ge-tools"):
-                self.steps = gr.Number(None, label="Steps", precision=0, minimum=1, min_width=80)
+                self.steps = gr.Number(None, label="Steps", precision=0, minimum=1, elem_classes="ge-number")
                 self.upsampler_steps = gr.Number(
-                    None, label="Upsampler steps", precision=0, minimum=1, min_width=80
+                    None, label="Upsampler steps", precision=0, minimum=1, elem_classes="ge-number"
                 )
-                self.guidance = gr.Number(None, label="Guidance", minimum=0, min_width=80)
+                self.guidance = gr.Number(None, label="Guidance", minimum=0, elem_classes="ge-number")
                 self.sampler = gr.Dropdown(
                     ["the model's", *SAMPLERS], value="the model's", label="Sampler", min_width=110
                 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from glide_edit.editor import Editor
 from glide_edit.errors import ModelNotFound
-from glide_edit.models import list_models
+from glide_edit.models import Runtime, list_models
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class Shelf:
         here = [info.name for info in list_models() if info.available]
         return list(dict.fromkeys([self.first, *here]))
 
-    @property
-    def loaded(self) -> list[str]:
-        return list(self._editors)
+    def runtime(self, name: str) -> Runtime | None:
+        """On what a model is loaded, None where it is not."""
+        editor = self._editors.get(name)
+        return None if editor is None else editor.runtime
 
     def editor(self, name: str) -> Editor:
         """The editor of that name; loads it, and only one at a time.
