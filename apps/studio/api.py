@@ -41,8 +41,13 @@ class Endpoints:
                 ("sketch", [drawing, prompt, seed], _sketch),
             ):
                 gr.Button(name).click(
-                    self._carry_out(build), asked, [file, info], api_name=name, api_description=build.__doc__,
-                    concurrency_id=DEVICE, concurrency_limit=1,
+                    self._carry_out(build),
+                    asked,
+                    [file, info],
+                    api_name=name,
+                    api_description=build.__doc__,
+                    concurrency_id=DEVICE,
+                    concurrency_limit=1,
                 )
 
     def _carry_out(self, build: Callable[..., Request]) -> Callable[..., tuple[str, dict[str, Any]]]:

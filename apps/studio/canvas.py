@@ -32,7 +32,6 @@ PAINT = (255, 64, 129, 160)
 """The colour in which a selection comes back to the canvas; its alpha counts as painted."""
 
 
-
 @dataclass(frozen=True, eq=False)
 class Painted:
     """What is on a canvas: its layers put together, uint8 (H, W, 4), None where there are none.

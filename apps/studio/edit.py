@@ -45,6 +45,7 @@ class EditTab:
         )
         with gr.Column(visible=False, elem_classes="ge-plain") as self.easel:
             self._lay_out_easel()
+        self.look = gr.Button("Look", elem_id="edit-look", elem_classes="ge-out-of-sight")
         self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
         self._lay_out_examples()
 
@@ -63,7 +64,9 @@ class EditTab:
             buttons=[],
         )
         with gr.Row(elem_classes="ge-tools"):
-            self.radius = gr.Number(4, label="Pixels", minimum=0, elem_classes="ge-number", elem_id="edit-radius")
+            self.radius = gr.Number(
+                4, label="Pixels", minimum=0, elem_classes="ge-number", elem_id="edit-radius"
+            )
             self.grow = gr.Button("Grow", size="sm", min_width=60)
             self.shrink = gr.Button("Shrink", size="sm", min_width=60)
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
@@ -75,10 +78,10 @@ class EditTab:
                 "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
             )
             self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
-        with gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more"):
-            with gr.Row(elem_classes="ge-tools"):
-                self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
-                self.context = gr.Slider(1, 8, 2, step=0.25, label="Context", min_width=140, buttons=[])
+        put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
+        with put_back, gr.Row(elem_classes="ge-tools"):
+            self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
+            self.context = gr.Slider(1, 8, 2, step=0.25, label="Context", min_width=140, buttons=[])
 
     # -- requests -----------------------------------------------------------------------------------
 
@@ -138,7 +141,8 @@ class EditTab:
             [self.drop, self.examples, self.easel],
             **QUIET,
         )
-        self.canvas.change(self._looked_at, self.canvas, self.words, trigger_mode="always_last", **QUIET)
+        # The canvas' own change event leaves out the first stroke; page.js presses this after each one.
+        self.look.click(self._looked_at, self.canvas, self.words, trigger_mode="always_last", **QUIET)
         for button, change in (
             (self.grow, shape.grow),
             (self.shrink, shape.shrink),
@@ -170,7 +174,7 @@ class EditTab:
         visit = self.studio.visit(request)
         visit.note(painted.files)
         current = visit.trail.current
-        if current is None or painted.layer is None:
+        if current is None:
             return gr.skip()
         return selection_words(painted_mask(painted, current[0]))
 

@@ -81,11 +81,11 @@ def strip(made: list[Made], picked: int | None, label: str) -> str:
 
 
 def _button(made: Made, is_picked: bool) -> str:
-    request = made.result.request
-    says = f"{made.number}: {request.prompt or 'no words'}, seed {made.seed}"
+    says = escaped(f"{made.number}: {made.result.request.prompt or 'no words'}, seed {made.seed}")
+    pressed = str(is_picked).lower()
     return (
-        f'<button type="button" class="ge-thumb" data-pick="{made.number}" '
-        f'aria-pressed="{str(is_picked).lower()}" aria-label="{escaped(says)}" title="{escaped(says)}"><img src="{made.thumbnail}" alt=""></button>'
+        f'<button type="button" class="ge-thumb" data-pick="{made.number}" aria-pressed="{pressed}" '
+        f'aria-label="{says}" title="{says}"><img src="{made.thumbnail}" alt=""></button>'
     )
 
 

@@ -13,8 +13,8 @@ from glide_edit.errors import GlideEditError
 from glide_edit.models import list_models
 
 GET_GLIDE = (
-    "OpenAI's released GLIDE knows far more of the world. `glide-edit models fetch glide` downloads it once (7 GB); "
-    "then it appears here. A model folder of your own: `glide-edit app --model FOLDER`."
+    "OpenAI's released GLIDE knows far more of the world. `glide-edit models fetch glide` downloads it once "
+    "(7 GB); then it appears here. A model folder of your own: `glide-edit app --model FOLDER`."
 )
 
 

@@ -77,8 +77,13 @@ class Panel:
                 True, label="Keep it", elem_classes="ge-check", elem_id=f"{self.name}-lock", container=False
             )
             self.count = gr.Number(
-                1, label="Candidates", precision=0, minimum=1, maximum=MOST_CANDIDATES,
-                elem_classes="ge-number", elem_id=f"{self.name}-count",
+                1,
+                label="Candidates",
+                precision=0,
+                minimum=1,
+                maximum=MOST_CANDIDATES,
+                elem_classes="ge-number",
+                elem_id=f"{self.name}-count",
             )
             self.run = gr.Button("Run", variant="primary", elem_id=f"{self.name}-run", elem_classes="ge-run")
             self.stop = gr.Button(

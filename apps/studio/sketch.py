@@ -27,7 +27,9 @@ class SketchTab:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.panel = Panel(studio, "sketch", self._build, "The picture that follows your drawing appears here.")
+        self.panel = Panel(
+            studio, "sketch", self._build, "The picture that follows your drawing appears here."
+        )
 
     def lay_out(self) -> None:
         with gr.Row(elem_classes="ge-columns"):
@@ -60,6 +62,7 @@ class SketchTab:
         self.examples = gr.HTML(examples_html(DRAWINGS), elem_id="sketch-examples", js_on_load=PICK)
 
     def _build(self, visit: Visit, settings: dict[str, Any], painted: Painted) -> Request:
+        visit.note(painted.files)
         paper = visit.sheet or blank_sheet()
         untouched = painted.layer is None or not painted.layer[:, :, 3].any()
         return Sketch(drawing=paper if untouched else painted_over(painted, paper), **settings)
@@ -69,7 +72,6 @@ class SketchTab:
         self.blank.click(self._blank, None, sheet, **QUIET)
         self.file.upload(self._opened, self.file, sheet, **QUIET)
         self.examples.click(self._example, None, [*sheet, self.panel.prompt], **QUIET)
-        self.canvas.change(self._drawn, self.canvas, None, trigger_mode="always_last", **QUIET)
         self.panel.wire([self.canvas])
 
     def _blank(self, request: gr.Request) -> tuple[Any, ...]:
@@ -92,9 +94,6 @@ class SketchTab:
             return gr.skip(), gr.skip(), gr.skip()
         visit.sheet = example.picture()
         return canvas_value(visit, visit.sheet), "", example.prompt
-
-    def _drawn(self, painted: Painted, request: gr.Request) -> None:
-        self.studio.visit(request).note(painted.files)
 
 
 def blank_sheet() -> Picture:

@@ -98,7 +98,11 @@ MOST_SENT = 12
 
 @dataclass(eq=False)
 class Visit:
-    """One open page. ``sheet`` is the drawing that was opened to sketch on; ``shown`` are the numbers of what its last run made, ``picked`` the one looked at."""
+    """One open page.
+
+    ``sheet`` is the drawing that was opened to sketch on. By the names of tabs, ``tickets`` are their latest
+    runs, ``shown`` the numbers of what those made, ``picked`` the one that is looked at.
+    """
 
     folder: Path
     model: str

@@ -8,20 +8,20 @@ from glide_edit.toybox.world import COLOURS, GROUNDS, KINDS, LIGHTS
 _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"}
 
 CAN_AND_CANNOT = """
-The model that ships is small and was trained on a world of toys and some photographs of clothes. Asked for **one
-toy** in **one colour** on **one ground** it mostly gets all three right. Put into a photograph the toy has its
-colour and is often misshapen; two toys at once are mostly mixed up. It cannot draw people, animals, text or
-anything else that is not among the words under the prompt.
+The model that ships is small and was trained on a world of toys and some photographs of clothes. Asked
+for **one toy** in **one colour** on **one ground** it mostly gets all three right. Put into a photograph
+the toy has its colour and is often misshapen; two toys at once are mostly mixed up. It cannot draw
+people, animals, text or anything else that is not among the words under the prompt.
 
-For everything else there is OpenAI's released **GLIDE**: `glide-edit models fetch glide` (7 GB, once), then choose it
-under *Models*. It is slow without a GPU.
+For everything else there is OpenAI's released **GLIDE**: `glide-edit models fetch glide` (7 GB, once),
+then choose it under *Models*. It is slow without a GPU.
 """
 
 PRESS = """
 element.addEventListener('click', (event) => {
   const word = event.target.closest('[data-word]');
   if (!word) return;
-  const field = document.querySelector('#' + word.dataset.field + ' textarea, #' + word.dataset.field + ' input');
+  const field = document.querySelector(`#${word.dataset.field} textarea, #${word.dataset.field} input`);
   field.value = (field.value.trimEnd() + ' ' + word.dataset.word).trimStart();
   field.dispatchEvent(new Event('input', {bubbles: true}));
   field.focus();
@@ -38,7 +38,8 @@ def chips(tab: str) -> str:
         [_LIGHT_WORDS[light] for light in LIGHTS],
     )
     rows = "".join(
-        f'<span class="ge-words-group">{"".join(_chip(word, tab) for word in group)}</span>' for group in groups
+        f'<span class="ge-words-group">{"".join(_chip(word, tab) for word in group)}</span>'
+        for group in groups
     )
     return f'<div class="ge-chips" role="group" aria-label="Words this model knows">{rows}</div>'
 
@@ -57,8 +58,8 @@ KEYS = """
 2. **Paint** over what should change. Grow or shrink the selection, invert it, clear it.
 3. **Say** what should be there, and press **Run** (Ctrl+Enter).
 4. **Watch**. Stop (Esc) whenever you like: what there is by then is kept.
-5. **Compare** with the slider, edit it further, or download it. Not one pixel outside the selection has changed,
-   and the receipt says how many were checked.
+5. **Compare** with the slider, edit it further, or download it. Not one pixel outside the selection has
+   changed, and the receipt says how many were checked.
 
 What you make is in *History* until you close the page. Nothing is kept on this machine afterwards.
 """
@@ -78,6 +79,6 @@ file, info = studio.predict(
 print(file, info["receipt"])
 ```
 
-`/sketch` takes a drawing, a prompt and a seed. Runs wait in one queue, one at a time. The guide has the same for curl
-and JavaScript: `docs/guide/studio.md`.
+`/sketch` takes a drawing, a prompt and a seed. Runs wait in one queue, one at a time. The guide has the
+same for curl and JavaScript: `docs/guide/studio.md`.
 """
