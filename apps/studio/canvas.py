@@ -65,7 +65,7 @@ class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
         while len(self.blob_storage) > MOST_WAITING:
             self.blob_storage.pop(next(iter(self.blob_storage)), None)
 
-    def preprocess(self, payload: EditorData | None) -> Painted:
+    def preprocess(self, payload: EditorData | None) -> Painted:  # type: ignore[override]
         if payload is None:
             return Painted(None)
         if payload.id is not None:

@@ -99,17 +99,21 @@ class Panel:
         self._lay_out_rest()
 
     def _lay_out_rest(self) -> None:
-        with gr.Accordion("More settings", open=False, elem_classes="ge-more"):
+        with gr.Accordion("More settings", open=False, elem_classes="ge-more", elem_id=f"{self.name}-more"):
             with gr.Row(elem_classes="ge-tools"):
-                self.steps = gr.Number(None, label="Steps", precision=0, minimum=1, elem_classes="ge-number")
-                self.upsampler_steps = gr.Number(
-                    None, label="Upsampler steps", precision=0, minimum=1, elem_classes="ge-number"
+                self.steps = self._number("Steps", "steps", precision=0, minimum=1)
+                self.upsampler_steps = self._number(
+                    "Upsampler steps", "upsampler-steps", precision=0, minimum=1
                 )
-                self.guidance = gr.Number(None, label="Guidance", minimum=0, elem_classes="ge-number")
+                self.guidance = self._number("Guidance", "guidance", minimum=0)
                 self.sampler = gr.Dropdown(
                     ["the model's", *SAMPLERS], value="the model's", label="Sampler", min_width=110
                 )
             gr.HTML('<p class="ge-note">What is left empty is the model\'s own choice.</p>')
+
+    def _number(self, label: str, name: str, **limits: float) -> gr.Number:
+        """An empty field for a number."""
+        return gr.Number(None, label=label, elem_classes="ge-number", elem_id=f"{self.name}-{name}", **limits)
 
     # -- what it does -------------------------------------------------------------------------------
 
