@@ -42,10 +42,12 @@ def paint_selection(page: Any) -> None:
     page.wait_for_function("document.querySelector('#edit-words').innerText.includes('is selected')")
 
 
-def set_steps(page: Any, steps: int) -> None:
+def make_it_long(page: Any) -> None:
+    """A run of 400 steps, of four pictures each: long enough to be watched and to be stopped."""
     page.click("#edit-more button")
-    page.fill("#edit-steps input", str(steps))
-    page.fill("#edit-upsampler-steps input", "1")
+    page.fill("#edit-steps input", "100")
+    page.fill("#edit-upsampler-steps input", "100")
+    page.fill("#edit-count input", "8")
 
 
 def finish(page: Any, name: str = "edit") -> None:
@@ -72,7 +74,7 @@ def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, 
     open_photo(page, photo)
     paint_selection(page)
     page.fill("#edit-prompt textarea", "a red ball")
-    set_steps(page, 12)
+    make_it_long(page)
     page.evaluate("""() => { window.seen = new Set();
         new MutationObserver(() => {
             const view = document.querySelector('#edit-view .ge-preview');
@@ -110,7 +112,7 @@ def test_stopping_keeps_what_there_was(visit: Visit, photo: Path, tmp_path: Path
     page = visit()
     open_photo(page, photo)
     paint_selection(page)
-    set_steps(page, 100)
+    make_it_long(page)
     page.click("#edit-run")
     page.wait_for_selector("#edit-view .ge-preview")
     page.focus("#edit-prompt textarea")
@@ -120,11 +122,12 @@ def test_stopping_keeps_what_there_was(visit: Visit, photo: Path, tmp_path: Path
     page.locator("#edit-view").click()
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Escape")
-    page.wait_for_function("document.querySelector('#edit-status').innerText.includes('Stopped at step')")
+    page.wait_for_function("document.querySelector('#edit-status').innerText.includes('Stopped')")
     assert "0 of" in shown(page, "#edit-status")
     page.wait_for_selector("#edit-run", state="visible")
     path = download(page, tmp_path)
     assert RECIPE_KEY not in read_text(path)
+    page.fill("#edit-steps input", "2")
     finish(page)  # what was painted is still there
 
 
@@ -207,8 +210,7 @@ def test_a_page_that_closes_frees_the_queue(visit: Visit, photo: Path) -> None:
     for page in (first, second):
         open_photo(page, photo)
         paint_selection(page)
-    set_steps(first, 100)
-    first.fill("#edit-count input", "8")
+    make_it_long(first)
     first.click("#edit-run")
     first.wait_for_selector("#edit-view .ge-preview")
     first.close()

@@ -62,7 +62,7 @@ def test_a_stopped_run_keeps_the_last_preview_with_a_receipt() -> None:
     assert isinstance(ending, Ending)
     assert not ending.complete
     assert ending.result.receipts[0].kept
-    assert "Stopped at step 2 of 4" in ending.result.notes[0]
+    assert "Stopped at step 1 of 4" in ending.result.notes[0]
     outside = ~request().mask.selected
     np.testing.assert_array_equal(ending.result.pictures[0].pixels[outside], request().image.pixels[outside])
 
