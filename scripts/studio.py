@@ -87,7 +87,7 @@ def _walk(page: Page) -> None:
     _take(page, "start")
     page.click('#edit-examples [data-pick="cup.png"]')
     page.wait_for_selector("#edit-canvas canvas")
-    page.fill("#edit-count input", "4")
+    page.fill("#edit-count input", "2")
     _run(page, "edit")
     _take(page, "edit")
     for tab in ("generate", "sketch"):

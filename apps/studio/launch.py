@@ -90,7 +90,7 @@ def _serve(settings: Settings, folder: Path) -> None:
 
     shelf = Shelf(settings.model, Running(settings.device, settings.precision))
     threading.Thread(target=_load, args=(shelf,), daemon=True).start()
-    page = build(Studio(Visits(folder / "visits", settings.model), shelf), folder / "finished")
+    page = build(Studio(Visits(folder / "visits", shelf.first), shelf), folder / "finished")
     password = settings.password
     if password is None and settings.lets_others_in:
         password = secrets.token_urlsafe(12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -26,6 +27,8 @@ from masks import MaskError
 LARGEST_DICE = 1_000_000
 """Seeds that the dice throws are short enough to read aloud."""
 MOST_CANDIDATES = 8
+LEAST_SHOWN = 0.06
+"""Seconds; steps that come faster than a page can draw them are not all shown."""
 DEVICE = "device"
 """The queue in which all runs wait: one at a time."""
 
@@ -156,6 +159,7 @@ class Panel:
         visit = self.studio.visit(request)
         ticket = visit.tickets.get(self.name)
         if ticket is None or ticket.started or ticket.is_stopped:
+            yield self._show(gr.skip(), gr.skip())
             return
         ticket.started = True
         try:
@@ -173,12 +177,15 @@ class Panel:
     def _steps(self, visit: Visit, ticket: Ticket, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         build = self._build(visit, settings_of(*values[:7]), *values[7:])
         editor = self.studio.shelf.editor(visit.model)
+        shown = 0.0
         with closing(follow(editor, build, ticket, self.studio.pace)) as moments:
             for moment in moments:
                 if isinstance(moment, Ending):
                     yield self._ended(visit, moment)
                     return
-                event = moment.progress
+                if time.monotonic() - shown < LEAST_SHOWN:
+                    continue
+                shown, event = time.monotonic(), moment.progress
                 yield self._show(html.working(event, moment.left, build.n), html.preview(moment.shown, event))
 
     def _ended(self, visit: Visit, ending: Ending) -> tuple[Any, ...]:
@@ -194,14 +201,15 @@ class Panel:
 
     def _show(self, status: Any, view: Any, strip: Any = None, actions: Any = None) -> tuple[Any, ...]:
         skip = gr.skip()
-        return status, view, strip or skip, actions or skip, skip, skip, skip
+        rest = tuple(skip if value is None else value for value in (strip, actions))
+        return status, view, *rest, skip, skip, skip
 
     def _failed(self, says: str) -> tuple[Any, ...]:
         return self._show(html.said(says, "error"), gr.skip())
 
     def _strip(self, visit: Visit) -> str:
         made = [each for number in visit.shown.get(self.name, ()) if (each := visit.find(number))]
-        return html.strip(made, visit.picked.get(self.name), "Candidates") if len(made) > 1 else " "
+        return html.strip(made, visit.picked.get(self.name), "Candidates") if len(made) > 1 else ""
 
     def _leave(self, request: gr.Request) -> tuple[Any, ...]:
         """The run is over, unless another one waits already."""
