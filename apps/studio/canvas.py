@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from abc import ABCMeta
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import gradio as gr
@@ -15,7 +18,7 @@ from PIL import Image
 
 from apps.studio.visits import Visit
 from glide_edit.errors import ImageError
-from glide_edit.images import Picture
+from glide_edit.images import Picture, open_picture
 from glide_edit.operations.previews import scaled_down
 from masks import Mask
 
@@ -28,15 +31,27 @@ MOST_WAITING = 64
 PAINT = (255, 64, 129, 160)
 """The colour in which a selection comes back to the canvas; its alpha counts as painted."""
 
-Layer = NDArray[np.uint8]
-"""What was painted, uint8 (H, W, 4)."""
 
+@dataclass(frozen=True, eq=False)
+class Painted:
+    """What is on a canvas: its layers put together, uint8 (H, W, 4), None where there are none.
 
-class PaintCanvas(gr.ImageEditor):
-    """An ImageEditor that gives the server its layers alone, and holds on to no photograph.
-
-    Its value, in a handler, is a ``Layer``: all layers put together, or None where there are none.
+    ``files`` are those in which the page sent it.
     """
+
+    layer: NDArray[np.uint8] | None
+    files: tuple[Path, ...] = ()
+
+
+class _Plain(type(gr.ImageEditor)):  # type: ignore[misc]
+    """gradio's own metaclass writes a .pyi file beside the module of every component; ours needs none."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
+    """An ImageEditor that gives handlers a ``Painted``: its layers alone, never the photograph."""
 
     def get_block_name(self) -> str:
         return "imageeditor"
@@ -50,15 +65,15 @@ class PaintCanvas(gr.ImageEditor):
         while len(self.blob_storage) > MOST_WAITING:
             self.blob_storage.pop(next(iter(self.blob_storage)), None)
 
-    def preprocess(self, payload: EditorData | None) -> Layer | None:
+    def preprocess(self, payload: EditorData | None) -> Painted:  # type: ignore[override]
         if payload is None:
-            return None
+            return Painted(None)
         if payload.id is not None:
             sent = self.blob_storage.pop(payload.id, None)
-            files = [] if sent is None else [each for each in sent.layers if each]
-        else:
-            files = [Path(layer.path).read_bytes() for layer in payload.layers]
-        return _flattened([_open_layer(file) for file in files])
+            return Painted(_flattened([] if sent is None else [each for each in sent.layers if each]))
+        sent_files = [each for each in (payload.background, payload.composite, *payload.layers) if each]
+        layers = [Path(layer.path).read_bytes() for layer in payload.layers]
+        return Painted(_flattened(layers), tuple(Path(each.path) for each in sent_files))
 
 
 def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> dict[str, object]:
@@ -74,16 +89,25 @@ def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> di
     return {"background": str(background), "layers": layers, "composite": None}
 
 
-def painted_mask(layer: Layer | None, picture: Picture) -> Mask:
+def painted_mask(painted: Painted, picture: Picture) -> Mask:
     """What was painted, as a selection in the photograph's own pixels; alpha of 128 and above counts."""
     size = (picture.width, picture.height)
+    layer = painted.layer
     if layer is None:
         return Mask(np.zeros((picture.height, picture.width), bool))
     alpha = cv2.resize(np.ascontiguousarray(layer[:, :, 3]), size, interpolation=cv2.INTER_LINEAR)
     return Mask(alpha >= 128)
 
 
-def _painted(mask: Mask, size: tuple[int, int]) -> Layer:
+def painted_over(painted: Painted, paper: Picture) -> Picture:
+    """The paper with what was painted on it, at the size of the canvas."""
+    under = Image.fromarray(scaled_down(paper, LONGEST_CANVAS)[0]).convert("RGBA")
+    if painted.layer is not None:
+        under = Image.alpha_composite(under, Image.fromarray(painted.layer).resize(under.size))
+    return open_picture(under.convert("RGB"))
+
+
+def _painted(mask: Mask, size: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = size
     share = cv2.resize(mask.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
     layer = np.zeros((height, width, 4), np.uint8)
@@ -103,10 +127,11 @@ def _open_layer(file: bytes) -> Image.Image:
         raise ImageError("what was painted cannot be read: paint it anew.") from error
 
 
-def _flattened(layers: list[Image.Image]) -> Layer | None:
+def _flattened(files: list[bytes]) -> NDArray[np.uint8] | None:
+    layers = [_open_layer(file) for file in files]
     if not layers:
         return None
     flat = layers[0]
     for layer in layers[1:]:
-        flat = Image.alpha_composite(flat, layer.resize(flat.size) if layer.size != flat.size else layer)
+        flat = Image.alpha_composite(flat, layer.resize(flat.size))
     return np.array(flat)

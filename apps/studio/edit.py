@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import Layer, PaintCanvas, canvas_value, painted_mask
-from apps.studio.panel import QUIET, Panel, Studio, sentence
+from apps.studio.canvas import PaintCanvas, Painted, canvas_value, painted_mask
+from apps.studio.examples import PHOTOS, examples_html, find, picked_name
+from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
 from apps.studio.uploads import opened
-from apps.studio.visits import Visit
+from apps.studio.visits import Made, Visit
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
 from glide_edit.requests import FINISHES, Inpaint, Request
@@ -43,6 +43,13 @@ class EditTab:
             elem_classes="ge-drop",
             height=460,
         )
+        with gr.Column(visible=False, elem_classes="ge-plain") as self.easel:
+            self._lay_out_easel()
+        self.look = gr.Button("Look", elem_id="edit-look", elem_classes="ge-out-of-sight")
+        self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
+        self._lay_out_examples()
+
+    def _lay_out_easel(self) -> None:
         self.canvas = PaintCanvas(
             label="Paint what should change",
             sources=(),
@@ -53,12 +60,13 @@ class EditTab:
             transforms=(),
             layers=gr.LayerOptions(disabled=True),
             height=460,
-            visible="hidden",
             elem_id="edit-canvas",
             buttons=[],
         )
-        with gr.Row(elem_classes="ge-tools", visible=False) as self.tools:
-            self.radius = gr.Number(4, label="Pixels", minimum=0, min_width=70, elem_id="edit-radius")
+        with gr.Row(elem_classes="ge-tools"):
+            self.radius = gr.Number(
+                4, label="Pixels", minimum=0, elem_classes="ge-number", elem_id="edit-radius"
+            )
             self.grow = gr.Button("Grow", size="sm", min_width=60)
             self.shrink = gr.Button("Shrink", size="sm", min_width=60)
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
@@ -70,21 +78,20 @@ class EditTab:
                 "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
             )
             self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
-        self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
-        with gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more"):
-            with gr.Row(elem_classes="ge-tools"):
-                self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
-                self.context = gr.Slider(1, 8, 2, step=0.25, label="Context", min_width=140, buttons=[])
+        put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
+        with put_back, gr.Row(elem_classes="ge-tools"):
+            self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
+            self.context = gr.Slider(1, 8, 2, step=0.25, label="Context", min_width=140, buttons=[])
 
     # -- requests -----------------------------------------------------------------------------------
 
     def _build(
-        self, visit: Visit, settings: dict[str, Any], layer: Layer | None, finish: str, context: float
+        self, visit: Visit, settings: dict[str, Any], painted: Painted, finish: str, context: float
     ) -> Request:
         photo = _photo(visit)
         return Inpaint(
             image=photo,
-            mask=painted_mask(layer, photo),
+            mask=painted_mask(painted, photo),
             finish=finish,  # type: ignore[arg-type]
             context=context,
             **settings,
@@ -94,7 +101,7 @@ class EditTab:
 
     def photo_outputs(self) -> list[Any]:
         """What changes when another photograph is edited."""
-        return [self.drop, self.canvas, self.tools, self.undo, self.redo, self.words]
+        return [self.drop, self.examples, self.easel, self.canvas, self.undo, self.redo, self.words]
 
     def photo_shown(self, visit: Visit, mask: Mask | None = None) -> tuple[Any, ...]:
         """Values for ``photo_outputs``."""
@@ -105,23 +112,37 @@ class EditTab:
         size = f"{name}: {picture.width} x {picture.height} pixels, {picture.bit_depth} bits"
         return (
             gr.File(value=None, visible="hidden"),
-            PaintCanvas(value=canvas_value(visit, picture, mask), visible=True),
-            gr.Row(visible=True),
+            gr.HTML(visible=False),
+            gr.Column(visible=True),
+            canvas_value(visit, picture, mask),
             gr.Button(interactive=visit.trail.can_undo),
             gr.Button(interactive=visit.trail.can_redo),
             html.said(size),
         )
 
+    def _lay_out_examples(self) -> None:
+        self.examples = gr.HTML(examples_html(PHOTOS), elem_id="edit-examples", js_on_load=PICK)
+
+    def _example(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """An example was clicked: its photograph, its selection and its words."""
+        example = find(PHOTOS, picked_name(event))
+        if example is None:
+            return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
+        visit = self.studio.visit(request)
+        visit.trail.go_on_with(example.picture(), example.file)
+        return *self.photo_shown(visit, example.mask()), example.prompt
+
     def _wire(self) -> None:
         photo = self.photo_outputs()
         self.drop.upload(self._opened, self.drop, photo, **QUIET)
         self.other.click(
-            lambda: (gr.File(visible=True), PaintCanvas(visible="hidden"), gr.Row(visible=False)),
+            lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
-            [self.drop, self.canvas, self.tools],
+            [self.drop, self.examples, self.easel],
             **QUIET,
         )
-        self.canvas.change(self._looked_at, self.canvas, self.words, trigger_mode="always_last", **QUIET)
+        # The canvas' own change event leaves out the first stroke; page.js presses this after each one.
+        self.look.click(self._looked_at, self.canvas, self.words, trigger_mode="always_last", **QUIET)
         for button, change in (
             (self.grow, shape.grow),
             (self.shrink, shape.shrink),
@@ -134,9 +155,9 @@ class EditTab:
                 [self.canvas, self.words],
                 **QUIET,
             )
+        self.examples.click(self._example, None, [*photo, self.panel.prompt], **QUIET)
         self.undo.click(self._undone, None, photo, **QUIET)
         self.redo.click(self._redone, None, photo, **QUIET)
-        self.panel.further.click(self._further, self.canvas, photo, **QUIET)
         self.panel.wire([self.canvas, self.finish, self.context])
 
     def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
@@ -144,17 +165,18 @@ class EditTab:
         try:
             picture, name = opened(path)
         except GlideEditError as error:
-            skip = gr.skip()
-            return gr.File(value=None), skip, skip, skip, skip, html.said(sentence(error), "error")
+            return gr.File(value=None), *(gr.skip() for _ in range(5)), html.said(sentence(error), "error")
         visit.trail.go_on_with(picture, name)
         return self.photo_shown(visit)
 
-    def _looked_at(self, layer: Layer | None, request: gr.Request) -> Any:
+    def _looked_at(self, painted: Painted, request: gr.Request) -> Any:
         """What there is to say about what is painted."""
-        current = self.studio.visit(request).trail.current
-        if current is None or layer is None:
+        visit = self.studio.visit(request)
+        visit.note(painted.files)
+        current = visit.trail.current
+        if current is None:
             return gr.skip()
-        return selection_words(painted_mask(layer, current[0]))
+        return selection_words(painted_mask(painted, current[0]))
 
     def _undone(self, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
@@ -166,15 +188,24 @@ class EditTab:
         visit.trail.redo()
         return self.photo_shown(visit)
 
-    def _further(self, layer: Layer | None, request: gr.Request) -> tuple[Any, ...]:
-        visit = self.studio.visit(request)
-        made = self.panel.picked(visit)
+    def take_from(self, panel: Panel, tabs: gr.Tabs) -> None:
+        """Let "Edit this further" of a panel bring its picture here."""
+
+        def take(painted: Painted, request: gr.Request) -> tuple[Any, ...]:
+            visit = self.studio.visit(request)
+            return self.taken(visit, panel.picked(visit), painted)
+
+        panel.further.click(take, self.canvas, [*self.photo_outputs(), tabs], **QUIET)
+
+    def taken(self, visit: Visit, made: Made | None, painted: Painted) -> tuple[Any, ...]:
+        """Go on with a picture of the visit; what is painted stays where it has the same size."""
         if made is None:
-            return tuple(gr.skip() for _ in self.photo_outputs())
+            return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
         before = visit.trail.current
-        visit.trail.go_on_with(made.picture, Path(html.file_name(made)).name)
+        visit.trail.go_on_with(made.picture, html.file_name(made))
         same = before is not None and before[0].pixels.shape == made.picture.pixels.shape
-        return self.photo_shown(visit, painted_mask(layer, made.picture) if same else None)
+        mask = painted_mask(painted, made.picture) if same else None
+        return *self.photo_shown(visit, mask), gr.Tabs(selected="edit")
 
 
 def selection_words(mask: Mask) -> str:
@@ -193,13 +224,13 @@ def _photo(visit: Visit) -> Picture:
 def _reshaping(studio: Studio, change: Any) -> Any:
     """A handler that puts a changed selection back on the canvas."""
 
-    def reshape(layer: Layer | None, radius: float | None, request: gr.Request) -> tuple[Any, Any]:
+    def reshape(painted: Painted, radius: float | None, request: gr.Request) -> tuple[Any, Any]:
         visit = studio.visit(request)
         if visit.trail.current is None:
             return gr.skip(), gr.skip()
         picture = visit.trail.current[0]
         try:
-            mask = change(painted_mask(layer, picture), radius or 0)
+            mask = change(painted_mask(painted, picture), radius or 0)
         except MaskError as error:
             return gr.skip(), html.said(sentence(error), "error")
         return canvas_value(visit, picture, mask), selection_words(mask)

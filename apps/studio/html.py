@@ -1,4 +1,4 @@
-"""What the page shows between its controls, as HTML: pictures lie in it as data, so that no file is written."""
+"""What the page shows between its controls, as HTML. Pictures lie in it as data: no file is written."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def strip(made: list[Made], picked: int | None, label: str) -> str:
 
 
 def _button(made: Made, is_picked: bool) -> str:
-    request = made.result.request
-    says = f"{made.number}: {request.prompt or 'no words'}, seed {made.seed}"
+    says = escaped(f"{made.number}: {made.result.request.prompt or 'no words'}, seed {made.seed}")
+    pressed = str(is_picked).lower()
     return (
-        f'<button type="button" class="ge-thumb" data-pick="{made.number}" aria-pressed="{str(is_picked).lower()}" '
-        f'aria-label="{escaped(says)}" title="{escaped(says)}"><img src="{made.thumbnail}" alt=""></button>'
+        f'<button type="button" class="ge-thumb" data-pick="{made.number}" aria-pressed="{pressed}" '
+        f'aria-label="{says}" title="{says}"><img src="{made.thumbnail}" alt=""></button>'
     )
 
 
@@ -143,3 +143,21 @@ def downloaded(made: Made, name: str, proof: Receipt | None) -> str:
     """What was written, with the receipt of the file as it was read back."""
     checked = f" {receipt(proof)}, in the file read back." if proof is not None else ""
     return f'<div class="ge-status ge-good" role="status"><span>{escaped(name)}.</span>{checked}</div>'
+
+
+def catalogue(made: list[Made], picked: Made | None, pinned: Made | None) -> str:
+    """The history: a line for each picture, with its words and its seed."""
+    lines = "".join(_line(each, each is picked, each is pinned) for each in made)
+    return f'<div class="ge-catalogue" role="group" aria-label="History">{lines}</div>'
+
+
+def _line(made: Made, is_picked: bool, is_pinned: bool) -> str:
+    request = made.result.request
+    words = escaped(request.prompt or "no words")
+    marks = " ge-pinned" if is_pinned else ""
+    state = "" if made.complete else ", stopped"
+    return (
+        f'<button type="button" class="ge-entry{marks}" data-pick="{made.number}" '
+        f'aria-pressed="{str(is_picked).lower()}"><img src="{made.thumbnail}" alt="">'
+        f"<span><b>{made.number}. {words}</b><br>{request.operation}, seed {made.seed}{state}</span></button>"
+    )

@@ -1,19 +1,23 @@
-"""Serving the studio: where it listens, who may come in, and what is left on the disk afterwards (nothing)."""
+"""Serving the studio: where it listens, who may come in, and that nothing is left on the disk afterwards."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
+from apps.studio.shelf import Running, Shelf
 from glide_edit.errors import GlideEditError, InputError
 
 HERE = Path(__file__).parent
+FOLDER = "glide-edit-studio-"
 USER = "studio"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -43,7 +47,9 @@ def serve(settings: Settings) -> None:
     Raises:
         InputError: an address or port that cannot be had, or gradio is not installed.
     """
-    folder = Path(tempfile.mkdtemp(prefix="glide-edit-studio-"))
+    remove_left_behind()
+    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then as well
     # gradio reads these when it is imported.
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -53,23 +59,38 @@ def serve(settings: Settings) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve(settings: Settings, folder: Path) -> None:
+def remove_left_behind() -> None:
+    """Remove what studios that were killed could not: their folders are named for their process."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
+        process = folder.name.removeprefix(FOLDER).partition("-")[0]
+        if process.isdecimal() and not _is_running(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":
+        return True  # there, os.kill would end it
     try:
-        import gradio as gr
-    except ImportError as error:
-        raise InputError(
-            "The studio needs gradio, which is not installed: pip install 'glide-edit[studio]'."
-        ) from error
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _serve(settings: Settings, folder: Path) -> None:
+    if find_spec("gradio") is None:
+        raise InputError("The studio needs gradio, which is not installed: pip install 'glide-edit[studio]'.")
     from apps.studio.page import build
     from apps.studio.panel import Studio
-    from apps.studio.shelf import Running, Shelf
     from apps.studio.theme import theme
     from apps.studio.uploads import MOST_BYTES
     from apps.studio.visits import Visits
 
     shelf = Shelf(settings.model, Running(settings.device, settings.precision))
     threading.Thread(target=_load, args=(shelf,), daemon=True).start()
-    page = build(Studio(Visits(folder / "visits", settings.model), shelf))
+    page = build(Studio(Visits(folder / "visits", shelf.first), shelf), folder / "finished")
     password = settings.password
     if password is None and settings.lets_others_in:
         password = secrets.token_urlsafe(12)

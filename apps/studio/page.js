@@ -18,6 +18,14 @@
     }
   });
 
+  // After a stroke, or a press on one of the canvas' own tools, the server says what is selected.
+  let soon;
+  document.addEventListener('pointerup', (event) => {
+    if (!event.target.closest?.('#edit-canvas')) return;
+    clearTimeout(soon);
+    soon = setTimeout(() => document.querySelector('#edit-look')?.click(), 250);
+  }, true);
+
   document.addEventListener('paste', (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith('image/'));
     const input = document.querySelector('#edit-drop input[type=file]');

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from apps.studio import html
+from apps.studio import html, words
 from apps.studio.pace import Pace
 from apps.studio.running import Ending, follow
 from apps.studio.shelf import Shelf
@@ -26,6 +27,8 @@ from masks import MaskError
 LARGEST_DICE = 1_000_000
 """Seeds that the dice throws are short enough to read aloud."""
 MOST_CANDIDATES = 8
+LEAST_SHOWN = 0.06
+"""Seconds; steps that come faster than a page can draw them are not all shown."""
 DEVICE = "device"
 """The queue in which all runs wait: one at a time."""
 
@@ -47,7 +50,7 @@ BuildRequest = Callable[..., Request]
 
 
 class Panel:
-    """Its parts are laid out by ``lay_out`` and joined by ``wire``; ``name`` tells one tab's from another's."""
+    """Its parts are laid out by ``lay_out`` and joined by ``wire``; ``name`` tells tabs apart."""
 
     def __init__(self, studio: Studio, name: str, build: BuildRequest, hint: str) -> None:
         self.studio = studio
@@ -67,23 +70,23 @@ class Panel:
             elem_id=f"{self.name}-prompt",
             elem_classes="ge-prompt",
         )
+        gr.HTML(words.chips(self.name), elem_classes="ge-plain", js_on_load=words.PRESS)
         with gr.Row(elem_classes="ge-tools"):
             self.seed = gr.Number(
-                7, label="Seed", precision=0, minimum=0, min_width=90, elem_id=f"{self.name}-seed"
+                7, label="Seed", precision=0, minimum=0, elem_classes="ge-number", elem_id=f"{self.name}-seed"
             )
             self.dice = gr.Button("New seed", size="sm", min_width=80, elem_id=f"{self.name}-dice")
             self.lock = gr.Checkbox(
-                True, label="Keep seed", min_width=90, elem_id=f"{self.name}-lock", container=False
+                True, label="Keep it", elem_classes="ge-check", elem_id=f"{self.name}-lock", container=False
             )
-            self.count = gr.Slider(
+            self.count = gr.Number(
                 1,
-                MOST_CANDIDATES,
-                1,
-                step=1,
                 label="Candidates",
-                min_width=120,
+                precision=0,
+                minimum=1,
+                maximum=MOST_CANDIDATES,
+                elem_classes="ge-number",
                 elem_id=f"{self.name}-count",
-                buttons=[],
             )
             self.run = gr.Button("Run", variant="primary", elem_id=f"{self.name}-run", elem_classes="ge-run")
             self.stop = gr.Button(
@@ -99,17 +102,21 @@ class Panel:
         self._lay_out_rest()
 
     def _lay_out_rest(self) -> None:
-        with gr.Accordion("More settings", open=False, elem_classes="ge-more"):
+        with gr.Accordion("More settings", open=False, elem_classes="ge-more", elem_id=f"{self.name}-more"):
             with gr.Row(elem_classes="ge-tools"):
-                self.steps = gr.Number(None, label="Steps", precision=0, minimum=1, min_width=80)
-                self.upsampler_steps = gr.Number(
-                    None, label="Upsampler steps", precision=0, minimum=1, min_width=80
+                self.steps = self._number("Steps", "steps", precision=0, minimum=1)
+                self.upsampler_steps = self._number(
+                    "Upsampler steps", "upsampler-steps", precision=0, minimum=1
                 )
-                self.guidance = gr.Number(None, label="Guidance", minimum=0, min_width=80)
+                self.guidance = self._number("Guidance", "guidance", minimum=0)
                 self.sampler = gr.Dropdown(
                     ["the model's", *SAMPLERS], value="the model's", label="Sampler", min_width=110
                 )
             gr.HTML('<p class="ge-note">What is left empty is the model\'s own choice.</p>')
+
+    def _number(self, label: str, name: str, **limits: float) -> gr.Number:
+        """An empty field for a number."""
+        return gr.Number(None, label=label, elem_classes="ge-number", elem_id=f"{self.name}-{name}", **limits)
 
     # -- what it does -------------------------------------------------------------------------------
 
@@ -152,6 +159,7 @@ class Panel:
         visit = self.studio.visit(request)
         ticket = visit.tickets.get(self.name)
         if ticket is None or ticket.started or ticket.is_stopped:
+            yield self._show(gr.skip(), gr.skip())
             return
         ticket.started = True
         try:
@@ -169,12 +177,15 @@ class Panel:
     def _steps(self, visit: Visit, ticket: Ticket, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         build = self._build(visit, settings_of(*values[:7]), *values[7:])
         editor = self.studio.shelf.editor(visit.model)
+        shown = 0.0
         with closing(follow(editor, build, ticket, self.studio.pace)) as moments:
             for moment in moments:
                 if isinstance(moment, Ending):
                     yield self._ended(visit, moment)
                     return
-                event = moment.progress
+                if time.monotonic() - shown < LEAST_SHOWN:
+                    continue
+                shown, event = time.monotonic(), moment.progress
                 yield self._show(html.working(event, moment.left, build.n), html.preview(moment.shown, event))
 
     def _ended(self, visit: Visit, ending: Ending) -> tuple[Any, ...]:
@@ -190,14 +201,15 @@ class Panel:
 
     def _show(self, status: Any, view: Any, strip: Any = None, actions: Any = None) -> tuple[Any, ...]:
         skip = gr.skip()
-        return status, view, strip or skip, actions or skip, skip, skip, skip
+        rest = tuple(skip if value is None else value for value in (strip, actions))
+        return status, view, *rest, skip, skip, skip
 
     def _failed(self, says: str) -> tuple[Any, ...]:
         return self._show(html.said(says, "error"), gr.skip())
 
     def _strip(self, visit: Visit) -> str:
         made = [each for number in visit.shown.get(self.name, ()) if (each := visit.find(number))]
-        return html.strip(made, visit.picked.get(self.name), "Candidates") if len(made) > 1 else " "
+        return html.strip(made, visit.picked.get(self.name), "Candidates") if len(made) > 1 else ""
 
     def _leave(self, request: gr.Request) -> tuple[Any, ...]:
         """The run is over, unless another one waits already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -40,7 +40,9 @@ class Ending:
     complete: bool
 
 
-def follow(editor: Editor, request: Request, ticket: Ticket, pace: Pace) -> Iterator[Moment | Ending]:
+def follow(
+    editor: Editor, request: Request, ticket: Ticket, pace: Pace
+) -> Generator[Moment | Ending, None, None]:
     """Run a request until it is done, or until its ticket says stop: then what there was is the ending.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Who is at work in the studio, and what each of them has: photographs, results, a folder that goes with them."""
+"""Who is at work in the studio, and what each has: photographs, results, a folder that goes in the end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import secrets
 import shutil
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,17 +92,27 @@ MOST_UNDONE = 12
 """Photographs that ``Trail`` goes back through."""
 
 
+MOST_SENT = 12
+"""Files: what is on a canvas comes in three, and what was sent last may be asked for once more."""
+
+
 @dataclass(eq=False)
 class Visit:
-    """One open page. ``shown`` are the numbers of what its last run made, ``picked`` the one looked at."""
+    """One open page.
+
+    ``sheet`` is the drawing that was opened to sketch on. By the names of tabs, ``tickets`` are their latest
+    runs, ``shown`` the numbers of what those made, ``picked`` the one that is looked at.
+    """
 
     folder: Path
     model: str
     trail: Trail = field(default_factory=Trail)
+    sheet: Picture | None = None
     made: list[Made] = field(default_factory=list)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     shown: dict[str, tuple[int, ...]] = field(default_factory=dict)
     picked: dict[str, int] = field(default_factory=dict)
+    sent: list[Path] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def find(self, number: int | None) -> Made | None:
@@ -119,12 +130,20 @@ class Visit:
         folder.mkdir(parents=True)
         return folder / name
 
+    def note(self, files: Iterable[Path]) -> None:
+        """Remember what the canvas was sent in, and remove what it was sent in before."""
+        self.sent += [file for file in files if file not in self.sent and self.folder not in file.parents]
+        while len(self.sent) > MOST_SENT:
+            self.sent.pop(0).unlink(missing_ok=True)
+
     def end(self) -> None:
         """Stop what runs and remove what was written."""
         for ticket in self.tickets.values():
             ticket.stop()
         self.made.clear()
         self.trail = Trail()
+        for file in self.sent:
+            file.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

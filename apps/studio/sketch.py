@@ -1,0 +1,100 @@
+"""The Sketch tab: a drawing, by mouse or from a file, and what it should become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from apps.studio import html
+from apps.studio.canvas import PaintCanvas, Painted, canvas_value, painted_over
+from apps.studio.examples import DRAWINGS, examples_html, find, picked_name
+from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
+from apps.studio.uploads import opened
+from apps.studio.visits import Visit
+from glide_edit.errors import GlideEditError
+from glide_edit.images import Picture, open_picture
+from glide_edit.requests import Request, Sketch
+
+SHEET = 512
+"""Pixels a side of a blank sheet."""
+INKS = ["#1a1a1a", "#c62828", "#1565c0", "#2e7d32", "#f9a825", "#6a1b9a"]
+
+
+class SketchTab:
+    """A sheet on the left, the picture on the right."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.panel = Panel(
+            studio, "sketch", self._build, "The picture that follows your drawing appears here."
+        )
+
+    def lay_out(self) -> None:
+        with gr.Row(elem_classes="ge-columns"):
+            with gr.Column(elem_classes="ge-left", min_width=300):
+                self._lay_out_sheet()
+            with gr.Column(elem_classes="ge-right", min_width=300):
+                self.panel.lay_out("What the drawing shows", DRAWINGS[0].prompt)
+        self._wire()
+
+    def _lay_out_sheet(self) -> None:
+        sheet = np.full((SHEET, SHEET, 3), 255, np.uint8)
+        self.canvas = PaintCanvas(
+            value={"background": sheet, "layers": [], "composite": None},
+            label="Draw with dark lines on the white sheet",
+            sources=(),
+            brush=gr.Brush(default_size=6, colors=[*INKS], default_color=INKS[0], color_mode="defaults"),
+            eraser=gr.Eraser(default_size=24),
+            transforms=(),
+            layers=gr.LayerOptions(disabled=True),
+            height=460,
+            elem_id="sketch-canvas",
+            buttons=[],
+        )
+        with gr.Row(elem_classes="ge-tools"):
+            self.blank = gr.Button("Blank sheet", size="sm", min_width=90, elem_id="sketch-blank")
+            self.file = gr.UploadButton(
+                "Open a drawing", size="sm", min_width=110, type="filepath", elem_id="sketch-open"
+            )
+        self.words = gr.HTML(elem_id="sketch-words", elem_classes="ge-words")
+        self.examples = gr.HTML(examples_html(DRAWINGS), elem_id="sketch-examples", js_on_load=PICK)
+
+    def _build(self, visit: Visit, settings: dict[str, Any], painted: Painted) -> Request:
+        visit.note(painted.files)
+        paper = visit.sheet or blank_sheet()
+        untouched = painted.layer is None or not painted.layer[:, :, 3].any()
+        return Sketch(drawing=paper if untouched else painted_over(painted, paper), **settings)
+
+    def _wire(self) -> None:
+        sheet = [self.canvas, self.words]
+        self.blank.click(self._blank, None, sheet, **QUIET)
+        self.file.upload(self._opened, self.file, sheet, **QUIET)
+        self.examples.click(self._example, None, [*sheet, self.panel.prompt], **QUIET)
+        self.panel.wire([self.canvas])
+
+    def _blank(self, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        visit.sheet = None
+        return canvas_value(visit, blank_sheet()), ""
+
+    def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        try:
+            visit.sheet, name = opened(path)
+        except GlideEditError as error:
+            return gr.skip(), html.said(sentence(error), "error")
+        return canvas_value(visit, visit.sheet), html.said(name)
+
+    def _example(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        visit = self.studio.visit(request)
+        example = find(DRAWINGS, picked_name(event))
+        if example is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        visit.sheet = example.picture()
+        return canvas_value(visit, visit.sheet), "", example.prompt
+
+
+def blank_sheet() -> Picture:
+    return open_picture(np.full((SHEET, SHEET, 3), 255, np.uint8))

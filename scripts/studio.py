@@ -1,0 +1,145 @@
+"""Make the studio's pictures.
+
+scripts/studio examples        what the studio begins with: apps/studio/examples
+scripts/studio screenshots     each tab at 1280 x 800 and 390 x 844, light and dark: docs/studio
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+
+from glide_edit import save_picture
+from glide_edit.toybox import Scene, render, sample_scene
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "apps" / "studio" / "examples"
+SCREENSHOTS = ROOT / "docs" / "studio"
+SIZE = 512
+WINDOWS = {"desk": (1280, 800), "phone": (390, 844)}
+CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
+"""Their names on Debian and elsewhere."""
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 100);"
+"""Without a GPU, gradio's canvas would keep a core busy by drawing itself 60 times a second."""
+A_WHILE = 240_000
+"""Milliseconds that a run may take on a busy machine."""
+
+
+def make_examples() -> None:
+    """The photograph of docs/examples, two toybox scenes and three drawings of single toys."""
+    EXAMPLES.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "docs" / "examples" / "photo.png", EXAMPLES / "cup.png")
+    for name, kind, ground in (("grass", "house", "grass"), ("snow", "tree", "snow")):
+        picture = render(_single(kind, ground), SIZE).image
+        save_picture(picture, EXAMPLES / f"{name}.png", force=True, quality=88)
+    for kind in ("house", "tree", "car"):
+        drawing = render(_single(kind), SIZE).drawing
+        save_picture(drawing, EXAMPLES / f"{kind}.png", force=True)
+
+
+def _single(kind: str, ground: str | None = None) -> Scene:
+    """The first scene in daylight with one large toy of that kind, on that ground where one is asked for."""
+    for seed in range(100_000):
+        scene = sample_scene(seed)
+        toy = scene.toys[0]
+        fits = len(scene.toys) == 1 and toy.kind == kind and toy.size == "large" and scene.light == "day"
+        if fits and ground in (None, scene.ground):
+            return scene
+    raise SystemExit(f"no scene with a {kind}")
+
+
+def make_screenshots() -> None:
+    """Each tab after it has been used, with the model that ships."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "apps.cli.main", "app", "--no-browser", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        address = server.stdout.readline().split()[-1]
+        with sync_playwright() as playwright:
+            found = next(path for name in CHROMIUM if (path := shutil.which(name)))
+            browser = playwright.chromium.launch(executable_path=found, args=QUIET)
+            page = browser.new_page(viewport=_viewport("desk"))
+            page.set_default_timeout(A_WHILE)
+            page.add_init_script(SLOW_FRAMES)
+            page.goto(address)
+            _walk(page)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _walk(page: Page) -> None:
+    """Use every tab once, and take its pictures."""
+    page.wait_for_selector("#edit-examples button")
+    _take(page, "start")
+    page.click('#edit-examples [data-pick="cup.png"]')
+    page.wait_for_selector("#edit-canvas canvas")
+    page.fill("#edit-count input", "2")
+    _run(page, "edit")
+    _take(page, "edit")
+    for tab in ("generate", "sketch"):
+        page.get_by_role("tab", name=tab.capitalize()).click()
+        if tab == "sketch":
+            page.click('#sketch-examples [data-pick="house.png"]')
+            page.wait_for_timeout(1500)
+        else:
+            page.fill("#generate-prompt textarea", "a yellow house on grass at sunset")
+        _run(page, tab)
+        _take(page, tab)
+    for tab in ("history", "models", "help"):
+        page.get_by_role("tab", name=tab.capitalize()).click()
+        page.wait_for_timeout(1500)
+        _take(page, tab)
+
+
+def _run(page: Page, tab: str) -> None:
+    page.wait_for_timeout(1500)  # the canvas settles
+    page.click(f"#{tab}-run")
+    page.wait_for_selector(f"#{tab}-stop", state="visible")
+    page.wait_for_selector(f"#{tab}-run", state="visible")
+    page.wait_for_selector(f"#{tab}-status .ge-good")
+
+
+def _take(page: Page, name: str) -> None:
+    """NAME-WINDOW-THEME.png for both windows and both themes."""
+    for window in WINDOWS:
+        page.set_viewport_size(_viewport(window))
+        for theme in ("light", "dark"):
+            page.evaluate(f"document.body.classList.toggle('dark', {str(theme == 'dark').lower()})")
+            page.wait_for_timeout(400)
+            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(128)
+            shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.png", optimize=True)
+    page.evaluate("document.body.classList.remove('dark')")
+    page.set_viewport_size(_viewport("desk"))
+
+
+def _viewport(window: str) -> Any:
+    width, height = WINDOWS[window]
+    return {"width": width, "height": height}
+
+
+def main() -> None:
+    match sys.argv[1:]:
+        case ["examples"]:
+            make_examples()
+        case ["screenshots"]:
+            make_screenshots()
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The studio in a real browser: what a person does with mouse and keyboard, and what they get."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glide_edit.images import open_picture, read_text
+from glide_edit.results import RECIPE_KEY
+from tests.apps.studio.conftest import Server
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[[], Any]
+
+
+def open_photo(page: Any, photo: Path) -> None:
+    page.set_input_files("#edit-drop input[type=file]", photo)
+    page.wait_for_selector("#edit-canvas canvas", state="visible")
+    page.wait_for_function("document.querySelector('#edit-words').innerText.includes('pixels')")
+    page.wait_for_timeout(1000)  # the canvas draws the photograph after it is there
+
+
+def paint(page: Any, canvas: str = "#edit-canvas", across: int = 60) -> None:
+    """A stroke through the middle, with the mouse."""
+    box = page.locator(f"{canvas} canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - across, y)
+    page.mouse.down()
+    for step in range(9):
+        page.mouse.move(x - across + step * across / 4, y + 8 * (step % 2))
+    page.mouse.up()
+
+
+def paint_selection(page: Any) -> None:
+    paint(page)
+    page.wait_for_function("document.querySelector('#edit-words').innerText.includes('is selected')")
+
+
+def make_it_long(page: Any, count: int = 8) -> None:
+    """A run of 200 steps for each four pictures: long enough to be watched and to be stopped."""
+    page.click("#edit-more button")
+    page.fill("#edit-steps input", "100")
+    page.fill("#edit-upsampler-steps input", "100")
+    page.fill("#edit-count input", str(count))
+
+
+def finish(page: Any, name: str = "edit") -> None:
+    page.click(f"#{name}-run")
+    page.wait_for_selector(f"#{name}-status .ge-good")
+    page.wait_for_selector(f"#{name}-run", state="visible")
+
+
+def download(page: Any, target: Path, name: str = "edit") -> Path:
+    with page.expect_download() as waiting:
+        page.click(f"#{name}-download")
+    path = target / waiting.value.suggested_filename
+    waiting.value.save_as(path)
+    return path
+
+
+def shown(page: Any, selector: str) -> str:
+    text: str = page.inner_text(selector)
+    return text
+
+
+def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    open_photo(page, photo)
+    paint_selection(page)
+    page.fill("#edit-prompt textarea", "a red ball")
+    make_it_long(page, count=1)
+    page.evaluate("""() => { window.seen = new Set();
+        new MutationObserver(() => {
+            const view = document.querySelector('#edit-view .ge-preview');
+            if (view) window.seen.add(view.dataset.step + view.querySelector('img').src.length);
+        }).observe(document.querySelector('#edit-view'), {attributes: true, childList: true, subtree: true}); }""")
+    page.focus("#edit-prompt textarea")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#edit-view .ge-compare")
+    assert page.evaluate("window.seen.size") > 2
+    receipt = re.search(r"0 of ([\d,]+) pixels outside your selection changed", shown(page, "#edit-status"))
+    assert receipt
+    path = download(page, tmp_path)
+    before, after = open_picture(photo).pixels, open_picture(path).pixels
+    changed = (before != after).any(axis=2)
+    outside = int(receipt[1].replace(",", ""))
+    assert 50 < changed.sum() <= before.shape[0] * before.shape[1] - outside
+    rows, columns = np.nonzero(changed)
+    assert abs(rows.mean() - 70) < 25  # where the stroke was: the middle
+    assert abs(columns.mean() - 100) < 25
+    assert '"a red ball"' in read_text(path)[RECIPE_KEY]
+
+    page.click("#edit-further")
+    page.wait_for_selector("#edit-undo:enabled")
+    page.click("#edit-undo")
+    page.wait_for_selector("#edit-redo:enabled")
+    assert "photo.png" in shown(page, "#edit-words")
+
+    page.get_by_role("tab", name="History").click()
+    page.wait_for_selector("#history-strip .ge-entry")
+    assert "a red ball" in shown(page, "#history-strip")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_stopping_keeps_what_there_was(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    open_photo(page, photo)
+    paint_selection(page)
+    make_it_long(page)
+    page.click("#edit-run")
+    page.wait_for_selector("#edit-view .ge-preview")
+    page.focus("#edit-prompt textarea")
+    page.keyboard.press("Escape")  # while typing: does nothing
+    page.wait_for_timeout(300)
+    assert "Stop" not in shown(page, "#edit-status")
+    page.locator("#edit-view").click()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.querySelector('#edit-status').innerText.includes('Stopped')")
+    assert "0 of" in shown(page, "#edit-status")
+    page.wait_for_selector("#edit-run", state="visible")
+    path = download(page, tmp_path)
+    assert RECIPE_KEY not in read_text(path)
+    page.fill("#edit-steps input", "2")
+    finish(page)  # what was painted is still there
+
+
+def test_candidates_and_comparing_two(visit: Visit, photo: Path) -> None:
+    page = visit()
+    open_photo(page, photo)
+    paint_selection(page)
+    page.fill("#edit-count input", "3")
+    finish(page)
+    assert page.locator("#edit-strip .ge-thumb").count() == 3
+    page.locator("#edit-strip .ge-thumb").nth(2).click()
+    page.wait_for_function("document.querySelector('#edit-status').innerText.includes('seed 9')")
+    page.get_by_role("tab", name="History").click()
+    page.locator("#history-strip .ge-entry").nth(0).click()
+    page.click("#history-pin")
+    page.wait_for_selector(".ge-pinned")
+    page.locator("#history-strip .ge-entry").nth(2).click()
+    page.wait_for_function(
+        "document.querySelector('#history-about').innerText.includes('Number 3 on the left')"
+    )
+    page.click("#history-back")
+    page.wait_for_selector("#edit-canvas canvas", state="visible")
+    page.wait_for_function("document.querySelector('#edit-words').innerText.includes('before-1')")
+
+
+def test_a_sketch_drawn_with_the_mouse(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    page.get_by_role("tab", name="Sketch").click()
+    page.wait_for_selector("#sketch-canvas canvas", state="visible")
+    page.wait_for_timeout(1500)
+    page.click("#sketch-run")
+    page.wait_for_selector("#sketch-status .ge-error")  # an empty sheet: one sentence, and on it goes
+    paint(page, "#sketch-canvas")
+    page.fill("#sketch-prompt textarea", "a red ball")
+    finish(page, "sketch")
+    path = download(page, tmp_path, "sketch")
+    assert open_picture(path).pixels.shape == (64, 64, 3)
+
+
+def test_generating_from_an_example(visit: Visit) -> None:
+    page = visit()
+    page.get_by_role("tab", name="Generate").click()
+    page.click("#generate-run")
+    page.wait_for_function(
+        "document.querySelector('#generate-status').innerText.includes('The prompt is empty')"
+    )
+    page.locator(".ge-example").first.click()
+    finish(page, "generate")
+    page.get_by_role("tab", name="Edit").click()
+    page.click('#edit-examples [data-pick="cup.jpg"]')
+    page.wait_for_selector("#edit-canvas canvas", state="visible")
+
+
+def test_a_wrong_and_a_huge_file(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    (tmp_path / "notes.txt").write_text("not a picture")
+    page.set_input_files("#edit-drop input[type=file]", tmp_path / "notes.txt")
+    page.wait_for_selector("#edit-words .ge-error")
+    assert shown(page, "#edit-words").startswith("Notes.txt is not a PNG")
+    with open(tmp_path / "huge.png", "wb") as huge:
+        huge.truncate(65 * 2**20)
+    page.set_input_files("#edit-drop input[type=file]", tmp_path / "huge.png")
+    page.get_by_text(re.compile("exceeds|too large|more than", re.IGNORECASE)).first.wait_for()
+
+
+def test_two_visitors_do_not_see_each_other(visit: Visit, photo: Path) -> None:
+    first, second = visit(), visit()
+    open_photo(first, photo)
+    paint_selection(first)
+    finish(first)
+    second.click("#edit-run")
+    second.wait_for_selector("#edit-status .ge-error")
+    second.get_by_role("tab", name="History").click()
+    second.wait_for_timeout(500)
+    assert second.locator("#history-strip .ge-entry").count() == 0
+
+
+def test_a_page_that_closes_frees_the_queue(visit: Visit, photo: Path) -> None:
+    first, second = visit(), visit()
+    for page in (first, second):
+        open_photo(page, photo)
+        paint_selection(page)
+    make_it_long(first)
+    first.click("#edit-run")
+    first.wait_for_selector("#edit-view .ge-preview")
+    first.close()
+    finish(second)
+
+
+def test_killed_and_started_again(visit: Visit, server: Server, photo: Path) -> None:
+    page = visit()
+    open_photo(page, photo)
+    server.kill()
+    left = list(server.temporary.glob("glide-edit-studio-*"))
+    assert len(left) == 1
+    server.start()
+    assert left[0] not in server.temporary.glob("glide-edit-studio-*")
+    page.reload()
+    page.wait_for_selector("#edit-run")
+    open_photo(page, photo)
+    paint_selection(page)
+    finish(page)
