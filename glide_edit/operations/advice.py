@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from glide_edit.models.model import Model
+from glide_edit.operations.inpaint import context_of
 from glide_edit.requests import Inpaint, Request
-from masks import AUTOMATIC_CONTEXT, Finding, diagnose
+from masks import Finding, diagnose
 
 
 def findings(model: Model, request: Request) -> tuple[Finding, ...]:
@@ -20,7 +21,7 @@ def findings(model: Model, request: Request) -> tuple[Finding, ...]:
         request.mask,
         (image.height, image.width),
         image.orientation,
-        context=request.context or AUTOMATIC_CONTEXT,
+        context=context_of(request),
         network_size=model.spec.cascade(True)[0].config.image_size,
         grow=request.grow,
         protect=request.protect,

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from glide_edit.images import Picture, to_uint8
 from glide_edit.operations.inpaint import InpaintWork
-from glide_edit.operations.work import Work, work_for
+from glide_edit.operations.upscale import UpscaleWork
+from glide_edit.operations.work import ManyFrames, Work, work_for
 from glide_edit.requests import Request
 
 
@@ -18,11 +19,13 @@ from glide_edit.requests import Request
 class PreviewFrame:
     """What the previews of a request are shown in: its photograph, scaled down, or nothing.
 
+    ``work`` is None for an operation of several frames, whose previews are shown as they are.
+
     Showing one costs as much as its own size, whatever the photograph's: the edges are hard, and nothing is
     corrected as it is in the end.
     """
 
-    work: Work
+    work: Work | None
     surroundings: NDArray[np.uint8] | None
     scale: float = 1.0
 
@@ -34,6 +37,8 @@ class PreviewFrame:
             InputError, MaskError: the request's picture or mask will not do.
         """
         work = work_for(request)
+        if isinstance(work, ManyFrames | UpscaleWork):
+            return cls(None, None)
         if not isinstance(work, InpaintWork):
             return cls(work, None)
         small, scale = scaled_down(work.request.image, longest)
@@ -41,6 +46,8 @@ class PreviewFrame:
 
     def show(self, preview: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``Progress.preview`` (S, S, 3) in its place: uint8 (H, W, 3)."""
+        if self.work is None:
+            return preview
         if self.surroundings is None:
             return to_uint8(self.work.finish(preview.astype(np.float32)).picture.pixels)
         assert isinstance(self.work, InpaintWork)

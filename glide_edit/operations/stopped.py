@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from glide_edit.images import Picture
-from glide_edit.operations.work import work_for
+from glide_edit.operations.upscale import UpscaleWork
+from glide_edit.operations.work import ManyFrames, work_for
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress, Receipt
 from masks import compare_outside
@@ -19,12 +20,17 @@ def kept_so_far(
     """A result of the ``pictures`` that were finished; where none was, of the preview of the ``last`` step.
 
     The preview is put back into the source as a finished picture would be, so that its receipt holds as well;
-    that picture does not follow from the request alone, and the notes say so.
+    that picture does not follow from the request alone, and the notes say so. An operation of several frames
+    gives its source back, since a preview shows one of them.
     """
     work = work_for(request)
     if pictures:
         note = f"Stopped: {len(pictures)} of {request.n} pictures were finished."
         kept, receipts = tuple(pictures), _receipts(request, pictures)
+    elif isinstance(work, ManyFrames | UpscaleWork):
+        assert request.source is not None, "what is drawn in several frames begins from a picture"
+        note = "Stopped before the picture was finished: this is the one it began from."
+        kept, receipts = (request.source,), _receipts(request, [request.source])
     else:
         note = (
             f"Stopped at step {last.step} of {last.total} of the {last.stage}: this is how far it had come."
@@ -45,6 +51,9 @@ def kept_so_far(
 
 def _receipts(request: Request, pictures: Sequence[Picture]) -> tuple[Receipt, ...]:
     source, allowed = request.source, work_for(request).allowed
-    if source is None or allowed is None:
+    # An outpainting is larger than its source, and a stopped one may be its source itself.
+    if source is None or allowed is None or allowed.size != (pictures[0].height, pictures[0].width):
+        return ()
+    if allowed.size != (source.height, source.width):
         return ()
     return tuple(Receipt(compare_outside(source.pixels, each.pixels, allowed.selected)) for each in pictures)
