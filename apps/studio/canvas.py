@@ -89,6 +89,12 @@ def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> di
     return {"background": str(background), "layers": layers, "composite": None}
 
 
+def canvas_size(picture: Picture) -> tuple[int, int]:
+    """Width and height of what a photograph is painted on."""
+    height, width = scaled_down(picture, LONGEST_CANVAS)[0].shape[:2]
+    return width, height
+
+
 def painted_mask(painted: Painted, picture: Picture) -> Mask:
     """What was painted, as a selection in the photograph's own pixels; alpha of 128 and above counts."""
     size = (picture.width, picture.height)

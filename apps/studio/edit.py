@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, canvas_value, painted_mask
+from apps.studio.canvas import PaintCanvas, Painted, canvas_size, canvas_value, painted_mask
 from apps.studio.examples import PHOTOS, examples_html, find, picked_name
 from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
 from apps.studio.uploads import opened
@@ -114,7 +114,8 @@ class EditTab:
             gr.File(value=None, visible="hidden"),
             gr.HTML(visible=False),
             gr.Column(visible=True),
-            canvas_value(visit, picture, mask),
+            # Without its size the canvas would place the selection as on the last photograph.
+            PaintCanvas(value=canvas_value(visit, picture, mask), canvas_size=canvas_size(picture)),
             gr.Button(interactive=visit.trail.can_undo),
             gr.Button(interactive=visit.trail.can_redo),
             html.said(size),

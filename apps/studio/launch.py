@@ -91,6 +91,7 @@ def _serve(settings: Settings, folder: Path) -> None:
     shelf = Shelf(settings.model, Running(settings.device, settings.precision))
     threading.Thread(target=_load, args=(shelf,), daemon=True).start()
     page = build(Studio(Visits(folder / "visits", shelf.first), shelf), folder / "finished")
+    script = (HERE / "page.js").read_text(encoding="utf-8")
     password = settings.password
     if password is None and settings.lets_others_in:
         password = secrets.token_urlsafe(12)
@@ -109,7 +110,7 @@ def _serve(settings: Settings, folder: Path) -> None:
             footer_links=[],
             theme=theme(),
             css_paths=HERE / "page.css",
-            head=f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
+            head=f"<script>const GLIDE_EDIT_MOST_BYTES = {MOST_BYTES};\n{script}</script>",
         )
     except OSError as error:
         raise InputError(f"The studio cannot listen on {settings.host}: {error}.") from error

@@ -26,6 +26,21 @@
     soon = setTimeout(() => document.querySelector('#edit-look')?.click(), 250);
   }, true);
 
+  // A file that the server would refuse is not sent, and what to do about it is said where words are.
+  const guard = (event) => {
+    const files = [...(event.target.files ?? event.dataTransfer?.files ?? [])];
+    if (!files.some((file) => file.size > GLIDE_EDIT_MOST_BYTES)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const says = document.createElement('div');
+    says.className = 'ge-status ge-error';
+    says.setAttribute('role', 'alert');
+    says.textContent = `The picture has more than ${GLIDE_EDIT_MOST_BYTES / 2 ** 20} MB: save a smaller one.`;
+    seen('.ge-words')?.querySelector('.html-container > *')?.replaceChildren(says);
+  };
+  document.addEventListener('change', guard, true);
+  document.addEventListener('drop', guard, true);
+
   document.addEventListener('paste', (event) => {
     const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith('image/'));
     const input = document.querySelector('#edit-drop input[type=file]');

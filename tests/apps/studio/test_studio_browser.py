@@ -79,7 +79,9 @@ def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, 
         new MutationObserver(() => {
             const view = document.querySelector('#edit-view .ge-preview');
             if (view) window.seen.add(view.dataset.step + view.querySelector('img').src.length);
-        }).observe(document.querySelector('#edit-view'), {attributes: true, childList: true, subtree: true}); }""")
+        }).observe(
+            document.querySelector('#edit-view'), {attributes: true, childList: true, subtree: true}
+        ); }""")
     page.focus("#edit-prompt textarea")
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#edit-view .ge-compare")
