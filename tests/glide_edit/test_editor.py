@@ -94,7 +94,7 @@ def test_settings_are_heeded(editor: Editor) -> None:
 
 
 @pytest.mark.parametrize(
-    "prompt", ["", " \n", "\u202e\u200b", "😀" * 9, "\x00<pad>\ud800", "ﬁ ½ ẞ\u0301", "a" * 5000]
+    "prompt", ["", " \n", "\u202e\u200b", "😀" * 9, "\x00<pad>", "ﬁ ½ ẞ\u0301", "a" * 5000]
 )
 def test_any_text_is_a_prompt(editor: Editor, prompt: str) -> None:
     result = editor.inpaint(noise(*SIZE), box(), prompt)

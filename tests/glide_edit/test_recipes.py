@@ -210,7 +210,7 @@ def test_another_picture_needs_to_be_asked_for(editor: Editor, tmp_path: Path) -
         editor.replay(path)
     result = editor.replay(path, on=noise(*SIZE, seed=1))
     assert result.receipts[0].kept
-    assert result.notes == ()
+    assert not any("scaled" in note for note in result.notes)
 
 
 @pytest.mark.parametrize(

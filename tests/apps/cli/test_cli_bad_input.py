@@ -189,7 +189,7 @@ def test_a_mask_in_a_transparent_layer_or_in_none(inpaint, here: Path) -> None:
     clear = np.zeros((45, 60, 4), np.uint8)
     clear[..., :3] = 255
     save_picture(clear, "clear.png")
-    refused(inpaint("photo.png", mask="clear.png"), "clear.png selects nothing")
+    refused(inpaint("photo.png", mask="clear.png"), "clear.png: the mask selects nothing")
     opaque = np.dstack([open_picture("mask.png").pixels, np.full((45, 60), 255, np.uint8)])
     save_picture(opaque, "opaque.png")
     assert "0 of 2,400 pixels" in inpaint("photo.png", mask="opaque.png").stdout
