@@ -68,7 +68,9 @@ def test_prompts_use_words_that_training_uses(asked: tuple[Question, ...]) -> No
 
 
 def test_scenes_are_unseen_and_asked_for_once() -> None:
-    seeds = [question.scene.seed for kind in KINDS_OF_QUESTION for question in of(kind)]
+    # The best of 8 is asked of the very questions about two objects.
+    kinds = [kind for kind in KINDS_OF_QUESTION if kind != "two_best_of_8"]
+    seeds = [question.scene.seed for kind in kinds for question in of(kind)]
     assert len(set(seeds)) == len(seeds)
     assert FIRST_PROMPT_SEED <= min(seeds) < max(seeds) < FIRST_UNSEEN_SEED
 

@@ -20,6 +20,7 @@ from glide_edit.errors import TrainingError
 from glide_edit.toybox import sample_scene
 from glide_edit.training.batches import BatchPlan
 from glide_edit.training.cache import build_cache
+from glide_edit.training.folder import ImageFolder
 from glide_edit.training.photos import (
     TOYS_MIXTURE,
     WHOLE_MIXTURE,
@@ -329,16 +330,10 @@ def test_processes_make_the_batches_that_one_thread_makes(grey: PhotoCache, tmp_
             assert (made.step, made.captions) == (step, expected.captions)
             torch.testing.assert_close(made.image, expected.image, rtol=0, atol=0)
             torch.testing.assert_close(made.keep_mask, expected.keep_mask, rtol=0, atol=0)
+    gone = ImageFolder(write_photos(tmp_path / "gone", [plain(32, (9, 9, 9))]), 32)
+    (tmp_path / "gone" / "0.png").unlink()
     with (
-        closing(replace(plan, sources=[(Broken(), 1.0, Mixture())], workers=1).stream(0)) as batches,
-        pytest.raises(TrainingError, match=r"^the disk is gone$"),
+        closing(replace(plan, sources=[(gone, 1.0, Mixture())], workers=1).stream(0)) as batches,
+        pytest.raises(TrainingError, match=r"^[^\n]*0\.png[^\n]*$"),
     ):
         next(batches)
-
-
-class Broken:
-    def draw(self, rng: np.random.Generator) -> Item:
-        raise TrainingError("the disk is gone")
-
-    def captions(self) -> list[str]:
-        return []
