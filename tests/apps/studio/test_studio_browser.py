@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from glide_edit.images import open_picture, read_text
-from glide_edit.results import RECIPE_KEY
+from glide_edit.recipes import RECIPE_KEY
 from tests.apps.studio.conftest import Server
 
 pytestmark = pytest.mark.browser
