@@ -72,20 +72,20 @@ class EditTab:
             self.shrink = gr.Button("Shrink", size="sm", min_width=60)
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="edit-clear")
+            self.mend = gr.Button("Mend", size="sm", min_width=60, elem_id="edit-mend")
             self.undo = gr.Button(
                 "Undo edit", size="sm", min_width=80, elem_id="edit-undo", interactive=False
             )
             self.redo = gr.Button(
                 "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
             )
-            self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
         with gr.Row(elem_classes="ge-tools"):
             self.snap = gr.Button("Snap to object", size="sm", min_width=100, elem_id="edit-snap")
             self.spread = gr.Button("Similar colours", size="sm", min_width=100, elem_id="edit-spread")
-            self.mend = gr.Button("Mend", size="sm", min_width=60, elem_id="edit-mend")
             self.remove = gr.Button(
                 "Remove what is selected", size="sm", min_width=140, elem_id="edit-remove"
             )
+            self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
         put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
         with put_back, gr.Row(elem_classes="ge-tools"):
             self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)

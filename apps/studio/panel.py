@@ -138,6 +138,8 @@ class Panel:
     def wire(self, inputs: list[Any]) -> None:
         """Join the parts; ``inputs`` are the tab's own components, handed to the function that builds."""
         self.start_with(self.run, self._build, inputs)
+        # Said by the page itself: the server's word could come after that of the run's own end.
+        self.stop.click(None, None, self.status, js=f"() => {html.said('Stopping…')!r}", **QUIET)
         self.stop.click(self._stop, None, [self.status, self.run, self.stop], **QUIET)
         self.dice.click(lambda: secrets.randbelow(LARGEST_DICE), None, self.seed, **QUIET)
         self.strip.click(self._pick, None, [self.status, self.view, self.strip], **QUIET)
@@ -249,7 +251,7 @@ class Panel:
             return gr.skip(), gr.Button(visible=True), gr.Button(visible=False)
         ticket.stop()
         if ticket.started:
-            return html.said("Stopping…"), gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip()
         return html.said("Stopped before its turn came."), gr.Button(visible=True), gr.Button(visible=False)
 
     def _pick(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
