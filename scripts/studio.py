@@ -30,7 +30,7 @@ CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 100);"
 """Without a GPU, gradio's canvas would keep a core busy by drawing itself 60 times a second."""
-A_WHILE = 60_000
+A_WHILE = 240_000
 """Milliseconds that a run may take on a busy machine."""
 PREPARED: dict[str, dict[str, str | None]] = {
     "generate": {"#generate-prompt textarea": "a yellow house on grass at sunset"},

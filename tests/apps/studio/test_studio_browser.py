@@ -191,7 +191,9 @@ def test_a_larger_a_varied_and_an_enlarged_picture(visit: Visit, photo: Path, tm
         page.get_by_role("tab", name=name.capitalize()).click()
         page.click(f"#{name}-run")
         page.wait_for_selector(f"#{name}-status .ge-error")  # no photograph: one sentence, and on it goes
-        page.set_input_files(f"#{name}-open input[type=file]", small)
+        with page.expect_file_chooser() as chooser:
+            page.click(f"#{name}-open")
+        chooser.value.set_files(small)
         page.wait_for_function(f"document.querySelector('#{name}-words').innerText.includes('64 x 64')")
         if name == "outpaint":
             page.fill("#outpaint-right input", "16")
