@@ -127,14 +127,14 @@ def _run(page: Page, tab: str) -> None:
 
 
 def _take(page: Page, name: str) -> None:
-    """NAME-WINDOW-THEME.png for both windows and both themes."""
+    """NAME-WINDOW-THEME.webp for both windows and both themes."""
     for window in WINDOWS:
         page.set_viewport_size(_viewport(window))
         for theme in ("light", "dark"):
             page.evaluate(f"document.body.classList.toggle('dark', {str(theme == 'dark').lower()})")
             page.wait_for_timeout(400)
-            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(128)
-            shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.png", optimize=True)
+            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.webp", quality=82, method=6)
     page.evaluate("document.body.classList.remove('dark')")
     page.set_viewport_size(_viewport("desk"))
 

@@ -327,12 +327,9 @@ def format_choice(name: str) -> gr.Dropdown:
     return gr.Dropdown(
         [LOSSLESS, *FORMATS],
         value=LOSSLESS,
-        show_label=False,
-        container=False,
         label="Format of the download",
         min_width=110,
         elem_id=name,
-        elem_classes="ge-format",
     )
 
 

@@ -71,7 +71,7 @@ class SketchTab:
                 1,
                 0.5,
                 step=0.05,
-                label="Strength (of colours)",
+                label="Strength",
                 min_width=150,
                 buttons=[],
                 elem_id="sketch-strength",
