@@ -1,6 +1,6 @@
 """What may change in a picture: selections, their areas, putting a repaint back. NumPy and OpenCV only."""
 
-from masks import draw, select, shape
+from masks import draw, rough, select, shape
 from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
 from masks.blend import Finish, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
@@ -36,6 +36,7 @@ __all__ = [
     "preview",
     "put_back",
     "require_usable",
+    "rough",
     "seen_by_network",
     "select",
     "shape",

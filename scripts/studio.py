@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from glide_edit import save_picture
+from glide_edit import open_picture, save_picture
 from glide_edit.toybox import Scene, render, sample_scene
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,15 +32,28 @@ SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(pe
 """Without a GPU, gradio's canvas would keep a core busy by drawing itself 60 times a second."""
 A_WHILE = 240_000
 """Milliseconds that a run may take on a busy machine."""
+PREPARED: dict[str, dict[str, str | None]] = {
+    "generate": {"#generate-prompt textarea": "a yellow house on grass at sunset"},
+    "sketch": {'#sketch-examples [data-pick="house.png"]': None},
+    "outpaint": {'#outpaint-examples [data-pick="grass.jpg"]': None},
+    "vary": {
+        '#vary-examples [data-pick="grass.jpg"]': None,
+        "#vary-prompt textarea": "a house on grass",
+        "#vary-several input": None,
+    },
+    "upscale": {'#upscale-examples [data-pick="snow.jpg"]': None},
+}
+"""What to click (None) or to fill in on a tab before its run."""
 
 
 def make_examples() -> None:
     """The photograph of docs/examples, two toybox scenes and three drawings of single toys."""
     EXAMPLES.mkdir(exist_ok=True)
-    shutil.copy(ROOT / "docs" / "examples" / "photo.png", EXAMPLES / "cup.png")
+    photo = open_picture(ROOT / "docs" / "examples" / "photo.png")
+    save_picture(photo, EXAMPLES / "cup.jpg", force=True, quality=88)
     for name, kind, ground in (("grass", "house", "grass"), ("snow", "tree", "snow")):
         picture = render(_single(kind, ground), SIZE).image
-        save_picture(picture, EXAMPLES / f"{name}.png", force=True, quality=88)
+        save_picture(picture, EXAMPLES / f"{name}.jpg", force=True, quality=88)
     for kind in ("house", "tree", "car"):
         drawing = render(_single(kind), SIZE).drawing
         save_picture(drawing, EXAMPLES / f"{kind}.png", force=True)
@@ -85,18 +98,18 @@ def _walk(page: Page) -> None:
     """Use every tab once, and take its pictures."""
     page.wait_for_selector("#edit-examples button")
     _take(page, "start")
-    page.click('#edit-examples [data-pick="cup.png"]')
+    page.click('#edit-examples [data-pick="cup.jpg"]')
     page.wait_for_selector("#edit-canvas canvas")
     page.fill("#edit-count input", "2")
     _run(page, "edit")
     _take(page, "edit")
-    for tab in ("generate", "sketch"):
+    for tab, prepare in PREPARED.items():
         page.get_by_role("tab", name=tab.capitalize()).click()
-        if tab == "sketch":
-            page.click('#sketch-examples [data-pick="house.png"]')
-            page.wait_for_timeout(1500)
-        else:
-            page.fill("#generate-prompt textarea", "a yellow house on grass at sunset")
+        for selector, value in prepare.items():
+            if value is None:
+                page.click(selector)
+            else:
+                page.fill(selector, value)
         _run(page, tab)
         _take(page, tab)
     for tab in ("history", "models", "help"):
@@ -114,14 +127,14 @@ def _run(page: Page, tab: str) -> None:
 
 
 def _take(page: Page, name: str) -> None:
-    """NAME-WINDOW-THEME.png for both windows and both themes."""
+    """NAME-WINDOW-THEME.webp for both windows and both themes."""
     for window in WINDOWS:
         page.set_viewport_size(_viewport(window))
         for theme in ("light", "dark"):
             page.evaluate(f"document.body.classList.toggle('dark', {str(theme == 'dark').lower()})")
             page.wait_for_timeout(400)
-            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB").quantize(128)
-            shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.png", optimize=True)
+            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.webp", quality=82, method=6)
     page.evaluate("document.body.classList.remove('dark')")
     page.set_viewport_size(_viewport("desk"))
 

@@ -15,7 +15,7 @@ from apps.studio.panel import DEVICE, Studio, sentence
 from apps.studio.uploads import opened
 from glide_edit.editor import open_mask
 from glide_edit.errors import GlideEditError
-from glide_edit.requests import Generate, Inpaint, Request, Sketch
+from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Request, Sketch, Upscale, Vary
 from masks import MaskError
 
 KEPT_SECONDS = 1800
@@ -23,7 +23,7 @@ KEPT_SECONDS = 1800
 
 
 class Endpoints:
-    """/generate, /inpaint and /sketch. They keep nothing of who asks, and wait in the queue of all runs."""
+    """A named endpoint for each operation. They keep nothing of who asks, and wait in the queue of runs."""
 
     def __init__(self, studio: Studio, folder: Path) -> None:
         self.studio = studio
@@ -34,11 +34,17 @@ class Endpoints:
         with gr.Column(visible=False):
             prompt, seed = gr.Textbox(label="prompt"), gr.Number(0, label="seed", precision=0)
             image, mask, drawing = gr.File(label="image"), gr.File(label="mask"), gr.File(label="drawing")
+            sides = [gr.Number(0, label=side, precision=0) for side in ("left", "right", "top", "bottom")]
+            strength, factor = gr.Number(0.85, label="strength"), gr.Number(2, label="factor", precision=0)
             file, info = gr.File(label="result"), gr.JSON(label="info")
             for name, asked, build in (
                 ("generate", [prompt, seed], _generate),
                 ("inpaint", [image, mask, prompt, seed], _inpaint),
+                ("remove", [image, mask, seed], _remove),
                 ("sketch", [drawing, prompt, seed], _sketch),
+                ("outpaint", [image, prompt, seed, *sides], _outpaint),
+                ("vary", [image, prompt, seed, strength], _vary),
+                ("upscale", [image, seed, factor], _upscale),
             ):
                 gr.Button(name).click(
                     self._carry_out(build),
@@ -95,3 +101,46 @@ def _inpaint(image: str | None, mask: str | None, prompt: str | None, seed: floa
 def _sketch(drawing: str | None, prompt: str | None, seed: float | None) -> Request:
     """Turn a line drawing, dark on light, into a picture. Gives a PNG."""
     return Sketch(drawing=opened(drawing)[0], prompt=prompt or "", seed=int(seed or 0))
+
+
+def _remove(image: str | None, mask: str | None, seed: float | None) -> Request:
+    """Fill what the mask selects with what surrounds it. Gives a PNG."""
+    picture, _ = opened(image)
+    selection, _ = opened(mask)
+    return Remove(image=picture, mask=open_mask(selection), seed=int(seed or 0))
+
+
+def _outpaint(
+    image: str | None,
+    prompt: str | None,
+    seed: float | None,
+    left: float | None,
+    right: float | None,
+    top: float | None,
+    bottom: float | None,
+) -> Request:
+    """Draw so many pixels beyond each side; the picture itself is kept. Gives a PNG."""
+    return Outpaint(
+        image=opened(image)[0],
+        prompt=prompt or "",
+        seed=int(seed or 0),
+        left=int(left or 0),
+        right=int(right or 0),
+        top=int(top or 0),
+        bottom=int(bottom or 0),
+    )
+
+
+def _vary(image: str | None, prompt: str | None, seed: float | None, strength: float | None) -> Request:
+    """Draw another picture like this one, the less like it the greater the strength (0 to 1). Gives a PNG."""
+    return Vary(
+        image=opened(image)[0],
+        prompt=prompt or "",
+        seed=int(seed or 0),
+        strength=0.85 if strength is None else strength,
+    )
+
+
+def _upscale(image: str | None, seed: float | None, factor: float | None) -> Request:
+    """Enlarge a picture 2 or 4 times. Gives a PNG."""
+    return Upscale(image=opened(image)[0], seed=int(seed or 0), factor=2 if factor is None else int(factor))

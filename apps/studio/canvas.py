@@ -12,7 +12,7 @@ import cv2
 import gradio as gr
 import numpy as np
 from gradio.components.base import server
-from gradio.components.image_editor import AcceptBlobs, EditorData
+from gradio.components.image_editor import AcceptBlobs, EditorData, EditorValue
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -76,12 +76,12 @@ class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
         return Painted(_flattened(layers), tuple(Path(each.path) for each in sent_files))
 
 
-def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> dict[str, object]:
+def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> EditorValue:
     """A photograph, scaled for the canvas, and on it a selection as if it had been painted."""
     small, _ = scaled_down(picture, LONGEST_CANVAS)
     background = visit.file("photo.jpg")
     Image.fromarray(small).save(background, quality=92)
-    layers = []
+    layers: list[NDArray[Any] | Image.Image | str] = []
     if mask is not None and not mask.is_empty:
         path = visit.file("selection.png")
         Image.fromarray(_painted(mask, (small.shape[0], small.shape[1]))).save(path, compress_level=1)

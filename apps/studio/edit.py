@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -14,8 +15,8 @@ from apps.studio.uploads import opened
 from apps.studio.visits import Made, Visit
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
-from glide_edit.requests import FINISHES, Inpaint, Request
-from masks import Mask, MaskError, shape
+from glide_edit.requests import FINISHES, Inpaint, Remove, Request
+from masks import Mask, MaskError, mend, rough, shape
 
 HINT = "What changes appears here, step by step."
 NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
@@ -71,11 +72,18 @@ class EditTab:
             self.shrink = gr.Button("Shrink", size="sm", min_width=60)
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="edit-clear")
+            self.mend = gr.Button("Mend", size="sm", min_width=60, elem_id="edit-mend")
             self.undo = gr.Button(
                 "Undo edit", size="sm", min_width=80, elem_id="edit-undo", interactive=False
             )
             self.redo = gr.Button(
                 "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
+            )
+        with gr.Row(elem_classes="ge-tools"):
+            self.snap = gr.Button("Snap to object", size="sm", min_width=100, elem_id="edit-snap")
+            self.spread = gr.Button("Similar colours", size="sm", min_width=100, elem_id="edit-spread")
+            self.remove = gr.Button(
+                "Remove what is selected", size="sm", min_width=140, elem_id="edit-remove"
             )
             self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
         put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
@@ -96,6 +104,10 @@ class EditTab:
             context=context,
             **settings,
         )
+
+    def _build_removal(self, visit: Visit, settings: dict[str, Any], painted: Painted) -> Request:
+        photo = _photo(visit)
+        return Remove(image=photo, mask=painted_mask(painted, photo), **{**settings, "prompt": ""})
 
     # -- the photograph -----------------------------------------------------------------------------
 
@@ -143,16 +155,20 @@ class EditTab:
             **QUIET,
         )
         # The canvas' own change event leaves out the first stroke; page.js presses this after each one.
-        self.look.click(self._looked_at, self.canvas, self.words, trigger_mode="always_last", **QUIET)
+        looked_at = [self.canvas, self.context]
+        self.look.click(self._looked_at, looked_at, self.words, trigger_mode="always_last", **QUIET)
         for button, change in (
-            (self.grow, shape.grow),
-            (self.shrink, shape.shrink),
-            (self.invert, lambda mask, _: ~mask),
-            (self.clear, lambda mask, _: Mask(mask.selected & False)),
+            (self.grow, lambda mask, _, radius: shape.grow(mask, radius)),
+            (self.shrink, lambda mask, _, radius: shape.shrink(mask, radius)),
+            (self.invert, lambda mask, *_: ~mask),
+            (self.clear, lambda mask, *_: Mask.empty(mask.size)),
+            (self.snap, lambda mask, picture, _: rough.tighten(picture.pixels, mask)),
+            (self.spread, lambda mask, picture, _: rough.spread(picture.pixels, mask)),
+            (self.mend, lambda mask, *_: mend(mask)[0]),
         ):
             button.click(
-                _reshaping(self.studio, change),
-                [self.canvas, self.radius],
+                self._reshaping(change),
+                [*looked_at, self.radius],
                 [self.canvas, self.words],
                 **QUIET,
             )
@@ -160,6 +176,7 @@ class EditTab:
         self.undo.click(self._undone, None, photo, **QUIET)
         self.redo.click(self._redone, None, photo, **QUIET)
         self.panel.wire([self.canvas, self.finish, self.context])
+        self.panel.start_with(self.remove, self._build_removal, [self.canvas])
 
     def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
@@ -170,14 +187,46 @@ class EditTab:
         visit.trail.go_on_with(picture, name)
         return self.photo_shown(visit)
 
-    def _looked_at(self, painted: Painted, request: gr.Request) -> Any:
+    def _looked_at(self, painted: Painted, context: float, request: gr.Request) -> Any:
         """What there is to say about what is painted."""
         visit = self.studio.visit(request)
         visit.note(painted.files)
         current = visit.trail.current
         if current is None:
             return gr.skip()
-        return selection_words(painted_mask(painted, current[0]))
+        return self._words(visit, current[0], painted_mask(painted, current[0]), context)
+
+    def _words(self, visit: Visit, picture: Picture, mask: Mask, context: float) -> str:
+        """How much is selected, and what the mask doctor has to say of it."""
+        if mask.is_empty:
+            return html.said("Nothing is selected yet: paint over what should change.")
+        share = f"{100 * mask.share:.1f}" if mask.share >= 0.001 else "less than 0.1"
+        says = f"{share} % of the photograph is selected ({mask.count:,} pixels)."
+        try:
+            asked = Inpaint(image=picture, mask=mask, context=context)
+            findings = self.studio.shelf.editor(visit.model).diagnose(asked)
+        except (GlideEditError, MaskError) as error:
+            return html.said(f"{says} {sentence(error)}", "error")
+        words = [sentence(each.text) for each in findings if each.severity != "note"]
+        return html.said(" ".join([says, *words]), "warning" if words else "plain")
+
+    def _reshaping(self, change: Callable[[Mask, Picture, float], Mask]) -> Callable[..., tuple[Any, Any]]:
+        """A handler that puts a changed selection back on the canvas."""
+
+        def reshape(
+            painted: Painted, context: float, radius: float | None, request: gr.Request
+        ) -> tuple[Any, Any]:
+            visit = self.studio.visit(request)
+            if visit.trail.current is None:
+                return gr.skip(), gr.skip()
+            picture = visit.trail.current[0]
+            try:
+                mask = change(painted_mask(painted, picture), picture, radius or 0)
+            except MaskError as error:
+                return gr.skip(), html.said(sentence(error), "error")
+            return canvas_value(visit, picture, mask), self._words(visit, picture, mask, context)
+
+        return reshape
 
     def _undone(self, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
@@ -203,37 +252,13 @@ class EditTab:
         if made is None:
             return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
         before = visit.trail.current
-        visit.trail.go_on_with(made.picture, html.file_name(made))
+        visit.trail.go_on_with(made.picture, f"number {made.number}")
         same = before is not None and before[0].pixels.shape == made.picture.pixels.shape
         mask = painted_mask(painted, made.picture) if same else None
         return *self.photo_shown(visit, mask), gr.Tabs(selected="edit")
-
-
-def selection_words(mask: Mask) -> str:
-    if mask.is_empty:
-        return html.said("Nothing is selected yet: paint over what should change.")
-    share = f"{100 * mask.share:.1f}" if mask.share >= 0.001 else "less than 0.1"
-    return html.said(f"{share} % of the photograph is selected ({mask.count:,} pixels).")
 
 
 def _photo(visit: Visit) -> Picture:
     if visit.trail.current is None:
         raise InputError(NO_PHOTO)
     return visit.trail.current[0]
-
-
-def _reshaping(studio: Studio, change: Any) -> Any:
-    """A handler that puts a changed selection back on the canvas."""
-
-    def reshape(painted: Painted, radius: float | None, request: gr.Request) -> tuple[Any, Any]:
-        visit = studio.visit(request)
-        if visit.trail.current is None:
-            return gr.skip(), gr.skip()
-        picture = visit.trail.current[0]
-        try:
-            mask = change(painted_mask(painted, picture), radius or 0)
-        except MaskError as error:
-            return gr.skip(), html.said(sentence(error), "error")
-        return canvas_value(visit, picture, mask), selection_words(mask)
-
-    return reshape

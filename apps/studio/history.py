@@ -9,7 +9,7 @@ import gradio as gr
 from apps.studio import html
 from apps.studio.canvas import Painted
 from apps.studio.edit import EditTab
-from apps.studio.panel import PICK, QUIET, Studio, picked_number, saved
+from apps.studio.panel import PICK, QUIET, Studio, format_choice, picked_number, saved
 from apps.studio.visits import Made, Visit
 from glide_edit.requests import Inpaint
 
@@ -37,6 +37,7 @@ class HistoryTab:
                     back = gr.Button("Back to before it", size="sm", elem_id="history-back")
                     pin = gr.Button("Compare with…", size="sm", elem_id="history-pin")
                     download = gr.Button("Download", size="sm", elem_id="history-download")
+                    file_format = format_choice("history-format")
                 file = gr.DownloadButton("File", elem_id="history-file", elem_classes="ge-out-of-sight")
         shown = [self.strip, self.about, self.view]
         tab.select(self._shown, None, shown, **QUIET)
@@ -46,7 +47,7 @@ class HistoryTab:
         further.click(self._further, self.edit.canvas, taken, **QUIET)
         settings = [self.edit.panel.prompt, self.edit.panel.seed]
         back.click(self._back, None, [*taken, *settings], **QUIET)
-        download.click(self._save, None, [self.about, file], **QUIET).success(
+        download.click(self._save, file_format, [self.about, file], **QUIET).success(
             None, None, None, js="() => document.querySelector('#history-file').click()", **QUIET
         )
 
@@ -101,9 +102,6 @@ class HistoryTab:
         visit.trail.go_on_with(asked.image, f"before-{made.number}.png")
         return *self.edit.photo_shown(visit, asked.mask), gr.Tabs(selected="edit"), asked.prompt, made.seed
 
-    def _save(self, request: gr.Request) -> tuple[Any, ...]:
+    def _save(self, chosen: str, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
-        made = self._picked(visit)
-        if made is None:
-            raise gr.Error("There is nothing to download yet.", print_exception=False)
-        return saved(visit, made)
+        return saved(visit, self._picked(visit), chosen)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from apps.studio.visits import Made
-from glide_edit.images import Picture, default_output_suffix
+from glide_edit.images import Picture
 from glide_edit.operations.previews import scaled_down
+from glide_edit.requests import Outpaint, Request, Sketch, Vary
 from glide_edit.results import Progress, Receipt
 
 LONGEST_SHOWN = 1024
@@ -51,9 +52,13 @@ def preview(pixels: NDArray[np.uint8], progress: Progress) -> str:
 def picture(made: Made) -> str:
     """A result: with a slider between before and after where it has a before of its own size."""
     after, source = made.picture, made.result.request.source
-    if made.result.allowed is None or source is None:
+    if made.result.allowed is None or source is None or source.pixels.shape != after.pixels.shape:
         return f'<div class="ge-view"><img src="{_shown(after)}" alt="The result"></div>'
     return compare(source, after, "Before", "After")
+
+
+def photograph(picture: Picture) -> str:
+    return f'<div class="ge-view"><img src="{_shown(picture)}" alt="The photograph"></div>'
 
 
 def compare(first: Picture, second: Picture, left: str, right: str) -> str:
@@ -81,12 +86,17 @@ def strip(made: list[Made], picked: int | None, label: str) -> str:
 
 
 def _button(made: Made, is_picked: bool) -> str:
-    says = escaped(f"{made.number}: {made.result.request.prompt or 'no words'}, seed {made.seed}")
+    request = made.result.request
+    says = escaped(f"{made.number}: {request.prompt or 'no words'}, seed {made.seed}{_strength(request)}")
     pressed = str(is_picked).lower()
     return (
         f'<button type="button" class="ge-thumb" data-pick="{made.number}" aria-pressed="{pressed}" '
         f'aria-label="{says}" title="{says}"><img src="{made.thumbnail}" alt=""></button>'
     )
+
+
+def _strength(request: Request) -> str:
+    return f", strength {request.strength:g}" if isinstance(request, Sketch | Vary) else ""
 
 
 def working(progress: Progress, left: float | None, n: int) -> str:
@@ -104,18 +114,18 @@ def working(progress: Progress, left: float | None, n: int) -> str:
 
 
 def said(text: str, kind: str = "plain") -> str:
-    """A sentence; ``kind`` is plain, good or error."""
+    """A sentence; ``kind`` is plain, good, warning or error."""
     role = "alert" if kind == "error" else "status"
     return f'<div class="ge-status ge-{kind}" role="{role}">{escaped(text)}</div>' if text else ""
 
 
-def receipt(receipt: Receipt | None) -> str:
+def receipt(receipt: Receipt | None, where: str = "outside your selection") -> str:
     """The receipt in words."""
     if receipt is None:
         return ""
     p = receipt.preservation
     mark = "kept" if receipt.kept else "broken"
-    text = f"{p.changed:,} of {p.outside:,} pixels outside your selection changed"
+    text = f"{p.changed:,} of {p.outside:,} pixels {where} changed"
     return f'<span class="ge-receipt ge-{mark}" title="Every pixel outside was compared">{text}</span>'
 
 
@@ -126,23 +136,18 @@ def _shown(picture: Picture) -> str:
 def ended(made: Made) -> str:
     """What there is to say of a result: its receipt, how long it took, what the user should know."""
     result = made.result
-    parts = [receipt(made.receipt), *(f"<span>{escaped(note)}</span>" for note in result.notes)]
-    parts.append(f"<span>seed {made.seed}, {result.seconds:.1f} s</span>")
+    where = "of your photograph" if isinstance(result.request, Outpaint) else "outside your selection"
+    parts = [receipt(made.receipt, where), *(f"<span>{escaped(note)}</span>" for note in result.notes)]
+    parts.append(f"<span>seed {made.seed}{_strength(result.request)}, {result.seconds:.1f} s</span>")
     kind = "good" if made.complete else "plain"
     return f'<div class="ge-status ge-{kind}" role="status">{" ".join(part for part in parts if part)}</div>'
 
 
-def file_name(made: Made) -> str:
-    """What a download is called: in the format of the source where that is kept without loss, else PNG."""
-    source = made.result.request.source
-    suffix = ".png" if source is None else default_output_suffix(source)
-    return f"{made.result.request.operation}-{made.seed}{suffix}"
-
-
-def downloaded(made: Made, name: str, proof: Receipt | None) -> str:
-    """What was written, with the receipt of the file as it was read back."""
+def downloaded(name: str, proof: Receipt | None, missing: str | None) -> str:
+    """What was written, with the receipt of the file as it was read back, and what it has no room for."""
     checked = f" {receipt(proof)}, in the file read back." if proof is not None else ""
-    return f'<div class="ge-status ge-good" role="status"><span>{escaped(name)}.</span>{checked}</div>'
+    lacks = f" <span>{escaped(missing)}</span>" if missing else ""
+    return f'<div class="ge-status ge-good" role="status"><span>{escaped(name)}.</span>{checked}{lacks}</div>'
 
 
 def catalogue(made: list[Made], picked: Made | None, pinned: Made | None) -> str:

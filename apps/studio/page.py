@@ -13,6 +13,7 @@ from apps.studio.generate import GenerateTab
 from apps.studio.history import HistoryTab
 from apps.studio.models_tab import ModelsTab
 from apps.studio.panel import Studio
+from apps.studio.photo_tabs import OutpaintTab, UpscaleTab, VaryTab
 from apps.studio.sketch import SketchTab
 from apps.studio.words import CAN_AND_CANNOT, FROM_CODE, KEYS
 
@@ -25,6 +26,7 @@ LONGEST_QUEUE = 64
 def build(studio: Studio, folder: Path) -> gr.Blocks:
     """The whole page; ``folder`` is where its endpoints write. ``serve`` gives it its looks."""
     edit, generate, sketch = EditTab(studio), GenerateTab(studio), SketchTab(studio)
+    photo_tabs = (OutpaintTab(studio), VaryTab(studio), UpscaleTab(studio))
     with gr.Blocks(
         title=TITLE, fill_width=True, analytics_enabled=False, delete_cache=(600, OLDEST_FILE)
     ) as page:
@@ -36,13 +38,16 @@ def build(studio: Studio, folder: Path) -> gr.Blocks:
                 generate.lay_out()
             with gr.Tab("Sketch", id="sketch"):
                 sketch.lay_out()
+            for each in photo_tabs:
+                with gr.Tab(each.name.capitalize(), id=each.name):
+                    each.lay_out()
             with gr.Tab("History", id="history") as tab:
                 HistoryTab(studio, edit).lay_out(tab, tabs)
             with gr.Tab("Models", id="models") as tab:
                 ModelsTab(studio).lay_out(tab)
             with gr.Tab("Help", id="help"):
                 _lay_out_help()
-        for panel in (edit.panel, generate.panel, sketch.panel):
+        for panel in (edit.panel, generate.panel, sketch.panel, *(each.panel for each in photo_tabs)):
             edit.take_from(panel, tabs)
         Endpoints(studio, folder).lay_out()
         page.unload(_ending(studio))

@@ -6,7 +6,7 @@ import secrets
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,13 +20,15 @@ from apps.studio.shelf import Shelf
 from apps.studio.visits import Made, Ticket, Visit, Visits
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import GlideEditError
-from glide_edit.images import save_picture
+from glide_edit.images import default_output_suffix, save_picture
 from glide_edit.requests import Request
 from masks import MaskError
 
 LARGEST_DICE = 1_000_000
 """Seeds that the dice throws are short enough to read aloud."""
 MOST_CANDIDATES = 8
+SETTINGS = 8
+"""How many values ``settings_of`` takes."""
 LEAST_SHOWN = 0.06
 """Seconds; steps that come faster than a page can draw them are not all shown."""
 DEVICE = "device"
@@ -45,8 +47,8 @@ class Studio:
         return self.visits.of(request.session_hash)
 
 
-BuildRequest = Callable[..., Request]
-"""From the visit, the settings and the values of the tab's own inputs to a request."""
+BuildRequest = Callable[..., Request | Sequence[Request]]
+"""From the visit, the settings and the values of the tab's own inputs to a request, or to several in turn."""
 
 
 class Panel:
@@ -98,52 +100,70 @@ class Panel:
         with gr.Row(elem_classes="ge-tools", visible=False) as self.actions:
             self.further = gr.Button("Edit this further", size="sm", elem_id=f"{self.name}-further")
             self.download = gr.Button("Download", size="sm", elem_id=f"{self.name}-download")
+            self.format = format_choice(f"{self.name}-format")
         self.file = gr.DownloadButton("File", elem_id=f"{self.name}-file", elem_classes="ge-out-of-sight")
         self._lay_out_rest()
 
     def _lay_out_rest(self) -> None:
         with gr.Accordion("More settings", open=False, elem_classes="ge-more", elem_id=f"{self.name}-more"):
+            self.negative = gr.Textbox(
+                label="What should not be there",
+                lines=1,
+                max_lines=2,
+                elem_id=f"{self.name}-negative",
+                elem_classes="ge-prompt",
+            )
             with gr.Row(elem_classes="ge-tools"):
-                self.steps = self._number("Steps", "steps", precision=0, minimum=1)
-                self.upsampler_steps = self._number(
-                    "Upsampler steps", "upsampler-steps", precision=0, minimum=1
-                )
-                self.guidance = self._number("Guidance", "guidance", minimum=0)
+                self.steps = self._number("Steps", "steps", least=1, precision=0)
+                self.upsampler_steps = self._number("Upsampler steps", "upsampler-steps", 1, precision=0)
+                self.guidance = self._number("Guidance", "guidance", least=0)
                 self.sampler = gr.Dropdown(
                     ["the model's", *SAMPLERS], value="the model's", label="Sampler", min_width=110
                 )
             gr.HTML('<p class="ge-note">What is left empty is the model\'s own choice.</p>')
 
-    def _number(self, label: str, name: str, **limits: float) -> gr.Number:
+    def _number(self, label: str, name: str, least: float, precision: int | None = None) -> gr.Number:
         """An empty field for a number."""
-        return gr.Number(None, label=label, elem_classes="ge-number", elem_id=f"{self.name}-{name}", **limits)
+        return gr.Number(
+            None,
+            label=label,
+            minimum=least,
+            precision=precision,
+            elem_classes="ge-number",
+            elem_id=f"{self.name}-{name}",
+        )
 
     # -- what it does -------------------------------------------------------------------------------
 
     def wire(self, inputs: list[Any]) -> None:
         """Join the parts; ``inputs`` are the tab's own components, handed to the function that builds."""
-        settings = [self.prompt, self.seed, self.count, self.steps, self.upsampler_steps]
+        self.start_with(self.run, self._build, inputs)
+        # Said by the page itself: the server's word could come after that of the run's own end.
+        self.stop.click(None, None, self.status, js=f"() => {html.said('Stopping…')!r}", **QUIET)
+        self.stop.click(self._stop, None, [self.status, self.run, self.stop], **QUIET)
+        self.dice.click(lambda: secrets.randbelow(LARGEST_DICE), None, self.seed, **QUIET)
+        self.strip.click(self._pick, None, [self.status, self.view, self.strip], **QUIET)
+        self.download.click(self._save, self.format, [self.status, self.file], **QUIET).success(
+            None, None, None, js=f"() => document.querySelector('#{self.name}-file').click()", **QUIET
+        )
+
+    def start_with(self, button: gr.Button, build: BuildRequest, inputs: list[Any]) -> None:
+        """Let a button start a run of what ``build`` makes of the settings and of ``inputs``."""
+        settings = [self.prompt, self.negative, self.seed, self.count, self.steps, self.upsampler_steps]
         settings += [self.guidance, self.sampler]
-        shown = [self.status, self.view, self.strip, self.actions, self.run, self.stop, self.seed]
-        entered = self.run.click(
+        entered = button.click(
             self._enter, [self.lock, self.seed], [self.status, self.run, self.stop, self.seed], **QUIET
         )
         entered.success(
-            self._run,
+            self._runner(build),
             [*settings, *inputs],
-            shown,
+            [self.status, self.view, self.strip, self.actions],
             concurrency_id=DEVICE,
             concurrency_limit=1,
             show_progress="minimal",
             show_progress_on=self.status,
             api_visibility="private",
         ).then(self._leave, None, [self.run, self.stop], **QUIET)
-        self.stop.click(self._stop, None, [self.status, self.run, self.stop], **QUIET)
-        self.dice.click(lambda: secrets.randbelow(LARGEST_DICE), None, self.seed, **QUIET)
-        self.strip.click(self._pick, None, [self.status, self.view, self.strip], **QUIET)
-        self.download.click(self._save, None, [self.status, self.file], **QUIET).success(
-            None, None, None, js=f"() => document.querySelector('#{self.name}-file').click()", **QUIET
-        )
 
     def picked(self, visit: Visit) -> Made | None:
         """The picture that is looked at in this tab."""
@@ -155,15 +175,21 @@ class Panel:
         new = seed if keep_seed else secrets.randbelow(LARGEST_DICE)
         return html.said("Waiting for the device…"), gr.Button(visible=False), gr.Button(visible=True), new
 
-    def _run(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
-        visit = self.studio.visit(request)
+    def _runner(self, build: BuildRequest) -> Callable[..., Iterator[tuple[Any, ...]]]:
+        def run(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+            yield from self._run(self.studio.visit(request), build, values)
+
+        return run
+
+    def _run(self, visit: Visit, build: BuildRequest, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         ticket = visit.tickets.get(self.name)
         if ticket is None or ticket.started or ticket.is_stopped:
             yield self._show(gr.skip(), gr.skip())
             return
         ticket.started = True
         try:
-            yield from self._steps(visit, ticket, values)
+            asked = build(visit, settings_of(*values[:SETTINGS]), *values[SETTINGS:])
+            yield from self._steps(visit, ticket, [asked] if isinstance(asked, Request) else asked)
         except (GlideEditError, MaskError) as error:
             yield self._failed(sentence(error))
         except Exception as error:
@@ -174,19 +200,23 @@ class Panel:
         finally:
             ticket.stop()
 
-    def _steps(self, visit: Visit, ticket: Ticket, values: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-        build = self._build(visit, settings_of(*values[:7]), *values[7:])
+    def _steps(self, visit: Visit, ticket: Ticket, requests: Sequence[Request]) -> Iterator[tuple[Any, ...]]:
         editor = self.studio.shelf.editor(visit.model)
+        visit.shown[self.name] = ()
         shown = 0.0
-        with closing(follow(editor, build, ticket, self.studio.pace)) as moments:
-            for moment in moments:
-                if isinstance(moment, Ending):
-                    yield self._ended(visit, moment)
-                    return
-                if time.monotonic() - shown < LEAST_SHOWN:
-                    continue
-                shown, event = time.monotonic(), moment.progress
-                yield self._show(html.working(event, moment.left, build.n), html.preview(moment.shown, event))
+        for request in requests:
+            with closing(follow(editor, request, ticket, self.studio.pace)) as moments:
+                for moment in moments:
+                    if isinstance(moment, Ending):
+                        yield self._ended(visit, moment)
+                        continue
+                    if time.monotonic() - shown < LEAST_SHOWN:
+                        continue
+                    shown, event = time.monotonic(), moment.progress
+                    says = html.working(event, moment.left, request.n)
+                    yield self._show(says, html.preview(moment.shown, event))
+            if ticket.is_stopped:
+                return
 
     def _ended(self, visit: Visit, ending: Ending) -> tuple[Any, ...]:
         result = ending.result
@@ -195,14 +225,12 @@ class Panel:
             for index, picture in enumerate(result.pictures)
         ]
         visit.keep(new)
-        visit.shown[self.name] = tuple(each.number for each in new)
+        visit.shown[self.name] = (*visit.shown[self.name], *(each.number for each in new))
         visit.picked[self.name] = new[0].number
         return self._show(html.ended(new[0]), html.picture(new[0]), self._strip(visit), gr.Row(visible=True))
 
     def _show(self, status: Any, view: Any, strip: Any = None, actions: Any = None) -> tuple[Any, ...]:
-        skip = gr.skip()
-        rest = tuple(skip if value is None else value for value in (strip, actions))
-        return status, view, *rest, skip, skip, skip
+        return status, view, *(gr.skip() if value is None else value for value in (strip, actions))
 
     def _failed(self, says: str) -> tuple[Any, ...]:
         return self._show(html.said(says, "error"), gr.skip())
@@ -223,7 +251,7 @@ class Panel:
             return gr.skip(), gr.Button(visible=True), gr.Button(visible=False)
         ticket.stop()
         if ticket.started:
-            return html.said("Stopping…"), gr.skip(), gr.skip()
+            return gr.skip(), gr.skip(), gr.skip()
         return html.said("Stopped before its turn came."), gr.Button(visible=True), gr.Button(visible=False)
 
     def _pick(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -234,12 +262,9 @@ class Panel:
         visit.picked[self.name] = made.number
         return html.ended(made), html.picture(made), self._strip(visit)
 
-    def _save(self, request: gr.Request) -> tuple[Any, ...]:
+    def _save(self, chosen: str, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
-        made = self.picked(visit)
-        if made is None:
-            raise gr.Error("There is nothing to download yet.", print_exception=False)
-        return saved(visit, made)
+        return saved(visit, self.picked(visit), chosen)
 
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
@@ -262,6 +287,7 @@ def picked_number(event: gr.EventData) -> int | None:
 
 def settings_of(
     prompt: str | None,
+    negative: str | None,
     seed: float | None,
     count: float | None,
     steps: float | None,
@@ -272,6 +298,7 @@ def settings_of(
     """What the fields say, as fields of a request; what is left empty is left out."""
     asked = {
         "prompt": prompt or "",
+        "negative_prompt": (negative or "").strip() or None,
         "seed": _whole(seed),
         "n": _whole(count),
         "steps": _whole(steps),
@@ -286,18 +313,39 @@ def _whole(value: float | None) -> float | int | None:
     return int(value) if value is not None and float(value).is_integer() else value
 
 
-def sentence(error: Exception) -> str:
-    """An error of ours as a person reads it."""
-    text = " ".join(str(error).split())
+def sentence(said: Exception | str) -> str:
+    """An error or a finding of ours as a person reads it."""
+    text = " ".join(str(said).split())
     return text[:1].upper() + text[1:]
 
 
-def saved(visit: Visit, made: Made) -> tuple[Any, ...]:
-    """Write a picture for its download, in the source's own format, and say what was written."""
-    path = visit.file(html.file_name(made))
-    if made.complete:
+LOSSLESS = "without loss"
+FORMATS = {"JPEG": ".jpg", "WebP": ".webp"}
+
+
+def format_choice(name: str) -> gr.Dropdown:
+    return gr.Dropdown(
+        [LOSSLESS, *FORMATS],
+        value=LOSSLESS,
+        label="Format of the download",
+        min_width=110,
+        elem_id=name,
+    )
+
+
+def saved(visit: Visit, made: Made | None, chosen: str) -> tuple[Any, ...]:
+    """Write a picture for its download, as PNG (TIFF where it was one) or in the format chosen, and say what
+    was written."""
+    if made is None:
+        raise gr.Error("There is nothing to download yet.", print_exception=False)
+    suffix = FORMATS.get(chosen) or default_output_suffix(made.picture)
+    path = visit.file(f"{made.result.request.operation}-{made.seed}{suffix}")
+    try:
+        if not made.complete:
+            save_picture(made.picture, path)
+            return html.downloaded(path.name, None, None), str(path)
+        missing = made.result.missing_from(path, made.index)
         receipt = made.result.save(path, made.index)
-    else:
-        save_picture(made.picture, path)
-        receipt = None
-    return html.downloaded(made, path.name, receipt), str(path)
+    except GlideEditError as error:
+        raise gr.Error(sentence(error), print_exception=False) from error
+    return html.downloaded(path.name, receipt, missing), str(path)

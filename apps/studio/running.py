@@ -14,8 +14,12 @@ from apps.studio.pace import Pace
 from apps.studio.visits import Ticket
 from glide_edit.editor import Editor
 from glide_edit.images import Picture
+from glide_edit.models import ModelSpec
+from glide_edit.operations.detail import DETAIL_FROM
+from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.previews import PreviewFrame
 from glide_edit.operations.stopped import kept_so_far
+from glide_edit.operations.work import Work
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
 
@@ -49,6 +53,8 @@ def follow(
         GlideEditError, MaskError: what ``Editor.stream`` raises.
     """
     frame = PreviewFrame.of(request, LONGEST_PREVIEW)
+    # What is drawn in several frames, or in detail afterwards, has steps that are not known beforehand.
+    foreseen = _has_no_detail(frame.work, editor.model.spec)
     clock = pace.clock(editor.model.spec, request)
     began, pictures, last = time.perf_counter(), list[Picture](), None
     with closing(editor.stream(request)) as events:
@@ -58,9 +64,17 @@ def follow(
                 return
             last = event
             pictures += event.pictures
-            yield Moment(event, frame.show(event.preview), clock.left(event))
+            left = clock.left(event) if foreseen else None
+            yield Moment(event, frame.show(event.preview), left)
             if ticket.is_stopped:
                 break
     assert last is not None, "a stream has steps"
     seconds = time.perf_counter() - began
     yield Ending(kept_so_far(request, editor.model.label, pictures, last, seconds), complete=False)
+
+
+def _has_no_detail(work: Work | None, spec: ModelSpec) -> bool:
+    """Whether the cascade's steps are all there are."""
+    if not isinstance(work, InpaintWork):
+        return work is not None
+    return work.crop.side < DETAIL_FROM * spec.cascade(inpainting=True)[-1].config.image_size

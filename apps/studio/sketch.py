@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,14 +12,17 @@ from apps.studio import html
 from apps.studio.canvas import PaintCanvas, Painted, canvas_value, painted_over
 from apps.studio.examples import DRAWINGS, examples_html, find, picked_name
 from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
+from apps.studio.photo_tabs import strength_strip
 from apps.studio.uploads import opened
 from apps.studio.visits import Visit
 from glide_edit.errors import GlideEditError
 from glide_edit.images import Picture, open_picture
-from glide_edit.requests import Request, Sketch
+from glide_edit.operations.strengths import over_strengths
+from glide_edit.requests import SKETCH_MODES, Request, Sketch
 
 SHEET = 512
 """Pixels a side of a blank sheet."""
+STRENGTHS = (0.3, 0.5, 0.7, 0.9)
 INKS = ["#1a1a1a", "#c62828", "#1565c0", "#2e7d32", "#f9a825", "#6a1b9a"]
 
 
@@ -58,21 +62,46 @@ class SketchTab:
             self.file = gr.UploadButton(
                 "Open a drawing", size="sm", min_width=110, type="filepath", elem_id="sketch-open"
             )
+        with gr.Row(elem_classes="ge-tools"):
+            self.mode = gr.Dropdown(
+                list(SKETCH_MODES), value="auto", label="Follow", min_width=90, elem_id="sketch-mode"
+            )
+            self.strength = gr.Slider(
+                0.05,
+                1,
+                0.5,
+                step=0.05,
+                label="Strength",
+                min_width=150,
+                buttons=[],
+                elem_id="sketch-strength",
+            )
+            self.several = strength_strip("sketch")
         self.words = gr.HTML(elem_id="sketch-words", elem_classes="ge-words")
         self.examples = gr.HTML(examples_html(DRAWINGS), elem_id="sketch-examples", js_on_load=PICK)
 
-    def _build(self, visit: Visit, settings: dict[str, Any], painted: Painted) -> Request:
+    def _build(
+        self,
+        visit: Visit,
+        settings: dict[str, Any],
+        painted: Painted,
+        mode: str,
+        strength: float,
+        several: bool,
+    ) -> Request | Sequence[Request]:
         visit.note(painted.files)
         paper = visit.sheet or blank_sheet()
         untouched = painted.layer is None or not painted.layer[:, :, 3].any()
-        return Sketch(drawing=paper if untouched else painted_over(painted, paper), **settings)
+        drawing = paper if untouched else painted_over(painted, paper)
+        request = Sketch(drawing=drawing, mode=mode, strength=strength, **settings)  # type: ignore[arg-type]
+        return over_strengths(request, STRENGTHS) if several else request
 
     def _wire(self) -> None:
         sheet = [self.canvas, self.words]
         self.blank.click(self._blank, None, sheet, **QUIET)
         self.file.upload(self._opened, self.file, sheet, **QUIET)
         self.examples.click(self._example, None, [*sheet, self.panel.prompt], **QUIET)
-        self.panel.wire([self.canvas])
+        self.panel.wire([self.canvas, self.mode, self.strength, self.several])
 
     def _blank(self, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)

@@ -100,14 +100,16 @@ MOST_SENT = 12
 class Visit:
     """One open page.
 
-    ``sheet`` is the drawing that was opened to sketch on. By the names of tabs, ``tickets`` are their latest
-    runs, ``shown`` the numbers of what those made, ``picked`` the one that is looked at.
+    ``sheet`` is the drawing that was opened to sketch on. By the names of tabs, ``photos`` are what is open
+    there, ``tickets`` their latest runs, ``shown`` the numbers of what those made, ``picked`` the one that is
+    looked at.
     """
 
     folder: Path
     model: str
     trail: Trail = field(default_factory=Trail)
     sheet: Picture | None = None
+    photos: dict[str, Picture] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     tickets: dict[str, Ticket] = field(default_factory=dict)
     shown: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -141,6 +143,7 @@ class Visit:
         for ticket in self.tickets.values():
             ticket.stop()
         self.made.clear()
+        self.photos.clear()
         self.trail = Trail()
         for file in self.sent:
             file.unlink(missing_ok=True)

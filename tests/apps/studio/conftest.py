@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-sync",
 ]
 # Without a GPU, gradio's canvas would keep a core busy by drawing itself 60 times a second.
-SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 60);"
+SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 150);"
 PATIENCE = 60_000
 """Milliseconds; only a machine that is busy with other work needs them."""
 
@@ -89,19 +89,19 @@ def chromium() -> Iterator[Any]:
         pytest.skip("there is no Chromium here: install one (Debian: apt-get install chromium)")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
+        # One for all tests, so that scripts are read once; each page that is opened is a visit of its own.
+        yield browser.new_context(viewport={"width": 1280, "height": 800})
         browser.close()
 
 
 @pytest.fixture
 def visit(chromium: Any, server: Server) -> Iterator[Callable[[], Any]]:
-    """Opens the studio in a window of its own; nothing it loads comes from elsewhere."""
-    windows = []
+    """Opens the studio as a visitor of its own; nothing it loads comes from elsewhere."""
+    pages = []
 
     def open_page() -> Any:
-        window = chromium.new_context(viewport={"width": 1280, "height": 800})
-        windows.append(window)
-        page = window.new_page()
+        page = chromium.new_page()
+        pages.append(page)
         page.set_default_timeout(PATIENCE)
         page.add_init_script(SLOW_FRAMES)
         page.on(
@@ -117,8 +117,8 @@ def visit(chromium: Any, server: Server) -> Iterator[Callable[[], Any]]:
         return not url.startswith((server.url, "data:", "blob:"))
 
     yield open_page
-    for window in windows:
-        window.close()
+    for page in pages:
+        page.close()
     assert not elsewhere
 
 

@@ -41,6 +41,22 @@ def test_inpaint_gives_a_file_that_differs_in_the_mask_only(
     assert info["seed"] == 7
 
 
+def test_the_other_operations_give_a_file_as_well(server: Server, photo: Path, tmp_path: Path) -> None:
+    from gradio_client import handle_file
+
+    studio, mask = client(server), mask_file(tmp_path)
+    sizes = {
+        "remove": ([handle_file(photo), handle_file(mask), 7], (140, 200)),
+        "outpaint": ([handle_file(photo), "", 7, 0, 16, 0, 0], (140, 216)),
+        "vary": ([handle_file(photo), "a ball", 7, 0.8], (45, 64)),
+        "upscale": ([handle_file(photo), 7, 2], (280, 400)),
+    }
+    for name, (asked, size) in sizes.items():
+        file, info = studio.predict(*asked, api_name=f"/{name}")
+        assert open_picture(file).pixels.shape[:2] == size
+        assert (info["receipt"] is None) == (name in ("vary", "upscale"))
+
+
 def test_a_request_that_cannot_be_carried_out_says_why(server: Server) -> None:
     with pytest.raises(Exception, match="The prompt is empty"):
         client(server).predict("", 7, api_name="/generate")

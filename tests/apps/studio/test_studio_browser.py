@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glide_edit.images import open_picture, read_text
-from glide_edit.results import RECIPE_KEY
+from glide_edit.images import open_picture, read_text, save_picture
+from glide_edit.recipes import RECIPE_KEY
 from tests.apps.studio.conftest import Server
 
 pytestmark = pytest.mark.browser
@@ -42,11 +42,11 @@ def paint_selection(page: Any) -> None:
     page.wait_for_function("document.querySelector('#edit-words').innerText.includes('is selected')")
 
 
-def make_it_long(page: Any, count: int = 8) -> None:
-    """A run of 200 steps for each four pictures: long enough to be watched and to be stopped."""
+def make_it_long(page: Any, count: int = 8, steps: int = 100) -> None:
+    """A run of twice so many steps for each four pictures: long enough to be watched and to be stopped."""
     page.click("#edit-more button")
-    page.fill("#edit-steps input", "100")
-    page.fill("#edit-upsampler-steps input", "100")
+    page.fill("#edit-steps input", str(steps))
+    page.fill("#edit-upsampler-steps input", str(steps))
     page.fill("#edit-count input", str(count))
 
 
@@ -74,7 +74,7 @@ def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, 
     open_photo(page, photo)
     paint_selection(page)
     page.fill("#edit-prompt textarea", "a red ball")
-    make_it_long(page, count=1)
+    make_it_long(page, count=1, steps=12)
     page.evaluate("""() => { window.seen = new Set();
         new MutationObserver(() => {
             const view = document.querySelector('#edit-view .ge-preview');
@@ -130,6 +130,8 @@ def test_stopping_keeps_what_there_was(visit: Visit, photo: Path, tmp_path: Path
     path = download(page, tmp_path)
     assert RECIPE_KEY not in read_text(path)
     page.fill("#edit-steps input", "2")
+    page.fill("#edit-upsampler-steps input", "2")
+    page.fill("#edit-count input", "1")
     finish(page)  # what was painted is still there
 
 
@@ -153,6 +155,53 @@ def test_candidates_and_comparing_two(visit: Visit, photo: Path) -> None:
     page.click("#history-back")
     page.wait_for_selector("#edit-canvas canvas", state="visible")
     page.wait_for_function("document.querySelector('#edit-words').innerText.includes('before-1')")
+
+
+def test_selecting_with_help_and_removing(visit: Visit, tmp_path: Path) -> None:
+    page = visit()
+    page.click('#edit-examples [data-pick="grass.jpg"]')
+    page.wait_for_selector("#edit-canvas canvas", state="visible")
+    page.wait_for_timeout(1000)
+    page.click("#edit-snap")
+    page.wait_for_function("document.querySelector('#edit-words').innerText.includes('is selected')")
+    snapped = shown(page, "#edit-words .ge-status")
+    page.wait_for_timeout(500)  # the canvas takes the selection in
+    page.click("#edit-invert")
+    page.wait_for_selector("#edit-words .ge-warning")
+    assert "inverted" in shown(page, "#edit-words")  # what the mask doctor thinks of it
+    page.wait_for_timeout(500)
+    page.click("#edit-invert")
+    page.get_by_text(snapped).wait_for()
+    page.wait_for_timeout(500)
+    page.click("#edit-remove")
+    page.wait_for_selector("#edit-status .ge-good")
+    assert "0 of" in shown(page, "#edit-status")
+    page.get_by_label("Format of the download").first.click()
+    page.get_by_role("option", name="JPEG").click()
+    path = download(page, tmp_path)
+    assert path.suffix == ".jpg"
+    assert '"remove"' in read_text(path)[RECIPE_KEY]
+
+
+def test_a_larger_a_varied_and_an_enlarged_picture(visit: Visit, photo: Path, tmp_path: Path) -> None:
+    page = visit()
+    sizes = {"outpaint": (64, 80), "vary": (64, 64), "upscale": (128, 128)}
+    small = save_picture(open_picture(photo).pixels[:64, :64], tmp_path / "small.png")
+    for name, size in sizes.items():
+        page.get_by_role("tab", name=name.capitalize()).click()
+        page.click(f"#{name}-run")
+        page.wait_for_selector(f"#{name}-status .ge-error")  # no photograph: one sentence, and on it goes
+        with page.expect_file_chooser() as chooser:
+            page.click(f"#{name}-open")
+        chooser.value.set_files(small)
+        page.wait_for_function(f"document.querySelector('#{name}-words').innerText.includes('64 x 64')")
+        if name == "outpaint":
+            page.fill("#outpaint-right input", "16")
+        if name == "vary":
+            page.check("#vary-several input")
+        finish(page, name)
+        assert open_picture(download(page, tmp_path, name)).pixels.shape[:2] == size
+    assert page.locator("#vary-strip .ge-thumb").count() == 4
 
 
 def test_a_sketch_drawn_with_the_mouse(visit: Visit, tmp_path: Path) -> None:

@@ -142,12 +142,12 @@ def test_what_is_typed_never_becomes_markup(tmp_path: Path) -> None:
 
 
 def test_empty_fields_are_the_models_own_choice() -> None:
-    assert settings_of("a ball", 7.0, 2, None, None, None, "the model's") == {
+    assert settings_of("a ball", " ", 7.0, 2, None, None, None, "the model's") == {
         "prompt": "a ball",
         "seed": 7,
         "n": 2,
     }
-    assert settings_of(None, 0, 1, 5, None, 2.5, "ddim")["sampler"] == "ddim"
+    assert settings_of(None, None, 0, 1, 5, None, 2.5, "ddim")["sampler"] == "ddim"
 
 
 def test_only_models_that_are_offered_are_loaded(tmp_path: Path) -> None:
