@@ -25,7 +25,7 @@ def make(folder: Path) -> None:
     """Write the pictures of the page into a folder that is there."""
     editor = Editor.load()
     for name, picture in _pictures(editor):
-        save_picture(picture, folder / f"{name}.png", force=True)
+        save_picture(picture, folder / f"{name}.jpg", force=True, quality=85)
 
 
 def sharpness_table(editor: Editor) -> Iterator[tuple[str, list[float]]]:
