@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import TrainingError
 from glide_edit.models.clip_folder import write_clip
-from glide_edit.models.folder import Model, load_model
+from glide_edit.models.folder import load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.models.spec import ClipSpec
@@ -176,7 +176,8 @@ class ClipLearner(Learner[ClipBatch]):
 class ClipSettings:
     """What to train and how long; see ``TrainSettings`` for what both have.
 
-    ``start`` is a model whose tokenizer to read by, and whose CLIP to begin with where it has one. ``plain``
+    ``start`` is a model whose tokenizer to read by, and whose CLIP to begin with where it has one of the same
+    shape. ``plain``
     shows clean pictures only. ``network`` is ``CLIP_CONFIG`` or ``PLAIN_CONFIG`` unless another is given;
     its vocabulary is made the tokenizer's, and its logit scale is learned.
 
@@ -268,7 +269,7 @@ def _run(
     config = replace(settings.config, vocabulary=tokenizer.vocabulary_size)
     learner = ClipLearner(NoisedCLIP(config), tokenizer, settings.plain)
     if start is not None and start.clip is not None:
-        _begin_with(learner, start, settings)
+        _begin_with(learner, start.clip.network)
     weights, progress = train(
         learner.to(device=runtime.device, dtype=runtime.dtype),
         ClipPlan(source, settings.batch_size, settings.seed, config.patch, workers_for(runtime.device)),
@@ -290,14 +291,11 @@ def _source(settings: ClipSettings, on_cache: Callable[[int, int], None] | None)
     return build_cache(settings.cache, settings.cache_size, size, settings.seed, on_cache)
 
 
-def _begin_with(learner: ClipLearner, start: Model, settings: ClipSettings) -> None:
-    """Put the weights of the model's own CLIP into the learner."""
-    assert start.clip is not None
-    given = start.clip.network
-    if replace(given.config, logit_scale=1.0) != replace(learner.clip.config, logit_scale=1.0):
-        raise TrainingError(f"{settings.start} cannot be started from: its CLIP is another network.")
-    learner.clip.load_state_dict(given.state_dict())
-    nn.init.constant_(learner.log_scale, math.log(given.logit_scale))
+def _begin_with(learner: ClipLearner, given: NoisedCLIP) -> None:
+    """Put the weights of a model's own CLIP into the learner, if it is of the same shape."""
+    if replace(given.config, logit_scale=1.0) == replace(learner.clip.config, logit_scale=1.0):
+        learner.clip.load_state_dict(given.state_dict())
+        nn.init.constant_(learner.log_scale, math.log(given.logit_scale))
 
 
 def _export(

@@ -182,8 +182,8 @@ def test_a_run_starts_from_a_models_tokenizer_and_clip(settings: ClipSettings, t
     for name, value in before.items():
         torch.testing.assert_close(after[f"master/clip.{name}"], value.float(), rtol=0, atol=1e-6)
     other = replace(begun, out=tmp_path / "other", network=replace(CONFIG, image_layers=2))
-    with pytest.raises(TrainingError, match="its CLIP is another network"):
-        run_clip(other)
+    run_clip(other)  # one of another shape begins anew
+    assert "master/clip.image.blocks.1.query.weight" in tensors(other.out)
 
 
 @pytest.mark.parametrize(
