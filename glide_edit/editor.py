@@ -242,7 +242,7 @@ class Editor:
             seconds = time.perf_counter() - began
         notes = [
             *work.notes,
-            *(each.text for each in self.diagnose(request) if each.severity == "warning"),
+            *(each.text for each in findings(self.model, request) if each.severity == "warning"),
             *remarks(self.model, request),
             *(note for each in done for note in each.notes),
         ]

@@ -10,7 +10,7 @@ import typer
 
 from apps.cli import options
 from apps.cli.mask_values import usable_mask_file as read_mask
-from apps.cli.outputs import check_targets, numbered, suffix_for
+from apps.cli.outputs import carry_out_beside, check_targets, numbered
 from apps.cli.prompts import PromptFile, given_prompts
 from apps.cli.strengths import Strengths, carry_out_strengths
 
@@ -110,10 +110,9 @@ def inpaint(
 
     Writes PHOTO's name with -edit beside it, as PNG where PHOTO is lossy.
     """
-    from glide_edit.images import losses, open_picture
+    from glide_edit.images import open_picture
 
     image = open_picture(photo)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Inpaint
 
     request = Inpaint(
@@ -131,12 +130,8 @@ def inpaint(
         content=content,
         strength=strength,
     )
-    suffix, why = suffix_for(photo, image)
-    targets = numbered(out or photo.with_name(f"{photo.stem}-edit{suffix}"), sampling.n)
-    check_targets(targets, like=image, force=running.force)
-    said = losses(image, targets[0]) if out else (why,) if why else ()
     masks = [path for path in (mask, protect) if path is not None]
-    carry_out(request, Work(targets, running, (*said, *_notes_on(masks))))
+    carry_out_beside(photo, "edit", request, out, running, _notes_on(masks))
 
 
 @options.takes_groups

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from apps.cli import edits, options
-from apps.cli.outputs import check_targets, numbered, suffix_for
+from apps.cli.outputs import carry_out_beside
 
 Pixels = Annotated[int, typer.Option(metavar="PX", help="Pixels to add on this side.")]
 Aspect = Annotated[
@@ -46,10 +46,9 @@ def remove(
 
     --grow takes in more around the selection, such as a shadow. Writes PHOTO's name with -removed beside it.
     """
-    from glide_edit.images import losses, open_picture
+    from glide_edit.images import open_picture
 
     image = open_picture(photo)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Remove
 
     request = Remove(
@@ -64,11 +63,7 @@ def remove(
         content=content,
         strength=strength,
     )
-    suffix, why = suffix_for(photo, image)
-    targets = numbered(out or photo.with_name(f"{photo.stem}-removed{suffix}"), sampling.n)
-    check_targets(targets, like=image, force=running.force)
-    said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, running, tuple(said)))
+    carry_out_beside(photo, "removed", request, out, running)
 
 
 @options.takes_groups
@@ -90,10 +85,9 @@ def outpaint(
 
     Writes PHOTO's name with -larger beside it, as PNG where PHOTO is lossy.
     """
-    from glide_edit.images import losses, open_picture
+    from glide_edit.images import open_picture
 
     image = open_picture(photo)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Outpaint
 
     request = Outpaint(
@@ -107,11 +101,7 @@ def outpaint(
         aspect=aspect,
         detail=detail,
     )
-    suffix, why = suffix_for(photo, image)
-    targets = numbered(out or photo.with_name(f"{photo.stem}-larger{suffix}"), sampling.n)
-    check_targets(targets, like=image, force=running.force)
-    said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, running, tuple(said)))
+    carry_out_beside(photo, "larger", request, out, running)
 
 
 @options.takes_groups
@@ -125,15 +115,10 @@ def upscale(
     running: options.Running,
 ) -> None:
     """Make a picture 2 or 4 times as wide and high. Writes PHOTO's name with -2x or -4x beside it."""
-    from glide_edit.images import losses, open_picture
+    from glide_edit.images import open_picture
 
     image = open_picture(photo)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Upscale
 
     request = Upscale(image=image, factor=factor, prompt=prompt, **sampling.fields())
-    suffix, why = suffix_for(photo, image)
-    targets = numbered(out or photo.with_name(f"{photo.stem}-{factor}x{suffix}"), sampling.n)
-    check_targets(targets, like=image, force=running.force)
-    said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, running, tuple(said)))
+    carry_out_beside(photo, f"{factor}x", request, out, running)

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.errors import InputError
 from glide_edit.evaluation.drawing import draw_jobs
 from glide_edit.evaluation.edit_items import (
     PIXELS,
@@ -21,7 +20,7 @@ from glide_edit.evaluation.edit_items import (
     EditItem,
     edit_items,
 )
-from glide_edit.evaluation.item_bench import ItemBench, Tell
+from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
 from glide_edit.evaluation.judging import Wanted
 from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
@@ -106,10 +105,7 @@ def bench_edits(
         KeyboardInterrupt: before the first item was done.
         GlideEditError: what ``paint`` raises.
     """
-    if count < 1:
-        raise InputError(f"The bench needs one item of each size or more, not {count}.")
-    if seed < 0:
-        raise InputError(f"A seed is 0 or more, not {seed}.")
+    check_asked(count, seed, "one item of each size")
     verifier = Verifier.load()
 
     def painted(items: Sequence[EditItem]) -> Sequence[tuple[InpaintWork, Drawn]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from glide_edit.errors import InputError
 from glide_edit.evaluation.report import Report, Table
 
 Item = TypeVar("Item")
@@ -22,6 +23,14 @@ TOGETHER = 32
 
 Tell = Callable[[int, int], None]
 """Is called with (done, total)."""
+
+
+def check_asked(count: int, seed: int, needs: str) -> None:
+    """Raises InputError for a count below 1, as "The bench needs {needs} or more", or a seed below 0."""
+    if count < 1:
+        raise InputError(f"The bench needs {needs} or more, not {count}.")
+    if seed < 0:
+        raise InputError(f"A seed is 0 or more, not {seed}.")
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.errors import InputError
 from glide_edit.evaluation.accuracy import VISIBLE_AREA, VISIBLE_SHARE
 from glide_edit.evaluation.drawing import draw_jobs
 from glide_edit.evaluation.edit_items import ahead
-from glide_edit.evaluation.item_bench import ItemBench, Tell
+from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
 from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
 from glide_edit.evaluation.report import Report, Table, Tile, against_real
 from glide_edit.evaluation.seen import Seen, overlap
@@ -104,10 +103,7 @@ def bench_sketches(
         KeyboardInterrupt: before the first drawing was done.
         GlideEditError: what ``sketch`` raises.
     """
-    if count < 1:
-        raise InputError(f"The bench needs one drawing or more, not {count}.")
-    if seed < 0:
-        raise InputError(f"A seed is 0 or more, not {seed}.")
+    check_asked(count, seed, "one drawing")
     verifier = Verifier.load()
     bench = ItemBench(
         name="sketches",

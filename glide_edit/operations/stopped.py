@@ -11,7 +11,7 @@ from glide_edit.operations.upscale import UpscaleWork
 from glide_edit.operations.work import ManyFrames, work_for
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress, Receipt
-from masks import compare_outside
+from masks import Mask, compare_outside
 
 
 def kept_so_far(
@@ -26,11 +26,11 @@ def kept_so_far(
     work = work_for(request)
     if pictures:
         note = f"Stopped: {len(pictures)} of {request.n} pictures were finished."
-        kept, receipts = tuple(pictures), _receipts(request, pictures)
+        kept, receipts = tuple(pictures), _receipts(request, work.allowed, pictures)
     elif isinstance(work, ManyFrames | UpscaleWork):
         assert request.source is not None, "what is drawn in several frames begins from a picture"
         note = "Stopped before the picture was finished: this is the one it began from."
-        kept, receipts = (request.source,), _receipts(request, [request.source])
+        kept, receipts = (request.source,), _receipts(request, work.allowed, [request.source])
     else:
         note = (
             f"Stopped at step {last.step} of {last.total} of the {last.stage}: this is how far it had come."
@@ -49,11 +49,9 @@ def kept_so_far(
     )
 
 
-def _receipts(request: Request, pictures: Sequence[Picture]) -> tuple[Receipt, ...]:
-    source, allowed = request.source, work_for(request).allowed
-    # An outpainting is larger than its source, and a stopped one may be its source itself.
-    if source is None or allowed is None or allowed.size != (pictures[0].height, pictures[0].width):
-        return ()
-    if allowed.size != (source.height, source.width):
+def _receipts(request: Request, allowed: Mask | None, pictures: Sequence[Picture]) -> tuple[Receipt, ...]:
+    source = request.source
+    # An outpainting is larger than its source, with which it cannot be compared as it is.
+    if source is None or allowed is None or allowed.size != (source.height, source.width):
         return ()
     return tuple(Receipt(compare_outside(source.pixels, each.pixels, allowed.selected)) for each in pictures)
