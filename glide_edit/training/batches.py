@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from glide_edit.conditioning import TextStates
 from glide_edit.errors import GlideEditError
 from glide_edit.training.sources import Source
+from glide_edit.training.tags import tags_of
 from glide_edit.training.views import Mixture, View, make_view
 
 B = TypeVar("B")
@@ -30,7 +31,8 @@ B = TypeVar("B")
 class Batch:
     """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S).
 
-    ``text`` is what a frozen language model says of the captions, None where none was asked.
+    ``text`` is what a frozen language model says of the captions, ``tags`` (B, len(TAGS), side, side) what
+    ``tags_of`` gives of the pictures, each None where it was not asked.
     """
 
     step: int
@@ -40,6 +42,7 @@ class Batch:
     drawing: Tensor
     foreground: Tensor
     text: TextStates | None = None
+    tags: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         text = self.text
@@ -53,6 +56,7 @@ class Batch:
             drawing=self.drawing.to(device),
             foreground=self.foreground.to(device),
             text=text,
+            tags=None if self.tags is None else self.tags.to(device),
         )
 
 
@@ -60,23 +64,26 @@ class Batch:
 class BatchPlan:
     """What a batch is made of: sources, each with its share and its mixture of conditions.
 
-    ``crop`` less than the source's size cuts a random square out of each view. ``workers`` processes make
-    the batches, or a thread if none.
+    ``crop`` less than the source's size cuts a random square out of each view. ``tag_side`` asks for tags of
+    so many cells a side, of whole views. ``workers`` processes make the batches, or a thread if none.
     """
 
     sources: Sequence[tuple[Source, float, Mixture]]
     batch_size: int
     seed: int
     crop: int | None = None
+    tag_side: int | None = None
     workers: int = 0
 
     def make(self, step: int) -> Batch:
         """The batch of a step; shares of the sources are met on average."""
-        rng = np.random.default_rng([self.seed, step])
+        rng, side = np.random.default_rng([self.seed, step]), self.tag_side
         shares = np.array([share for _, share, _ in self.sources], dtype=np.float64)
         chosen = rng.choice(len(self.sources), self.batch_size, p=shares / shares.sum())
-        drawn = ((source, mixture) for source, _, mixture in (self.sources[k] for k in chosen))
-        views = [make_view(source.draw(rng), mixture, rng) for source, mixture in drawn]
+        items, views = [], []
+        for source, _, mixture in (self.sources[k] for k in chosen):
+            items.append(source.draw(rng))
+            views.append(make_view(items[-1], mixture, rng))
         if self.crop is not None:
             views = [_cropped(view, self.crop, rng) for view in views]
         images = np.stack([view.image for view in views])
@@ -87,6 +94,7 @@ class BatchPlan:
             keep_mask=_plane([view.keep for view in views]),
             drawing=_plane([view.drawing for view in views]),
             foreground=_plane([view.foreground for view in views]),
+            tags=None if side is None else torch.stack([tags_of(item, side) for item in items]),
         )
 
     def stream(self, first_step: int) -> Generator[Batch, None, None]:

@@ -31,7 +31,6 @@ from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.models.spec import ClipSpec
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.toybox import COLOURS, KINDS, MATERIALS
 from glide_edit.training import checkpoint
 from glide_edit.training.altered import altered
 from glide_edit.training.batches import made_ahead, workers_for
@@ -41,7 +40,8 @@ from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import Hooks, LoopOptions, train
 from glide_edit.training.losses import stratified_times
 from glide_edit.training.run import CONTEXT, TOKENIZER_NAME, TrainOutcome, failures_told, run_tokenizer
-from glide_edit.training.sources import Item, RenderedToybox, Source
+from glide_edit.training.sources import RenderedToybox, Source
+from glide_edit.training.tags import TAGS, tagging_loss, tags_of
 from glide_edit.training.trainee import Learner
 from glide_edit.training.weights import under
 
@@ -63,7 +63,6 @@ PLAIN_CONFIG = replace(
 )
 """A smaller one for clean pictures, which are easier."""
 
-TAGS = (*KINDS, *COLOURS, *MATERIALS)
 TAGS_WEIGHT = 0.5
 """How much what the patches say counts beside captions and pictures that match."""
 
@@ -75,8 +74,7 @@ FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
 class ClipBatch:
     """``image`` (B, 3, S, S), clean, in [-1, 1]; a true and a false caption for each picture.
 
-    ``tags`` (B, cells, len(TAGS)), what is where: the share of a patch that a toy of that kind, colour or
-    material covers with its shadow.
+    ``tags`` (B, len(TAGS), S/patch, S/patch) are what is where, as ``tags_of`` gives it.
     """
 
     step: int
@@ -111,24 +109,11 @@ class ClipPlan:
             image=as_pictures([item.image for item in items]),
             captions=captions,
             altered=tuple(altered(caption, rng).caption for caption in captions),
-            tags=torch.stack([_tags(item, self.patch) for item in items]),
+            tags=torch.stack([tags_of(item, item.image.shape[0] // self.patch) for item in items]),
         )
 
     def stream(self, first_step: int) -> Generator[ClipBatch, None, None]:
         return made_ahead(self.make, first_step, self.workers)
-
-
-def _tags(item: Item, patch: int) -> Tensor:
-    """(cells, len(TAGS)) in [0, 1]; see ``ClipBatch``."""
-    assert item.scene is not None, "a CLIP of the toybox learns from its scenes"
-    side = item.image.shape[0] // patch
-    tags = np.zeros((side * side, len(TAGS)), np.float32)
-    for toy, mask in zip(item.scene.toys, item.objects, strict=True):
-        covered = mask.reshape(side, patch, side, patch).mean(axis=(1, 3)).reshape(-1)
-        for word in (toy.kind, toy.colour, toy.material):
-            column = TAGS.index(word)
-            tags[:, column] = np.maximum(tags[:, column], covered)
-    return torch.from_numpy(tags)
 
 
 class ClipLearner(Learner[ClipBatch]):
@@ -161,9 +146,8 @@ class ClipLearner(Learner[ClipBatch]):
         logits = scale * pictures @ texts.T
         right = torch.arange(count, device=device)
         matching = (F.cross_entropy(logits, right) + F.cross_entropy(logits[:, :count].T, right)) / 2
-        said = self.tagger(states[:, 1:].to(self.tagger.weight.dtype)).float()
-        tagging = F.binary_cross_entropy_with_logits(said, batch.tags) * len(TAGS)
-        return matching + TAGS_WEIGHT * tagging
+        said = self.tagger(states[:, 1:].to(self.tagger.weight.dtype)).transpose(1, 2)
+        return matching + TAGS_WEIGHT * tagging_loss(said.unflatten(2, batch.tags.shape[2:]), batch.tags)
 
     def _times(self, count: int, generator: torch.Generator) -> Tensor:
         """(count,) times, denser where there is less noise: where there is most, little can be learned."""

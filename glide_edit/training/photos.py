@@ -251,6 +251,7 @@ class ToysOnPhotographs:
             objects=tuple(cv2.dilate(k.astype(np.uint8), around).astype(bool) for k in toys.objects),
             describe=toys.describe,
             foreground=toys.foreground,
+            scene=toys.scene,
         )
 
     def captions(self) -> Iterable[str]:

@@ -262,7 +262,8 @@ def _run(
     if runtime.channels_last:
         trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     workers = workers_for(runtime.device)
-    batches = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings), workers)
+    side = None if trainee.taggers is None else trainee.taggers.side
+    batches = BatchPlan(sources, settings.batch_size, settings.seed, _crop(settings), side, workers)
     plan = _reading(settings, trainee, batches, runtime.device)
 
     def look(progress: Progress) -> None:
@@ -342,17 +343,18 @@ def _trainee(
 ) -> Trainee:
     """The networks with fresh weights."""
     network = EfficientUNet(settings.config, Schedule.cosine())
+    tagging = settings.data == TOYBOX and any(settings.config.attention)
     if not settings.config.text_width:
         return Trainee(network, None, None)
     if settings.language is not None:
         folder, frozen = settings.language
         language = open_language(folder, frozen, device)
-        return Trainee(network, FrozenText(frozen, language.model), language.tokenizer)
+        return Trainee(network, FrozenText(frozen, language.model), language.tokenizer, tagging)
     tokenizer = run_tokenizer(settings.out, captions, start, resuming)
     config = TextTransformerConfig(
         tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
     )
-    return Trainee(network, TextTransformer(config), tokenizer)
+    return Trainee(network, TextTransformer(config), tokenizer, tagging)
 
 
 def _reading(
@@ -413,7 +415,8 @@ def run_tokenizer(
 def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> dict[str, Tensor]:
     """The weights to begin with, by the trainee's names.
 
-    Attention that the network has and ``start`` lacks begins as it is made, which is without effect.
+    Attention that the network has and ``start`` lacks begins as it is made, which is without effect; and so
+    do the taggers, which no model holds.
     """
     given = next((stage.network for stage in start.stages if stage.name == settings.stage), None)
     if given is None:
@@ -425,7 +428,8 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> d
     if not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
-    tensors: dict[str, Tensor] = {f"network.{name}": known.get(name, value) for name, value in own.items()}
+    tensors: dict[str, Tensor] = dict(trainee.named_parameters())
+    tensors |= {f"network.{name}": known.get(name, value) for name, value in own.items()}
     if trainee.transformer is not None and isinstance(text, TextTransformer | FrozenText):
         tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
     return tensors

@@ -15,7 +15,7 @@ FIRST_TRAINING_SEED = 1_000_000
 """Scene seeds below this are left to tests, benches and galleries."""
 
 
-TOY_COUNTS = (0.35, 0.40, 0.15, 0.10)
+TOY_COUNTS = (0.25, 0.50, 0.15, 0.10)
 """How often one, two, three and four toys are shown. What a word belongs to is learned from several."""
 
 

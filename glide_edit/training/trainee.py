@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import nullcontext
 from typing import Generic, TypeVar
 
 import torch
@@ -22,8 +23,12 @@ from glide_edit.training.losses import (
     stratified_times,
     weighted_error,
 )
+from glide_edit.training.tags import Taggers
 
 B = TypeVar("B")
+
+TAGS_WEIGHT = 0.005
+"""How much what the cells say counts beside the errors of pixels."""
 
 
 class Learner(nn.Module, Generic[B]):
@@ -37,7 +42,8 @@ class Learner(nn.Module, Generic[B]):
 class Trainee(Learner[Batch]):
     """What is trained together: a U-Net and, for a base network, its text transformer.
 
-    Of a frozen language model that is its projection; batches may then bring what the model said.
+    Of a frozen language model that is its projection; batches may then bring what the model said. With
+    ``tagging`` the U-Net's cells have to say the tags that batches bring (``Taggers``).
     """
 
     def __init__(
@@ -45,11 +51,13 @@ class Trainee(Learner[Batch]):
         network: EfficientUNet,
         transformer: TextTransformer | FrozenText | None,
         tokenizer: Tokenizer | None,
+        tagging: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.transformer = transformer
         self.tokenizer = tokenizer
+        self.taggers = Taggers(network.config) if tagging else None
 
     @property
     def schedule(self) -> Schedule:
@@ -62,12 +70,16 @@ class Trainee(Learner[Batch]):
         t = stratified_times(count, self.schedule.num_timesteps, generator).to(device)
         eps = torch.randn(image.shape, generator=generator).to(device)
         x_t = self.schedule.add_noise(image, eps, t)
-        output = self.network(x_t, t, self._conditioning(batch, generator)).float()
+        with self.taggers.watching(self.network) if self.taggers else nullcontext() as seen:
+            output = self.network(x_t, t, self._conditioning(batch, generator)).float()
         config = self.network.config
         target = self.schedule.v_target(image, eps, t) if config.prediction == "v" else eps
         weight = pixel_weight(batch.foreground, batch.keep_mask, self.schedule.alpha_bar(t))
         errors = weighted_error(output, target, weight)
-        return (errors * self._time_weight(t)).mean()
+        loss = (errors * self._time_weight(t)).mean()
+        if self.taggers is None or seen is None or batch.tags is None:
+            return loss
+        return loss + TAGS_WEIGHT * self.taggers.loss(seen, batch.tags)
 
     def _time_weight(self, t: Tensor) -> Tensor:
         """What reads words learns most where noise is high; min-SNR is for what only enlarges."""

@@ -30,14 +30,14 @@ from glide_edit.training.weights import MasterWeights
 CPU = torch.device("cpu")
 
 
-def make_trainee(config: EfficientUNetConfig) -> Trainee:
+def make_trainee(config: EfficientUNetConfig, tagging: bool = False) -> Trainee:
     torch.manual_seed(0)
     network = EfficientUNet(config, Schedule.cosine())
     if not config.text_width:
         return Trainee(network, None, None)
     tokenizer = BytePairTokenizer.train(["a square on grey", "a square"], 300, 40)
     text_config = TextTransformerConfig(tokenizer.vocabulary_size, config.text_width)
-    return Trainee(network, TextTransformer(text_config), tokenizer)
+    return Trainee(network, TextTransformer(text_config), tokenizer, tagging)
 
 
 def records(out: Path) -> list[dict[str, Any]]:
@@ -194,8 +194,11 @@ def test_everything_is_computed_where_the_network_is(
     """PyTorch's meta device stands in for a GPU: it refuses to mix with tensors of the CPU."""
     config = request.getfixturevalue(f"{stage}_config")
     meta = torch.device("meta")
-    trainee = make_trainee(config).to(device=meta, dtype=torch.bfloat16)
-    batch = BatchPlan([(squares(config.image_size), 1.0, Mixture())], 2, 0).make(0).to(meta)
+    trainee = make_trainee(config, tagging=stage == "base").to(device=meta, dtype=torch.bfloat16)
+    plan = BatchPlan(
+        [(squares(config.image_size), 1.0, Mixture())], 2, 0, tag_side=8 if config.text_width else None
+    )
+    batch = plan.make(0).to(meta)
     loss = trainee.loss(batch, torch.Generator())
     loss.backward()
     assert loss.device == meta
