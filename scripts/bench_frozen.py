@@ -88,13 +88,18 @@ class OneToy:
         item = self.toys.draw(rng)
         while not _is_taught(item):
             item = self.toys.draw(rng)
-        size, large = (self.size, self.size), item.foreground
-        assert large is not None
-        small = cv2.resize(large.astype(np.float32), size, interpolation=cv2.INTER_AREA) >= 0.5
+        size = (self.size, self.size)
+
+        def small(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+            shares = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            return np.asarray(shares >= 0.5)
+
+        assert item.foreground is not None
         return Item(
             image=np.asarray(cv2.resize(item.image, size, interpolation=cv2.INTER_AREA), np.uint8),
             caption=lambda seed: item.describe(0, seed),
-            foreground=small,
+            objects=tuple(small(mask) for mask in item.objects),
+            foreground=small(item.foreground),
             scene=item.scene,
         )
 
@@ -110,23 +115,25 @@ def _is_taught(item: Item) -> bool:
 
 def bpe_trainee(tokenizer: BytePairTokenizer) -> Trainee:
     text = TextTransformerConfig(tokenizer.vocabulary_size, width=NETWORK.text_width, heads=3)
-    return Trainee(EfficientUNet(NETWORK, Schedule.cosine()), TextTransformer(text), tokenizer)
+    network = EfficientUNet(NETWORK, Schedule.cosine())
+    return Trainee(network, TextTransformer(text), tokenizer, tagging=True)
 
 
 def frozen_trainee(name_or_folder: str, device: torch.device) -> Trainee:
     name, folder = find_language(name_or_folder)
     config = frozen_config(name, folder, NETWORK.text_width)
     language = open_language(folder, config, device)
-    return Trainee(
-        EfficientUNet(NETWORK, Schedule.cosine()), FrozenText(config, language.model), language.tokenizer
-    )
+    network = EfficientUNet(NETWORK, Schedule.cosine())
+    return Trainee(network, FrozenText(config, language.model), language.tokenizer, tagging=True)
 
 
 def trained(trainee: Trainee, source: FewPhrasings, out: Path, options: LoopOptions, runtime: Runtime) -> int:
     """Train into ``out`` and write ``out/model``; the number of steps made."""
     trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
     trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = BatchPlan([(source, 1.0, Mixture(known=0, drawing=0))], 32, options.seed)
+    assert trainee.taggers is not None
+    sources = [(source, 1.0, Mixture(known=0, drawing=0))]
+    batches = BatchPlan(sources, 32, options.seed, tag_side=trainee.taggers.side)
     plan: BatchPlan | ReadingPlan = batches
     text = trainee.transformer
     assert text is not None
