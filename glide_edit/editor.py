@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from glide_edit.operations.advice import findings
 from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview
-from glide_edit.operations.shortlist import rank
+from glide_edit.operations.shortlist import Shortlist, rank
 from glide_edit.operations.turns import shared_device
 from glide_edit.operations.work import AnyWork, carry_out, single_job, work_for
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
@@ -197,6 +197,22 @@ class Editor:
             single_job(work)
         return self._events(request, work)
 
+    def stream_candidate(self, result: EditResult, seed: int) -> Generator[Progress | EditResult, None, None]:
+        """Finish one of a result's candidates as ``stream`` finished the best: from its draft on.
+
+        What comes of it is the picture that the request with this seed alone gives.
+
+        Raises:
+            InputError: no candidate of that seed, or another model has drawn it.
+        """
+        drafts = {each.seed: each.draft for each in result.candidates if each.seed == seed}
+        if not drafts:
+            raise InputError(f"No candidate has the seed {seed}: run a request with candidates first.")
+        if result.model != self.label(result.request):
+            raise InputError(f"The candidates were drawn by {result.model}: only it can finish them.")
+        request = result.request.alone(seed)
+        return self._events(request, work_for(request), drafts)
+
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
         """What the mask doctor says of a request, before any time is spent; empty without a selection.
 
@@ -209,23 +225,31 @@ class Editor:
         check(self.model, request, self.clip)
         return findings(self.model, request)
 
-    def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:
+    def _events(
+        self, request: Request, work: AnyWork, best: Mapping[int, Tensor] | None = None
+    ) -> Generator[Progress | EditResult, None, None]:
+        """``best`` are drafts by seed that need only be finished."""
         done: list[Finished] = []
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            shortlist = None
+            shortlist = Shortlist()
             if request.candidates is not None:
-                drafts: dict[int, Tensor] = {}
                 job = single_job(work)
                 for step in run_base(self.model, job, self.clip, request.candidate_seeds):
                     network_seconds += step.network_seconds
                     if step.step == step.total:
-                        drafts |= zip(step.seeds, step.x0.split(1), strict=True)
-                    yield Progress(step.stage, step.step, step.total, preview(step.x0))
+                        drafts = dict(zip(step.seeds, step.x0.split(1), strict=True))
+                        shortlist = rank(drafts, job, self.model, self.clip, shortlist.candidates)
+                    yield Progress(
+                        step.stage,
+                        step.step,
+                        step.total,
+                        preview(step.x0),
+                        candidates=shortlist.candidates,
+                    )
                     turn.renew()
-                shortlist = rank(drafts, job, self.model, self.clip)
-            best = None if shortlist is None else shortlist.best(request.n)
+                best = shortlist.best(request.n)
             for step, new in carry_out(self.model, work, self.clip, best):
                 network_seconds += step.network_seconds
                 done += new
@@ -237,6 +261,7 @@ class Editor:
                     len(done),
                     pictures=tuple(each.picture for each in new),
                     seeds=step.seeds if new else (),
+                    candidates=shortlist.candidates,
                 )
                 turn.renew()
             seconds = time.perf_counter() - began
@@ -251,13 +276,13 @@ class Editor:
             pictures=tuple(each.picture for each in done),
             receipts=tuple(each.receipt for each in done if each.receipt is not None),
             model=self.label(request),
-            notes=tuple(dict.fromkeys([*notes, *(shortlist.notes if shortlist else ())])),
+            notes=tuple(dict.fromkeys([*notes, *shortlist.notes])),
             seconds=seconds,
             network_seconds=network_seconds,
             allowed=work.allowed,
             seeds=request.seeds if best is None else tuple(best),
-            ranking=shortlist.scores if shortlist else (),
-            sheet=shortlist.sheet(request.n) if shortlist else None,
+            candidates=shortlist.candidates,
+            sheet=shortlist.sheet(request.n) if shortlist.candidates else None,
         )
 
     def label(self, request: Request) -> str:

@@ -18,6 +18,7 @@ from masks import Mask, Preservation, compare_outside
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,25 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
+class Candidate:
+    """A picture as the base stage drew it: ``draft`` (1, 3, S, S) in [-1, 1], ``preview`` uint8 (S, S, 3)."""
+
+    score: Score
+    draft: Tensor = field(repr=False)
+    preview: NDArray[np.uint8] = field(repr=False)
+
+    @property
+    def seed(self) -> int:
+        return self.score.seed
+
+
+@dataclass(frozen=True, eq=False)
 class Progress:
     """One step of the work: ``step`` of ``total`` in ``stage`` (both count from 1) for some of the pictures.
 
     ``preview`` is uint8 (S, S, 3), the picture as the model believes it at this step, at the stage's size.
     ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished, and
-    ``seeds`` their seeds.
+    ``seeds`` their seeds. ``candidates`` are those that were drawn so far, the best first.
     """
 
     stage: str
@@ -81,6 +95,7 @@ class Progress:
     finished: int = 0
     pictures: tuple[Picture, ...] = ()
     seeds: tuple[int, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +107,8 @@ class EditResult:
     ``seconds`` is the time it took once the device was free, and ``network_seconds`` the part of it spent in
     samplers. ``allowed`` is what may have changed.
 
-    Where a request has candidates, ``seeds`` are those of the pictures, the best first, ``ranking`` has the
-    scores of all candidates, and ``sheet`` shows them; else ``seeds`` are the request's own.
+    Where a request has candidates, ``seeds`` are those of the pictures, the best first, ``candidates`` and
+    ``ranking`` (their scores) have all of them, and ``sheet`` shows them; else ``seeds`` are the request's.
     """
 
     request: Request
@@ -105,12 +120,16 @@ class EditResult:
     network_seconds: float = 0.0
     allowed: Mask | None = field(default=None, repr=False)
     seeds: tuple[int, ...] = ()
-    ranking: tuple[Score, ...] = ()
+    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
     sheet: Picture | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.seeds:
             object.__setattr__(self, "seeds", self.request.seeds)
+
+    @property
+    def ranking(self) -> tuple[Score, ...]:
+        return tuple(each.score for each in self.candidates)
 
     @cached_property
     def images(self) -> tuple[Image, ...]:
@@ -156,7 +175,7 @@ class EditResult:
 
     def _recipe(self, index: int) -> Recipe:
         self._check(index)
-        request = self.request.replace(seed=self.seeds[index], n=1, candidates=None)
+        request = self.request.alone(self.seeds[index])
         return Recipe(self.model, request.to_json(), self.pictures[index].sha256)
 
     def _check(self, index: int) -> None:

@@ -2,7 +2,7 @@
 
 from masks import draw, rough, select, shape
 from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
-from masks.blend import Finish, put_back
+from masks.blend import FEATHER_RADIUS, Finish, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
 from masks.doctor import diagnose, mend
 from masks.finishes import best_finish, mismatch
@@ -13,6 +13,7 @@ from masks.verify import Preservation, changed_outside, compare_outside
 
 __all__ = [
     "AUTOMATIC_CONTEXT",
+    "FEATHER_RADIUS",
     "RING_WIDTH",
     "Areas",
     "Crop",

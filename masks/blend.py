@@ -17,13 +17,16 @@ Finish = Literal["hard", "membrane", "feather", "clone"]
 feather: a cross-fade from the original over the first pixels inside. clone: OpenCV's seamless cloning
 (masks.finishes); the membrane in strokes that are too narrow for it."""
 
+FEATHER_RADIUS = 8.0
+"""px over which the repaint fades in, where nobody says."""
+
 
 def put_back(
     original: NDArray[Any],
     repaint: NDArray[Any],
     allowed: NDArray[np.bool_],
     finish: Finish = "membrane",
-    feather_radius: float = 8.0,
+    feather_radius: float = FEATHER_RADIUS,
 ) -> NDArray[Any]:
     """The original with its ``allowed`` pixels repainted.
 

@@ -62,6 +62,15 @@ Finish = Annotated[
         help="How the repaint is put back; auto takes what leaves the least of an edge.",
     ),
 ]
+Feather = Annotated[
+    float | None,
+    typer.Option(
+        "--feather",
+        metavar="PX",
+        help="Pixels inside the edge over which --finish feather fades in [default: 8].",
+        show_default=False,
+    ),
+]
 Content = Annotated[
     Literal["noise", "original", "surroundings", "opencv"],
     typer.Option("--content", help="What the selection begins from."),
@@ -99,6 +108,7 @@ def inpaint(
     context_guidance: ContextGuidance = None,
     context_interval: ContextInterval = None,
     finish: Finish = "membrane",
+    feather: Feather = None,
     detail: Detail = None,
     content: Content = "noise",
     strength: Strength = None,
@@ -126,6 +136,7 @@ def inpaint(
         context_guidance=context_guidance,
         context_interval=context_interval,
         finish=finish,
+        feather=feather,
         detail=detail,
         content=content,
         strength=strength,

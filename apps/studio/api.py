@@ -11,7 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from apps.studio.panel import DEVICE, Studio, sentence
+from apps.studio.fields import sentence
+from apps.studio.panel import DEVICE, Studio
 from apps.studio.uploads import opened
 from glide_edit.editor import open_mask
 from glide_edit.errors import GlideEditError

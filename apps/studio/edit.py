@@ -10,7 +10,8 @@ import gradio as gr
 from apps.studio import html
 from apps.studio.canvas import PaintCanvas, Painted, canvas_size, canvas_value, painted_mask
 from apps.studio.examples import PHOTOS, examples_html, find, picked_name
-from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
+from apps.studio.fields import sentence
+from apps.studio.panel import PICK, QUIET, Panel, Studio
 from apps.studio.uploads import opened
 from apps.studio.visits import Made, Visit
 from glide_edit.errors import GlideEditError, InputError
@@ -65,27 +66,26 @@ class EditTab:
             buttons=[],
         )
         with gr.Row(elem_classes="ge-tools"):
-            self.radius = gr.Number(
-                4, label="Pixels", minimum=0, elem_classes="ge-number", elem_id="edit-radius"
-            )
+            self.radius = gr.Number(4, label="Pixels", elem_classes="ge-number", elem_id="edit-radius")
             self.grow = gr.Button("Grow", size="sm", min_width=60)
             self.shrink = gr.Button("Shrink", size="sm", min_width=60)
             self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
+            self.feather = gr.Number(0, label="Feather", elem_classes="ge-number", elem_id="edit-feather")
             self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="edit-clear")
             self.mend = gr.Button("Mend", size="sm", min_width=60, elem_id="edit-mend")
-            self.undo = gr.Button(
-                "Undo edit", size="sm", min_width=80, elem_id="edit-undo", interactive=False
-            )
-            self.redo = gr.Button(
-                "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
-            )
+            self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
         with gr.Row(elem_classes="ge-tools"):
             self.snap = gr.Button("Snap to object", size="sm", min_width=100, elem_id="edit-snap")
             self.spread = gr.Button("Similar colours", size="sm", min_width=100, elem_id="edit-spread")
             self.remove = gr.Button(
                 "Remove what is selected", size="sm", min_width=140, elem_id="edit-remove"
             )
-            self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
+            self.undo = gr.Button(
+                "Undo edit", size="sm", min_width=80, elem_id="edit-undo", interactive=False
+            )
+            self.redo = gr.Button(
+                "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
+            )
         put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
         with put_back, gr.Row(elem_classes="ge-tools"):
             self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
@@ -93,21 +93,17 @@ class EditTab:
 
     # -- requests -----------------------------------------------------------------------------------
 
-    def _build(
-        self, visit: Visit, settings: dict[str, Any], painted: Painted, finish: str, context: float
-    ) -> Request:
+    def _build(self, visit: Visit, settings: dict[str, Any], painted: Painted, *putting: Any) -> Request:
         photo = _photo(visit)
         return Inpaint(
-            image=photo,
-            mask=painted_mask(painted, photo),
-            finish=finish,  # type: ignore[arg-type]
-            context=context,
-            **settings,
+            image=photo, mask=painted_mask(painted, photo), **settings, **put_back_fields(*putting)
         )
 
-    def _build_removal(self, visit: Visit, settings: dict[str, Any], painted: Painted) -> Request:
-        photo = _photo(visit)
-        return Remove(image=photo, mask=painted_mask(painted, photo), **{**settings, "prompt": ""})
+    def _build_removal(
+        self, visit: Visit, settings: dict[str, Any], painted: Painted, *putting: Any
+    ) -> Request:
+        photo, settings = _photo(visit), {**settings, "prompt": ""}
+        return Remove(image=photo, mask=painted_mask(painted, photo), **settings, **put_back_fields(*putting))
 
     # -- the photograph -----------------------------------------------------------------------------
 
@@ -175,8 +171,9 @@ class EditTab:
         self.examples.click(self._example, None, [*photo, self.panel.prompt], **QUIET)
         self.undo.click(self._undone, None, photo, **QUIET)
         self.redo.click(self._redone, None, photo, **QUIET)
-        self.panel.wire([self.canvas, self.finish, self.context])
-        self.panel.start_with(self.remove, self._build_removal, [self.canvas])
+        asked = [self.canvas, self.finish, self.feather, self.context]
+        self.panel.wire(asked)
+        self.panel.start_with(self.remove, self._build_removal, asked)
 
     def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
@@ -256,6 +253,12 @@ class EditTab:
         same = before is not None and before[0].pixels.shape == made.picture.pixels.shape
         mask = painted_mask(painted, made.picture) if same else None
         return *self.photo_shown(visit, mask), gr.Tabs(selected="edit")
+
+
+def put_back_fields(finish: str, feather: float | None, context: float) -> dict[str, Any]:
+    """The fields of how an edit is put back; a number of pixels to feather over chooses that finish."""
+    asked: dict[str, Any] = {"finish": "feather", "feather": feather} if feather else {"finish": finish}
+    return {**asked, "context": context}
 
 
 def _photo(visit: Visit) -> Picture:

@@ -8,8 +8,9 @@ import gradio as gr
 
 from apps.studio import html
 from apps.studio.canvas import Painted
+from apps.studio.download import format_choice, saved
 from apps.studio.edit import EditTab
-from apps.studio.panel import PICK, QUIET, Studio, format_choice, picked_number, saved
+from apps.studio.panel import PICK, QUIET, Studio, picked_number
 from apps.studio.visits import Made, Visit
 from glide_edit.requests import Inpaint
 

@@ -12,12 +12,16 @@ from PIL import Image
 
 from apps.studio.visits import Made
 from glide_edit.images import Picture
+from glide_edit.operations import previews
 from glide_edit.operations.previews import scaled_down
-from glide_edit.requests import Outpaint, Request, Sketch, Vary
+from glide_edit.requests import Outpaint, Request, Sketch, Upscale, Vary
 from glide_edit.results import Progress, Receipt
+from masks import Mask
 
 LONGEST_SHOWN = 1024
 """Pixels of the longer side of a result as it is shown; the download has them all."""
+LONGEST_ENLARGED = 2048
+"""The same of an enlargement, which is looked at closely."""
 LONGEST_THUMBNAIL = 160
 
 
@@ -37,6 +41,13 @@ def thumbnail(picture: Picture) -> str:
     return as_data(scaled_down(picture, LONGEST_THUMBNAIL)[0], quality=80)
 
 
+def closeup(made: Picture, allowed: Mask | None) -> str:
+    """Of an edit what was edited; of what is new all of it."""
+    if allowed is None or allowed.size != (made.height, made.width):
+        return thumbnail(made)
+    return as_data(previews.closeup(made, allowed, LONGEST_THUMBNAIL), quality=80)
+
+
 def nothing_yet(hint: str) -> str:
     return f'<div class="ge-view ge-empty"><p>{escaped(hint)}</p></div>'
 
@@ -50,9 +61,17 @@ def preview(pixels: NDArray[np.uint8], progress: Progress) -> str:
 
 
 def picture(made: Made) -> str:
-    """A result: with a slider between before and after where it has a before of its own size."""
-    after, source = made.picture, made.result.request.source
-    if made.result.allowed is None or source is None or source.pixels.shape != after.pixels.shape:
+    """A result: with a slider between before and after where it has a before, which for an enlargement is a
+    plain one."""
+    after, request = made.picture, made.result.request
+    source = request.source
+    if source is None or (not made.complete and isinstance(request, Upscale)):
+        return f'<div class="ge-view"><img src="{_shown(after)}" alt="The result"></div>'
+    if isinstance(request, Upscale):
+        large, _ = scaled_down(after, LONGEST_ENLARGED)
+        plain = previews.enlarged_plainly(source, (large.shape[0], large.shape[1]))
+        return _compare(plain, large, "Enlarged plainly", "By the model")
+    if made.result.allowed is None or source.pixels.shape != after.pixels.shape:
         return f'<div class="ge-view"><img src="{_shown(after)}" alt="The result"></div>'
     return compare(source, after, "Before", "After")
 
@@ -62,49 +81,42 @@ def photograph(picture: Picture) -> str:
 
 
 def compare(first: Picture, second: Picture, left: str, right: str) -> str:
-    """Two pictures of one shape over each other, with a slider between them."""
+    """Two pictures over each other, with a slider between them and a button to look closer."""
+    before, after = (scaled_down(each, LONGEST_SHOWN)[0] for each in (first, second))
+    return _compare(before, after, left, right)
+
+
+def _compare(first: NDArray[np.uint8], second: NDArray[np.uint8], left: str, right: str) -> str:
+    ratio = second.shape[1] / second.shape[0]
     return (
-        '<div class="ge-view"><div class="ge-compare" style="--at: 50%">'
-        f'<img src="{_shown(second)}" alt="{escaped(right)}">'
-        f'<img class="ge-before" src="{_shown(first)}" alt="{escaped(left)}">'
+        f'<div class="ge-view"><div class="ge-compare" style="--at: 50%; --ratio: {ratio:.4f}">'
+        f'<img src="{as_data(second)}" alt="{escaped(right)}">'
+        f'<div class="ge-before"><img src="{as_data(first)}" alt="{escaped(left)}"></div>'
         '<span class="ge-line" aria-hidden="true"></span>'
         f'<span class="ge-tag ge-left" aria-hidden="true">{escaped(left)}</span>'
         f'<span class="ge-tag ge-right" aria-hidden="true">{escaped(right)}</span>'
         '<input type="range" min="0" max="100" value="50" step="0.5" '
         f'aria-label="Slide between {escaped(left)} and {escaped(right)}" '
-        "oninput=\"this.parentElement.style.setProperty('--at', this.value + '%')\">"
-        "</div></div>"
+        "oninput=\"this.parentElement.style.setProperty('--at', this.value + '%')\"></div>"
+        '<button type="button" class="ge-closer" aria-pressed="false" '
+        'title="Look closer, pixel for pixel or larger, where the mouse is">Closer</button></div>'
     )
 
 
-def strip(made: list[Made], picked: int | None, label: str) -> str:
-    """The contact sheet: a button for each picture."""
-    if not made:
-        return ""
-    buttons = "".join(_button(each, each.number == picked) for each in made)
-    return f'<div class="ge-strip" role="group" aria-label="{escaped(label)}">{buttons}</div>'
-
-
-def _button(made: Made, is_picked: bool) -> str:
-    request = made.result.request
-    says = escaped(f"{made.number}: {request.prompt or 'no words'}, seed {made.seed}{_strength(request)}")
-    pressed = str(is_picked).lower()
-    return (
-        f'<button type="button" class="ge-thumb" data-pick="{made.number}" aria-pressed="{pressed}" '
-        f'aria-label="{says}" title="{says}"><img src="{made.thumbnail}" alt=""></button>'
-    )
-
-
-def _strength(request: Request) -> str:
+def strength(request: Request) -> str:
     return f", strength {request.strength:g}" if isinstance(request, Sketch | Vary) else ""
 
 
-def working(progress: Progress, left: float | None, n: int) -> str:
+def working(progress: Progress, left: float | None, request: Request) -> str:
     """The line under the prompt while a run is on its way."""
     share = 100 * progress.step / progress.total
     says = f"{progress.stage}: step {progress.step} of {progress.total}"
-    if n > 1:
-        says += f", {progress.finished} of {n} pictures done"
+    if request.candidates is not None:
+        drawn = len(progress.candidates)
+        waits = drawn < request.candidates
+        says += f", {drawn} of {request.candidates} candidates drawn" if waits else ", finishing the best"
+    elif request.n > 1:
+        says += f", {progress.finished} of {request.n} pictures done"
     if left is not None:
         says += f", about {max(1, round(left))} s left"
     return (
@@ -138,7 +150,7 @@ def ended(made: Made) -> str:
     result = made.result
     where = "of your photograph" if isinstance(result.request, Outpaint) else "outside your selection"
     parts = [receipt(made.receipt, where), *(f"<span>{escaped(note)}</span>" for note in result.notes)]
-    parts.append(f"<span>seed {made.seed}{_strength(result.request)}, {result.seconds:.1f} s</span>")
+    parts.append(f"<span>seed {made.seed}{strength(result.request)}, {result.seconds:.1f} s</span>")
     kind = "good" if made.complete else "plain"
     return f'<div class="ge-status ge-{kind}" role="status">{" ".join(part for part in parts if part)}</div>'
 

@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.panel import QUIET, Studio, sentence
+from apps.studio.fields import sentence
+from apps.studio.panel import QUIET, Studio
 from apps.studio.shelf import Shelf
 from glide_edit.errors import GlideEditError
 from glide_edit.models import list_models

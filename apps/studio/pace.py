@@ -20,12 +20,18 @@ class Pace:
     def __init__(self) -> None:
         self._seconds: dict[Key, float] = {}
 
-    def clock(self, spec: ModelSpec, request: Request) -> Clock:
-        """A clock for one run."""
+    def clock(self, spec: ModelSpec, request: Request, *, from_draft: bool = False) -> Clock:
+        """A clock for one run; ``from_draft``: the base stage's part is done already."""
         stages = spec.cascade(isinstance(request, Inpaint))
         steps = [(stage.role, settings_of(stage, request).steps) for stage in stages]
-        groups = [min(MOST_AT_ONCE, request.n - start) for start in range(0, request.n, MOST_AT_ONCE)]
-        return Clock(self, spec.identity, [(role, count, group) for group in groups for role, count in steps])
+        plan: list[tuple[str, int, int]] = []
+        if request.candidates is not None:
+            plan = [(*steps[0], group) for group in _groups(request.candidates)]
+        if request.candidates is not None or from_draft:
+            # A model of one stage has nothing left to do, and says so in one step.
+            steps = steps[1:] or [(steps[0][0], 1)]
+        plan += [(*each, group) for group in _groups(request.n) for each in steps]
+        return Clock(self, spec.identity, plan)
 
     def learn(self, key: Key, seconds: float) -> None:
         known = self._seconds.get(key)
@@ -33,6 +39,11 @@ class Pace:
 
     def seconds(self, key: Key) -> float | None:
         return self._seconds.get(key)
+
+
+def _groups(count: int) -> list[int]:
+    """How many of so many pictures are drawn side by side."""
+    return [min(MOST_AT_ONCE, count - start) for start in range(0, count, MOST_AT_ONCE)]
 
 
 @dataclass

@@ -26,6 +26,25 @@
     soon = setTimeout(() => document.querySelector('#edit-look')?.click(), 250);
   }, true);
 
+  // Two pictures under a slider, seen pixel for pixel: around the mouse, or where a finger came down.
+  document.addEventListener('click', (event) => {
+    const button = event.target.closest?.('.ge-closer');
+    if (!button) return;
+    const pair = button.parentElement.querySelector('.ge-compare');
+    const picture = pair.querySelector('img');
+    pair.style.setProperty('--zoom', Math.max(2, picture.naturalWidth / pair.clientWidth));
+    button.setAttribute('aria-pressed', pair.classList.toggle('ge-close'));
+  });
+  const lookAt = (event) => {
+    const pair = event.target.closest?.('.ge-close');
+    if (!pair || (event.type === 'pointermove' && event.buttons)) return;
+    const box = pair.getBoundingClientRect();
+    pair.style.setProperty('--x', `${100 * (event.clientX - box.left) / box.width}%`);
+    pair.style.setProperty('--y', `${100 * (event.clientY - box.top) / box.height}%`);
+  };
+  document.addEventListener('pointermove', lookAt);
+  document.addEventListener('pointerdown', (event) => event.pointerType === 'touch' && lookAt(event));
+
   // A file that the server would refuse is not sent, and what to do about it is said where words are.
   const guard = (event) => {
     const files = [...(event.target.files ?? event.dataTransfer?.files ?? [])];

@@ -10,7 +10,8 @@ import gradio as gr
 
 from apps.studio import html
 from apps.studio.examples import PHOTOS, examples_html, find, picked_name
-from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
+from apps.studio.fields import sentence
+from apps.studio.panel import PICK, QUIET, Panel, Studio
 from apps.studio.uploads import opened
 from apps.studio.visits import Visit
 from glide_edit.errors import GlideEditError, InputError
@@ -29,10 +30,11 @@ class PhotoTab(ABC):
     name: ClassVar[str]
     hint: ClassVar[str]
     asks: ClassVar[str] = "What it shows (may be left empty)"
+    count: ClassVar[str] = "Pictures"
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.panel = Panel(studio, self.name, self._checked, self.hint)
+        self.panel = Panel(studio, self.name, self._checked, self.hint, self.count)
 
     def lay_out(self) -> None:
         with gr.Row(elem_classes="ge-columns"):
@@ -111,7 +113,6 @@ class OutpaintTab(PhotoTab):
                 value,
                 label=side.capitalize(),
                 precision=0,
-                minimum=0,
                 elem_classes="ge-number",
                 elem_id=f"outpaint-{side}",
             )
@@ -141,6 +142,7 @@ class VaryTab(PhotoTab):
 
     name = "vary"
     hint = "Another picture like yours appears here."
+    count = "Candidates"
 
     def _lay_out_fields(self) -> list[Any]:
         strength = gr.Slider(

@@ -45,9 +45,11 @@ class Ending:
 
 
 def follow(
-    editor: Editor, request: Request, ticket: Ticket, pace: Pace
+    editor: Editor, request: Request, ticket: Ticket, pace: Pace, drawn: EditResult | None = None
 ) -> Generator[Moment | Ending, None, None]:
     """Run a request until it is done, or until its ticket says stop: then what there was is the ending.
+
+    With ``drawn``, the request is for one of that result's candidates, which is finished from its draft on.
 
     Raises:
         GlideEditError, MaskError: what ``Editor.stream`` raises.
@@ -55,22 +57,25 @@ def follow(
     frame = PreviewFrame.of(request, LONGEST_PREVIEW)
     # What is drawn in several frames, or in detail afterwards, has steps that are not known beforehand.
     foreseen = _has_no_detail(frame.work, editor.model.spec)
-    clock = pace.clock(editor.model.spec, request)
-    began, pictures, last = time.perf_counter(), list[Picture](), None
-    with closing(editor.stream(request)) as events:
+    clock = pace.clock(editor.model.spec, request, from_draft=drawn is not None)
+    began, pictures, seeds, last = time.perf_counter(), list[Picture](), list[int](), None
+    stream = editor.stream(request) if drawn is None else editor.stream_candidate(drawn, request.seed)
+    with closing(stream) as events:
         for event in events:
             if isinstance(event, EditResult):
                 yield Ending(event, complete=True)
                 return
             last = event
             pictures += event.pictures
+            seeds += event.seeds
             left = clock.left(event) if foreseen else None
             yield Moment(event, frame.show(event.preview), left)
             if ticket.is_stopped:
                 break
     assert last is not None, "a stream has steps"
     seconds = time.perf_counter() - began
-    yield Ending(kept_so_far(request, editor.model.label, pictures, last, seconds), complete=False)
+    kept = kept_so_far(request, editor.label(request), pictures, last, seconds, seeds)
+    yield Ending(kept, complete=False)
 
 
 def _has_no_detail(work: Work | None, spec: ModelSpec) -> bool:

@@ -11,7 +11,8 @@ import numpy as np
 from apps.studio import html
 from apps.studio.canvas import PaintCanvas, Painted, canvas_value, painted_over
 from apps.studio.examples import DRAWINGS, examples_html, find, picked_name
-from apps.studio.panel import PICK, QUIET, Panel, Studio, sentence
+from apps.studio.fields import sentence
+from apps.studio.panel import PICK, QUIET, Panel, Studio
 from apps.studio.photo_tabs import strength_strip
 from apps.studio.uploads import opened
 from apps.studio.visits import Visit

@@ -19,12 +19,16 @@ MOST_BYTES = 512 * 2**20
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """One finished picture of a visit. ``complete`` is False for what was kept of a run that was stopped."""
+    """One finished picture of a visit. ``complete`` is False for what was kept of a run that was stopped.
+
+    ``thumbnail`` shows all of it, ``closeup`` what was edited.
+    """
 
     number: int
     result: EditResult
     index: int
     thumbnail: str
+    closeup: str = ""
     complete: bool = True
 
     @property
@@ -38,14 +42,38 @@ class Made:
 
     @property
     def seed(self) -> int:
-        return self.result.request.seeds[self.index]
+        return self.result.seeds[self.index]
+
+
+@dataclass(eq=False)
+class Strip:
+    """What a tab shows small under its picture, by their numbers: what was ``kept`` of earlier runs, and what
+    the latest one ``made``. Of ``drawn``, its result, the other candidates can be finished."""
+
+    kept: list[int] = field(default_factory=list)
+    made: list[int] = field(default_factory=list)
+    drawn: EditResult | None = None
+
+    def begin(self) -> None:
+        """A new run: what was kept stays."""
+        self.made, self.drawn = [], None
+
+    def put_aside(self, number: int) -> None:
+        """Keep a picture, in place of the first one where they become too many."""
+        self.kept = [*(each for each in self.kept if each != number), number][-MOST_KEPT:]
+
+
+MOST_KEPT = 12
+"""Pictures in a strip that outlast the run that made them."""
 
 
 class Ticket:
-    """One press of Run: waiting for its turn, running, or told to stop."""
+    """One press of Run, or of a draft to finish (of that ``seed``): waiting for its turn, running, or told to
+    stop."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: int | None = None) -> None:
         self._stop = threading.Event()
+        self.seed = seed
         self.started = False
 
     def stop(self) -> None:
@@ -101,8 +129,7 @@ class Visit:
     """One open page.
 
     ``sheet`` is the drawing that was opened to sketch on. By the names of tabs, ``photos`` are what is open
-    there, ``tickets`` their latest runs, ``shown`` the numbers of what those made, ``picked`` the one that is
-    looked at.
+    there, ``tickets`` their latest runs, ``strips`` what those made, ``picked`` the one that is looked at.
     """
 
     folder: Path
@@ -112,7 +139,7 @@ class Visit:
     photos: dict[str, Picture] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     tickets: dict[str, Ticket] = field(default_factory=dict)
-    shown: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    strips: dict[str, Strip] = field(default_factory=dict)
     picked: dict[str, int] = field(default_factory=dict)
     sent: list[Path] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -120,11 +147,19 @@ class Visit:
     def find(self, number: int | None) -> Made | None:
         return next((each for each in self.made if each.number == number), None)
 
+    def strip(self, tab: str) -> Strip:
+        return self.strips.setdefault(tab, Strip())
+
     def keep(self, new: list[Made]) -> None:
-        """Take new pictures in, letting go of the oldest where they become too many."""
+        """Take new pictures in, letting go of the oldest where they become too many: first of those that
+        were not put aside."""
         self.made += new
-        while len(self.made) > len(new) and sum(_size(each) for each in self.made) > MOST_BYTES:
-            self.made.pop(0)
+        kept = {number for strip in self.strips.values() for number in strip.kept}
+        leaving = sorted(self.made[: -len(new)], key=lambda each: (each.number in kept, each.number))
+        for each in leaving:
+            if sum(_size(made) for made in self.made) <= MOST_BYTES:
+                return
+            self.made.remove(each)
 
     def file(self, name: str) -> Path:
         """A path for a file of that name which only this visit knows, and which goes when it ends."""
@@ -144,6 +179,7 @@ class Visit:
             ticket.stop()
         self.made.clear()
         self.photos.clear()
+        self.strips.clear()
         self.trail = Trail()
         for file in self.sent:
             file.unlink(missing_ok=True)

@@ -162,7 +162,7 @@ def run_cascade(
     for group, texts in _groups(model, job, clip, job.request.seeds if drafts is None else tuple(drafts)):
         picture: Tensor | None = None
         if drafts is not None:
-            picture = torch.cat([drafts[seed] for seed in group.seeds])
+            picture = torch.cat([drafts[seed] for seed in group.seeds]).to(group.device)
             if len(group.stages) == 1:
                 yield CascadeStep(group.stages[0].spec.role, 1, 1, group.seeds, picture, True, 0.0)
         for index in range(0 if picture is None else 1, len(texts)):

@@ -79,12 +79,18 @@ def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number
     )
 
 
-def settle(canvas: Canvas, frame: Frame, drawn: Drawn, finish: Finish | Literal["auto"]) -> tuple[str, ...]:
+def settle(
+    canvas: Canvas,
+    frame: Frame,
+    drawn: Drawn,
+    finish: Finish | Literal["auto"],
+    feather: float | None = None,
+) -> tuple[str, ...]:
     """Put what was drawn for a frame into the canvas, where it is known from now on; what is to be said."""
     x0, y0, x1, y1 = frame.crop.box
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed & canvas.unknown[inside]
-    canvas.pixels[inside], notes = put_in(canvas.pixels, frame.crop, drawn, allowed, finish)
+    canvas.pixels[inside], notes = put_in(canvas.pixels, frame.crop, drawn, allowed, finish, feather)
     canvas.unknown[inside] &= ~allowed
     return notes
 
@@ -104,6 +110,6 @@ def run_frames(
         for step in draw(model, frame_job(request, canvas, frame.crop, number), clip):
             notes: tuple[str, ...] = ()
             if step.is_last:
-                notes = settle(canvas, frame, to_pixels(step.x0)[0], request.finish)
+                notes = settle(canvas, frame, to_pixels(step.x0)[0], request.finish, request.feather)
             at_end = step.is_last and number + 1 == len(frames)
             yield replace(step, is_last=at_end), notes

@@ -73,7 +73,9 @@ class InpaintWork:
         source, allowed = self.request.image, self.areas.allowed.selected
         x0, y0, x1, y1 = self.crop.box
         inside = np.s_[y0:y1, x0:x1]
-        part, notes = put_in(source.pixels, self.crop, drawn, allowed[inside], self.request.finish)
+        part, notes = put_in(
+            source.pixels, self.crop, drawn, allowed[inside], self.request.finish, self.request.feather
+        )
         pixels = source.pixels.copy()
         pixels[inside] = part
         receipt = Receipt(compare_outside(source.pixels, pixels, allowed))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.images import Picture, to_uint8
-from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.operations.inpaint import SMALLEST_CROP, InpaintWork
 from glide_edit.operations.upscale import UpscaleWork
 from glide_edit.operations.work import ManyFrames, Work, work_for
 from glide_edit.requests import Request
+from masks import AUTOMATIC_CONTEXT, Mask, solve_crop
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,19 @@ class PreviewFrame:
         inside = allowed[rows, columns]
         picture[rows, columns][inside] = seen[inside]
         return picture
+
+
+def closeup(picture: Picture, allowed: Mask, longest: int) -> NDArray[np.uint8]:
+    """What was edited with what is around it, as a candidate shows it: uint8, ``longest`` px at the most."""
+    x0, y0, x1, y1 = solve_crop(allowed, AUTOMATIC_CONTEXT, SMALLEST_CROP).box
+    pixels = picture.pixels[y0:y1, x0:x1]
+    return scaled_down(replace(picture, pixels=pixels, alpha=None), longest)[0]
+
+
+def enlarged_plainly(picture: Picture, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture as uint8 of this (height, width), without a model: what an enlargement is held against."""
+    pixels = to_uint8(picture.pixels)
+    return np.asarray(cv2.resize(pixels, (size[1], size[0]), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def scaled_down(picture: Picture, longest: int) -> tuple[NDArray[np.uint8], float]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.operations.finished import Drawn
-from masks import Crop, Finish, best_finish, mismatch, put_back
+from masks import FEATHER_RADIUS, Crop, Finish, best_finish, mismatch, put_back
 
 NOT_FINITE = "The model's output was not finite everywhere; the original was kept there."
 
@@ -23,6 +23,7 @@ def put_in(
     drawn: Drawn,
     allowed: NDArray[np.bool_],
     finish: Finish | Literal["auto"],
+    feather: float | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
 
@@ -30,6 +31,7 @@ def put_in(
         pixels: (H, W, 3), the whole picture, uint8 or uint16.
         drawn: (S, S, 3), 0 to 255, brought to the crop's side if it has another.
         allowed: bool, of the size of the box.
+        feather: px over which the finish "feather" fades; None for FEATHER_RADIUS.
     """
     side, white = crop.side, int(np.iinfo(pixels.dtype).max)
     patch = drawn
@@ -41,7 +43,8 @@ def put_in(
     notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
     old = pixels[y0:y1, x0:x1]
     if finish != "auto":
-        return put_back(old, patch, allowed, finish), notes
+        radius = FEATHER_RADIUS if feather is None else feather
+        return put_back(old, patch, allowed, finish, radius), notes
     made: dict[str, NDArray[Any]] = {name: put_back(old, patch, allowed, name) for name in AUTO}
     best = best_finish(old, made, allowed)
     levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)

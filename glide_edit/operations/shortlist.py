@@ -17,9 +17,9 @@ from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.models.model import Model, NoisedClip
 from glide_edit.operations.cascade import Job
 from glide_edit.operations.clip import Clip
-from glide_edit.operations.finished import to_pixels, to_uint8
+from glide_edit.operations.finished import preview
 from glide_edit.requests import Request
-from glide_edit.results import Score
+from glide_edit.results import Candidate, Score
 from glide_edit.text.emphasis import read_words
 
 AROUND = 0.25
@@ -31,24 +31,24 @@ _THUMBNAIL = 128  # px
 
 @dataclass(frozen=True, eq=False)
 class Shortlist:
-    """The candidates of a request, the best first: their scores, and ``drafts`` (1, 3, S, S) by seed."""
+    """The candidates of a request, the best first."""
 
-    scores: tuple[Score, ...]
-    drafts: Mapping[int, Tensor]
+    candidates: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        return tuple(each.score for each in self.candidates)
 
     def best(self, count: int) -> dict[int, Tensor]:
         """The drafts that are worth finishing, by seed, the best first."""
-        return {score.seed: self.drafts[score.seed] for score in self.scores[:count]}
+        return {each.seed: each.draft for each in self.candidates[:count]}
 
     def sheet(self, kept: int) -> Picture:
         """All of them with rank, seed and scores as one picture; ``kept`` says how many are finished."""
         tiles = [
-            Tile(
-                (to_uint8(to_pixels(self.drafts[score.seed])[0]),),
-                f"{place}{' kept' if place <= kept else ''}: {score}",
-            )
-            for place, score in enumerate(self.scores, 1)
+            Tile((each.preview,), f"{place}{' kept' if place <= kept else ''}: {each.score}")
+            for place, each in enumerate(self.candidates, 1)
         ]
         across = math.ceil(math.sqrt(len(tiles)))
         return open_picture(contact_sheet(tiles, across=across, size=_THUMBNAIL))
@@ -63,19 +63,25 @@ class _Judge(Protocol):
     def text_embeddings(self, prompts: Sequence[str]) -> Tensor: ...
 
 
-def rank(drafts: Mapping[int, Tensor], job: Job, model: Model, clip: Clip | None) -> Shortlist:
-    """Order drafts (1, 3, S, S), given by seed, by their scores; equal ones by their order.
+def rank(
+    drafts: Mapping[int, Tensor],
+    job: Job,
+    model: Model,
+    clip: Clip | None,
+    before: Sequence[Candidate] = (),
+) -> Shortlist:
+    """Order drafts (1, 3, S, S), given by seed, by their scores; of equal ones the lower seed first.
 
-    ``clip`` takes the place of the model's own.
+    ``clip`` takes the place of the model's own. ``before`` are candidates that have their scores already.
     """
     keep_mask = None if job.known is None else job.known(next(iter(drafts.values())).shape[-1])[1].cpu()
     judge, notes = _judge(job.request, model, clip, has_seam=keep_mask is not None)
-    scores = []
+    new = []
     for seed, draft in drafts.items():
         fit, margin = (None, None) if judge is None else _fit(judge, draft, keep_mask, job.request)
         seam = None if keep_mask is None else seam_mismatch(draft.cpu(), keep_mask)
-        scores.append(Score(seed, fit, margin, seam))
-    return Shortlist(tuple(_ordered(scores)), drafts, notes)
+        new.append(Candidate(Score(seed, fit, margin, seam), draft.cpu(), preview(draft)))
+    return Shortlist(_ordered([*before, *new]), notes)
 
 
 def seam_mismatch(picture: Tensor, keep_mask: Tensor) -> float | None:
@@ -142,13 +148,18 @@ def _around_selection(draft: Tensor, keep_mask: Tensor) -> Tensor:
     return draft[:, :, y : y + side, x : x + side]
 
 
-def _ordered(scores: Sequence[Score]) -> list[Score]:
-    """With their totals, the best first."""
+def _ordered(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """With their totals, the best first; of equal ones the lower seed."""
+    candidates = sorted(candidates, key=lambda each: each.seed)
+    scores = [each.score for each in candidates]
     kinds = [(1, [s.fit for s in scores]), (1, [s.margin for s in scores]), (-1, [s.seam for s in scores])]
     columns = [sign * _in_spreads(values) for sign, values in kinds if None not in values]
     totals = np.mean(columns, axis=0) if columns else np.zeros(len(scores))
-    known = [replace(score, total=float(total)) for score, total in zip(scores, totals, strict=True)]
-    return sorted(known, key=lambda score: -score.total)
+    known = [
+        replace(each, score=replace(each.score, total=float(total)))
+        for each, total in zip(candidates, totals, strict=True)
+    ]
+    return tuple(sorted(known, key=lambda each: -each.score.total))
 
 
 def _in_spreads(values: Sequence[float | None]) -> np.ndarray:

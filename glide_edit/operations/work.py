@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from torch import Tensor
 
@@ -62,13 +62,18 @@ ManyFrames = PartsWork | OutpaintWork
 AnyWork = Work | ManyFrames | UpscaleWork
 
 
+def draws_one_frame(work: AnyWork) -> TypeGuard[Work]:
+    """Whether all that is drawn of a picture follows from one draft."""
+    return not isinstance(work, ManyFrames | UpscaleWork)
+
+
 def single_job(work: AnyWork) -> Job:
     """What an operation draws, if it draws one frame.
 
     Raises:
         InputError: it draws several, so that candidates cannot be told apart by their first.
     """
-    if isinstance(work, ManyFrames | UpscaleWork):
+    if not draws_one_frame(work):
         raise InputError("Candidates are for what is drawn in one frame: leave them out here.")
     return work.job()
 

@@ -36,7 +36,8 @@ class Inpaint(Request):
     None for all of it. What is known is put back in every step whatever the scale.
 
     ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard", "clone"
-    (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge. ``detail`` draws it
+    (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge. ``feather`` is how
+    many pixels inside the edge the finish "feather" takes until the repaint stands alone. ``detail`` draws it
     at the photograph's own resolution where it is larger than the model's picture: None with no more grain
     than there is around it, True as the model draws it, False not at all.
 
@@ -55,6 +56,7 @@ class Inpaint(Request):
     context_guidance: float | None = None
     context_interval: tuple[float, float] | None = None
     finish: Finish | Literal["auto"] = "membrane"
+    feather: float | None = None
     detail: bool | None = None
     content: str = "noise"
     strength: float | None = None
@@ -76,6 +78,10 @@ class Inpaint(Request):
             self._interval("context_interval")
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
+        if self.feather is not None:
+            self._number("feather", 0, 4096)
+            if self.finish != "feather":
+                raise InputError("feather is how wide the finish feather fades: choose that finish.")
         self._choice("detail")
         if self.content not in CONTENTS:
             raise InputError(f"Unknown content {self.content!r}; known are {', '.join(CONTENTS)}.")
@@ -125,6 +131,7 @@ class Outpaint(Request):
     operation = "outpaint"
     repaints = True
     finish: ClassVar[Finish | Literal["auto"]] = "membrane"
+    feather: ClassVar[float | None] = None
 
     image: Picture
     left: int = 0

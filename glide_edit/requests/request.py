@@ -173,6 +173,10 @@ class Request:
             changes = {**changes, "seeds": ()}
         return dataclasses.replace(self, **changes)
 
+    def alone(self: R, seed: int) -> R:
+        """The same request for the picture of one seed."""
+        return self.replace(seed=seed, n=1, candidates=None)
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values without fields that are None, and without ``seeds`` where they are in a row."""
         record: dict[str, Any] = {"operation": self.operation}

@@ -150,18 +150,34 @@ def test_candidates_and_comparing_two(visit: Visit, photo: Path) -> None:
     page = visit()
     open_photo(page, photo)
     paint_selection(page)
-    page.fill("#edit-count input", "3")
+    page.fill("#edit-feather input", "6")
+    page.fill("#edit-count input", "5")
     finish(page)
-    assert page.locator("#edit-strip .ge-thumb").count() == 3
-    page.locator("#edit-strip .ge-thumb").nth(2).click()
-    page.wait_for_function("document.querySelector('#edit-status').innerText.includes('seed 9')")
+    strip = page.locator("#edit-strip .ge-thumb")
+    assert strip.count() == 5
+    assert page.locator("#edit-strip [data-pick]").count() == 1  # the best is finished, the others are drafts
+    for made in (2, 3):
+        draft = page.locator("#edit-strip [data-finish]").last
+        seed = draft.get_attribute("data-finish")
+        draft.click()
+        page.wait_for_selector(f'#edit-strip [data-pick="{made}"]')
+        assert f"seed {seed}," in shown(page, "#edit-status")
+        page.wait_for_selector("#edit-view .ge-compare")
+        page.wait_for_selector("#edit-run", state="visible")
+    page.locator('#edit-strip [data-pick="2"]').click()
+    page.locator("#edit-keep", has_text="Let go of it").click()
+    page.locator("#edit-keep", has_text="Keep in the strip").wait_for()
+    page.fill("#edit-count input", "1")
+    finish(page)
+    assert page.locator("#edit-strip .ge-star").get_attribute("data-pick") == "3"  # chosen, and not let go of
+    assert strip.count() == 2
     go_to(page, "History")
     page.locator("#history-strip .ge-entry").nth(0).click()
     page.click("#history-pin")
     page.wait_for_selector(".ge-pinned")
-    page.locator("#history-strip .ge-entry").nth(2).click()
+    page.locator("#history-strip .ge-entry").nth(3).click()
     page.wait_for_function(
-        "document.querySelector('#history-about').innerText.includes('Number 3 on the left')"
+        "document.querySelector('#history-about').innerText.includes('Number 4 on the left')"
     )
     page.click("#history-back")
     page.wait_for_selector("#edit-canvas canvas", state="visible")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from glide_edit.errors import ImageError, ModelNotFound
+from glide_edit.errors import ImageError, InputError, ModelNotFound
 from glide_edit.images import open_picture, save_picture
-from glide_edit.requests import Generate, Inpaint
+from glide_edit.operations.choosing import as_candidates
+from glide_edit.requests import Generate, Inpaint, Upscale
 from glide_edit.results import EditResult
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import noise, tiny_editor
@@ -17,13 +20,15 @@ from tests.glide_edit.operations.stand_ins import noise, tiny_editor
 pytest.importorskip("gradio", reason="the extra studio is not installed")
 
 from apps.studio import html
+from apps.studio.edit import put_back_fields
+from apps.studio.fields import sentence, settings_of
 from apps.studio.launch import Settings
 from apps.studio.pace import Pace
-from apps.studio.panel import settings_of
 from apps.studio.running import Ending, Moment, follow
 from apps.studio.shelf import Shelf
+from apps.studio.strip import strip
 from apps.studio.uploads import opened
-from apps.studio.visits import MOST_BYTES, Made, Ticket, Trail, Visit, Visits
+from apps.studio.visits import MOST_BYTES, MOST_KEPT, Made, Ticket, Trail, Visit, Visits
 from apps.studio.words import chips
 
 
@@ -135,10 +140,93 @@ def test_what_is_typed_never_becomes_markup(tmp_path: Path) -> None:
     nasty = Generate(prompt="<img src=x onerror=alert(1)>${value}{{value}}\"'")
     result = EditResult(request=nasty, pictures=made(visit).result.pictures, receipts=(), model="m")
     each = Made(1, result, 0, "")
-    page = html.strip([each], 1, "Candidates") + html.catalogue([each], each, None)
+    visit.keep([each])
+    visit.strip("edit").put_aside(1)
+    page = strip(visit, "edit") + html.catalogue([each], each, None)
     assert "<img src=x" not in page
     assert "${" not in page
     assert "{{" not in page
+
+
+def after_a_run(n: int = 3) -> tuple[Visit, EditResult]:
+    """A visit whose Edit tab has run a request with candidates."""
+    visit = Visit(Path("unused"), "tiny")
+    *_, ending = follow(tiny_editor(), as_candidates(request(n)), Ticket(), Pace())
+    assert isinstance(ending, Ending)
+    visit.keep([Made(1, ending.result, 0, "", "")])
+    visit.strip("edit").made, visit.strip("edit").drawn = [1], ending.result
+    visit.picked["edit"] = 1
+    return visit, ending.result
+
+
+def test_the_strip_has_the_best_finished_and_the_others_as_drafts() -> None:
+    visit, result = after_a_run()
+    page = strip(visit, "edit")
+    assert re.findall(r'data-pick="(\d+)" aria-pressed="(\w+)"', page) == [("1", "true")]
+    seeds = [str(each.seed) for each in result.candidates]
+    assert re.findall(r'data-finish="(\d+)"', page) == seeds[1:]
+    assert re.findall(r'ge-place"[^>]*>(\d+)<', page) == ["1", "2", "3"]
+    visit.strip("edit").begin()
+    drawing = strip(visit, "edit", result.candidates)
+    assert "data-finish" not in drawing
+    assert drawing.count("disabled") == 3
+
+
+def test_what_was_kept_outlasts_the_next_run() -> None:
+    visit, _ = after_a_run()
+    visit.strip("edit").put_aside(1)
+    visit.strip("edit").begin()
+    assert 'data-pick="1"' in strip(visit, "edit")
+    assert "data-finish" not in strip(visit, "edit")
+    for number in range(2, 2 + MOST_KEPT):
+        visit.strip("edit").put_aside(number)
+    assert strip(visit, "edit") == ""
+
+
+def test_a_candidate_is_finished_with_the_time_that_is_left() -> None:
+    editor, pace = tiny_editor(), Pace()
+    asked = as_candidates(request(3))
+    *_, ending = follow(editor, asked, Ticket(), pace)
+    assert isinstance(ending, Ending)
+    seed = ending.result.candidates[2].seed
+    *moments, finished = follow(editor, asked.alone(seed), Ticket(), pace, ending.result)
+    assert isinstance(finished, Ending)
+    assert finished.complete
+    assert finished.result.seeds == (seed,)
+    assert [each.left for each in moments if isinstance(each, Moment)][-1] == 0
+
+
+def test_a_run_stopped_among_its_candidates_can_be_gone_on_with() -> None:
+    ticket, asked = Ticket(), as_candidates(request(6))
+    for event in follow(tiny_editor(), asked, ticket, Pace()):
+        if isinstance(event, Moment) and event.progress.candidates:
+            ticket.stop()
+    assert isinstance(event, Ending)
+    assert len(event.result.candidates) == 4
+    assert event.result.receipts[0].kept
+
+
+def test_an_enlargement_is_held_against_a_plain_one() -> None:
+    small, large = open_picture(noise(8, 8)), open_picture(noise(16, 16))
+    result = EditResult(request=Upscale(image=small, factor=2), pictures=(large,), receipts=(), model="m")
+    assert "Enlarged plainly" in html.picture(Made(1, result, 0, ""))
+    stopped = dataclasses.replace(result, pictures=(small,))
+    assert "Enlarged plainly" not in html.picture(Made(1, stopped, 0, "", complete=False))
+
+
+def test_a_field_is_called_as_the_page_calls_it() -> None:
+    with pytest.raises(InputError) as caught:
+        request(65)
+    assert sentence(caught.value) == (
+        "The number of pictures must be a whole number between 1 and 64, not 65."
+    )
+    assert sentence("no words must") == "No words must"
+
+
+def test_pixels_to_feather_over_choose_that_finish() -> None:
+    assert put_back_fields("clone", 0, 2) == {"finish": "clone", "context": 2}
+    assert put_back_fields("clone", None, 2) == {"finish": "clone", "context": 2}
+    assert put_back_fields("clone", 12, 2) == {"finish": "feather", "feather": 12, "context": 2}
 
 
 def test_empty_fields_are_the_models_own_choice() -> None:
@@ -164,8 +252,6 @@ def test_others_are_let_in_only_when_asked_for() -> None:
 
 
 def test_the_chips_are_words_the_model_was_trained_on() -> None:
-    import re
-
     from glide_edit.toybox import vocabulary
 
     words = re.findall(r'data-word="([^"]*)"', chips("edit"))

@@ -44,6 +44,21 @@ def test_every_finish_is_its_own(editor: Editor) -> None:
         assert not np.array_equal(results[one], results[other])
 
 
+@pytest.mark.parametrize("corners", [[(100, 100)], [(10, 10), (340, 330)]])
+def test_a_feather_fades_over_as_many_pixels_as_asked(corners: list[tuple[int, int]]) -> None:
+    """White drawn into black, in one frame and in two: beside a hard edge, what is darker is the fade."""
+    selected = np.zeros((400, 400), bool)
+    for y, x in corners:
+        selected[y : y + 50, x : x + 50] = True
+    black, mask, editor = np.zeros((400, 400, 3), np.uint8), Mask(selected), stand_in_editor(torch.ones_like)
+    hard = pixels(editor.inpaint(black, mask, finish="hard"))
+    for feather, width in ((0, 0), (2, 2), (None, 8), (12, 12)):
+        made = pixels(editor.inpaint(black, mask, finish="feather", feather=feather))
+        assert not made[~selected].any()
+        same = (made[selected] == hard[selected]).all(axis=1)
+        assert same.sum() == len(corners) * (50 - 2 * width) ** 2
+
+
 def test_protected_pixels_are_kept_where_growing_reaches(editor: Editor) -> None:
     protect = Mask.full(SIZE) - box()
     pixels_ = noise(*SIZE)

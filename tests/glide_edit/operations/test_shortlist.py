@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -9,15 +10,18 @@ import pytest
 import torch
 
 from glide_edit.editor import Editor
+from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.operations.cascade import Job
+from glide_edit.operations.choosing import as_candidates
 from glide_edit.operations.clip import OpenClip, load_open_clip
 from glide_edit.operations.shortlist import rank, seam_mismatch
-from glide_edit.requests import Generate, Inpaint, Request
+from glide_edit.operations.stopped import kept_so_far
+from glide_edit.requests import Generate, Inpaint, Outpaint, Request
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 from tests.glide_edit.clips import needs_open_clip, write_open_clip
-from tests.glide_edit.operations.stand_ins import noise, tiny_editor, tiny_model
+from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,58 @@ def test_the_best_are_what_their_seeds_give_alone(editor: Editor) -> None:
         alone = editor.run(inpainting(seed=seed)).pictures[0].pixels.astype(int)
         assert np.abs(result.pictures[k].pixels - alone).max() <= 1
         assert result.receipts[k].kept
+
+
+def test_another_candidate_is_finished_from_its_draft(editor: Editor) -> None:
+    request = inpainting(seed=10, candidates=6)
+    result = editor.run(request)
+    other = result.candidates[3].seed
+    events = list(editor.stream_candidate(result, other))
+    finished = events.pop()
+    assert isinstance(finished, EditResult)
+    assert finished.seeds == (other,)
+    assert finished.recipe()["request"]["seed"] == other
+    assert {event.stage for event in events if isinstance(event, Progress)} == {"upsampler"}
+    alone = editor.run(inpainting(seed=other)).pictures[0].pixels.astype(int)
+    assert np.abs(finished.pictures[0].pixels - alone).max() <= 1
+    assert finished.receipts[0].kept
+    with pytest.raises(InputError, match="No candidate has the seed 99"):
+        editor.stream_candidate(result, 99)
+    with pytest.raises(InputError, match="only it can finish them"):
+        stand_in_editor(lambda x: x).stream_candidate(result, other)
+
+
+def test_candidates_come_ranked_as_they_are_drawn(editor: Editor) -> None:
+    events = [e for e in editor.stream(inpainting(candidates=6)) if isinstance(e, Progress)]
+    counts = [len(event.candidates) for event in events]
+    assert counts == sorted(counts)
+    assert {0, 4, 6} == set(counts)
+    for event in events:
+        totals = [each.score.total for each in event.candidates]
+        assert totals == sorted(totals, reverse=True)
+
+
+def test_what_was_drawn_before_a_stop_can_still_be_finished(editor: Editor) -> None:
+    request = inpainting(seed=3, candidates=6)
+    with closing(editor.stream(request)) as events:
+        last = next(e for e in events if isinstance(e, Progress) and e.candidates and e.step == 1)
+    kept = kept_so_far(request, editor.label(request), [], last, 1.0)
+    assert "4 of 6 candidates were drawn" in kept.notes[0]
+    assert kept.seeds == (kept.candidates[0].seed,)
+    assert kept.receipts[0].kept
+    *_, finished = editor.stream_candidate(kept, kept.candidates[2].seed)
+    assert isinstance(finished, EditResult)
+    assert finished.receipts[0].kept
+
+
+def test_only_what_has_drafts_is_asked_for_as_candidates() -> None:
+    several = as_candidates(inpainting(n=5, seed=2))
+    assert (several.n, several.candidates, several.seed) == (1, 5, 2)
+    single, chosen = inpainting(), inpainting(seeds=(3, 9))
+    assert as_candidates(single) is single
+    assert as_candidates(chosen) is chosen
+    larger = Outpaint(image=open_picture(noise(64, 64)), right=16, n=3)
+    assert as_candidates(larger) is larger
 
 
 def test_the_recipe_of_each_picture_is_that_of_its_seed(editor: Editor) -> None:
