@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -130,8 +129,7 @@ def inpaint(
         content=content,
         strength=strength,
     )
-    masks = [path for path in (mask, protect) if path is not None]
-    carry_out_beside(photo, "edit", request, out, running, _notes_on(masks))
+    carry_out_beside(photo, "edit", request, out, running, notes_on(mask, protect))
 
 
 @options.takes_groups
@@ -223,8 +221,9 @@ def sketch(
     carry_out(request, Work(targets, running))
 
 
-def _notes_on(masks: Sequence[Path]) -> tuple[str, ...]:
+def notes_on(*masks: Path | None) -> tuple[str, ...]:
     """What a person should know of mask files: that of several frames one is used."""
     from glide_edit.images import count_frames
 
-    return tuple(f"only the first frame of {path} is used" for path in masks if count_frames(path) > 1)
+    given = [path for path in masks if path is not None]
+    return tuple(f"only the first frame of {path} is used" for path in given if count_frames(path) > 1)
