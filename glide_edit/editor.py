@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +23,7 @@ from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview
 from glide_edit.operations.shortlist import rank
 from glide_edit.operations.turns import shared_device
-from glide_edit.operations.work import AnyWork, carry_out, single_job, work_for
+from glide_edit.operations.work import AnyWork, carry_out, draft_jobs, work_for
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
 from glide_edit.requests import (
     OPERATIONS,
@@ -194,7 +195,7 @@ class Editor:
         check(self.model, request, self.clip)
         work = work_for(request)
         if request.candidates is not None:
-            single_job(work)
+            draft_jobs(work)
         return self._events(request, work)
 
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
@@ -216,15 +217,18 @@ class Editor:
             began = time.perf_counter()
             shortlist = None
             if request.candidates is not None:
-                drafts: dict[int, Tensor] = {}
-                job = single_job(work)
-                for step in run_base(self.model, job, self.clip, request.candidate_seeds):
+                drafts: dict[int, tuple[Tensor, ...]] = dict.fromkeys(request.candidate_seeds, ())
+                jobs = draft_jobs(work)
+                for step in chain.from_iterable(
+                    run_base(self.model, job, self.clip, request.candidate_seeds) for job in jobs
+                ):
                     network_seconds += step.network_seconds
                     if step.step == step.total:
-                        drafts |= zip(step.seeds, step.x0.split(1), strict=True)
+                        for seed, draft in zip(step.seeds, step.x0.split(1), strict=True):
+                            drafts[seed] += (draft,)
                     yield Progress(step.stage, step.step, step.total, preview(step.x0))
                     turn.renew()
-                shortlist = rank(drafts, job, self.model, self.clip)
+                shortlist = rank(drafts, jobs, self.model, self.clip)
             best = None if shortlist is None else shortlist.best(request.n)
             for step, new in carry_out(self.model, work, self.clip, best):
                 network_seconds += step.network_seconds

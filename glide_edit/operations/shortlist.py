@@ -25,19 +25,22 @@ from glide_edit.text.emphasis import read_words
 AROUND = 0.25
 """How much of its own size is shown around a selection to CLIP, on every side."""
 
+Drafts = Mapping[int, tuple[Tensor, ...]]
+"""By seed, what the base stage drew: a picture (1, 3, S, S) for each frame."""
+
 _LEAST = 1e-3  # of the range of 2: below it neighbours are alike
 _THUMBNAIL = 128  # px
 
 
 @dataclass(frozen=True, eq=False)
 class Shortlist:
-    """The candidates of a request, the best first: their scores, and ``drafts`` (1, 3, S, S) by seed."""
+    """The candidates of a request, the best first: their scores, and their drafts."""
 
     scores: tuple[Score, ...]
-    drafts: Mapping[int, Tensor]
+    drafts: Drafts
     notes: tuple[str, ...] = ()
 
-    def best(self, count: int) -> dict[int, Tensor]:
+    def best(self, count: int) -> Drafts:
         """The drafts that are worth finishing, by seed, the best first."""
         return {score.seed: self.drafts[score.seed] for score in self.scores[:count]}
 
@@ -45,7 +48,7 @@ class Shortlist:
         """All of them with rank, seed and scores as one picture; ``kept`` says how many are finished."""
         tiles = [
             Tile(
-                (to_uint8(to_pixels(self.drafts[score.seed])[0]),),
+                tuple(to_uint8(to_pixels(draft)[0]) for draft in self.drafts[score.seed]),
                 f"{place}{' kept' if place <= kept else ''}: {score}",
             )
             for place, score in enumerate(self.scores, 1)
@@ -63,19 +66,37 @@ class _Judge(Protocol):
     def text_embeddings(self, prompts: Sequence[str]) -> Tensor: ...
 
 
-def rank(drafts: Mapping[int, Tensor], job: Job, model: Model, clip: Clip | None) -> Shortlist:
-    """Order drafts (1, 3, S, S), given by seed, by their scores; equal ones by their order.
+def rank(drafts: Drafts, jobs: Sequence[Job], model: Model, clip: Clip | None) -> Shortlist:
+    """Order drafts of the jobs by their scores, equal ones by their order.
 
-    ``clip`` takes the place of the model's own.
+    A score is the mean of those of the frames. ``clip`` takes the place of the model's own.
     """
-    keep_mask = None if job.known is None else job.known(next(iter(drafts.values())).shape[-1])[1].cpu()
-    judge, notes = _judge(job.request, model, clip, has_seam=keep_mask is not None)
+    request, size = jobs[0].request, next(iter(drafts.values()))[0].shape[-1]
+    keep_masks = [None if job.known is None else job.known(size)[1].cpu() for job in jobs]
+    judge, notes = _judge(request, model, clip, has_seam=keep_masks[0] is not None)
     scores = []
-    for seed, draft in drafts.items():
-        fit, margin = (None, None) if judge is None else _fit(judge, draft, keep_mask, job.request)
-        seam = None if keep_mask is None else seam_mismatch(draft.cpu(), keep_mask)
+    for seed, frames in drafts.items():
+        measured = [
+            _measured(judge, draft, keep_mask, request)
+            for draft, keep_mask in zip(frames, keep_masks, strict=True)
+        ]
+        fit, margin, seam = (_mean(values) for values in zip(*measured, strict=True))
         scores.append(Score(seed, fit, margin, seam))
     return Shortlist(tuple(_ordered(scores)), drafts, notes)
+
+
+def _measured(
+    judge: _Judge | None, draft: Tensor, keep_mask: Tensor | None, request: Request
+) -> tuple[float | None, float | None, float | None]:
+    """Fit, margin and seam of a frame."""
+    fit, margin = (None, None) if judge is None else _fit(judge, draft, keep_mask, request)
+    return fit, margin, None if keep_mask is None else seam_mismatch(draft.cpu(), keep_mask)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of those that could be measured."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def seam_mismatch(picture: Tensor, keep_mask: Tensor) -> float | None:
