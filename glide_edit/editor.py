@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
@@ -51,6 +52,7 @@ class Editor:
         self.model = model
         self.clip = clip
         self._device = shared_device(model.runtime.device)
+        self._diagnosed: WeakKeyDictionary[Request, tuple[Finding, ...]] = WeakKeyDictionary()
 
     @classmethod
     def load(
@@ -201,14 +203,17 @@ class Editor:
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
         """What the mask doctor says of a request, before any time is spent; empty without a selection.
 
-        Its warnings are among the notes of the result.
+        Its warnings are among the notes of the result; a request is looked at once however often this is
+        asked.
 
         Raises:
             InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
         check(self.model, request, self.clip)
-        return findings(self.model, request)
+        if request not in self._diagnosed:
+            self._diagnosed[request] = findings(self.model, request)
+        return self._diagnosed[request]
 
     def _events(self, request: Request, work: AnyWork) -> Generator[Progress | EditResult, None, None]:
         done: list[Finished] = []
@@ -246,7 +251,7 @@ class Editor:
             seconds = time.perf_counter() - began
         notes = [
             *work.notes,
-            *(each.text for each in findings(self.model, request) if each.severity == "warning"),
+            *(each.text for each in self.diagnose(request) if each.severity == "warning"),
             *remarks(self.model, request),
             *(note for each in done for note in each.notes),
         ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -14,39 +16,72 @@ from glide_edit.results import EditResult, Progress, Receipt
 from masks import Mask, compare_outside
 
 
-def kept_so_far(
-    request: Request, model: str, pictures: Sequence[Picture], last: Progress, seconds: float
-) -> EditResult:
-    """A result of the ``pictures`` that were finished; where none was, of the preview of the ``last`` step.
+@dataclass(eq=False)
+class SoFar:
+    """What a run has come to: it is told of every step. ``model`` is what makes the pictures."""
 
-    The preview is put back into the source as a finished picture would be, so that its receipt holds as well;
-    that picture does not follow from the request alone, and the notes say so. An operation of several frames
-    gives its source back, since a preview shows one of them.
-    """
-    work = work_for(request)
-    if pictures:
-        note = f"Stopped: {len(pictures)} of {request.n} pictures were finished."
-        kept, receipts = tuple(pictures), _receipts(request, work.allowed, pictures)
-    elif isinstance(work, ManyFrames | UpscaleWork):
-        assert request.source is not None, "what is drawn in several frames begins from a picture"
-        note = "Stopped before the picture was finished: this is the one it began from."
-        kept, receipts = (request.source,), _receipts(request, work.allowed, [request.source])
-    else:
+    request: Request
+    model: str
+    pictures: list[Picture] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    last: Progress | None = None
+    _began: float = field(default_factory=time.perf_counter)
+
+    def add(self, event: Progress) -> None:
+        self.pictures += event.pictures
+        self.seeds += event.seeds
+        self.last = event
+
+    def finished(self) -> EditResult | None:
+        """A result of the pictures that were finished, None where none was."""
+        if not self.pictures:
+            return None
+        work = work_for(self.request)
+        receipts = _receipts(self.request, work.allowed, self.pictures)
+        made = self._result(self.pictures, receipts, work.notes, work.allowed)
+        return replace(made, seeds=tuple(self.seeds))
+
+    def kept(self) -> EditResult:
+        """The same, with a note; where no picture was finished, a result of the last step's preview.
+
+        The preview is put back into the source as a finished picture would be, so that its receipt holds as
+        well; that picture does not follow from the request alone, and the notes say so. An operation of
+        several frames gives its source back, since a preview shows one of them.
+        """
+        if (finished := self.finished()) is not None:
+            note = f"Stopped: {len(self.pictures)} of {self.request.n} pictures were finished."
+            return replace(finished, notes=(*finished.notes, note))
+        work, last = work_for(self.request), self.last
+        if isinstance(work, ManyFrames | UpscaleWork):
+            source = self.request.source
+            assert source is not None, "what is drawn in several frames begins from a picture"
+            note = "Stopped before the picture was finished: this is the one it began from."
+            receipts = _receipts(self.request, work.allowed, [source])
+            return self._result([source], receipts, (*work.notes, note), work.allowed)
+        assert last is not None, "a stream has steps"
         note = (
             f"Stopped at step {last.step} of {last.total} of the {last.stage}: this is how far it had come."
         )
-        finished = work.finish(last.preview.astype(np.float32))
-        kept = (finished.picture,)
-        receipts = () if finished.receipt is None else (finished.receipt,)
-    return EditResult(
-        request=request,
-        pictures=kept,
-        receipts=receipts,
-        model=model,
-        notes=(*work.notes, note),
-        seconds=seconds,
-        allowed=work.allowed,
-    )
+        shown = work.finish(last.preview.astype(np.float32))
+        receipts = () if shown.receipt is None else (shown.receipt,)
+        return self._result([shown.picture], receipts, (*work.notes, note), work.allowed)
+
+    def _result(
+        self,
+        pictures: Sequence[Picture],
+        receipts: tuple[Receipt, ...],
+        notes: tuple[str, ...],
+        allowed: Mask | None,
+    ) -> EditResult:
+        return EditResult(
+            request=self.request,
+            pictures=tuple(pictures),
+            receipts=receipts,
+            model=self.model,
+            notes=notes,
+            seconds=time.perf_counter() - self._began,
+            allowed=allowed,
+        )
 
 
 def _receipts(request: Request, allowed: Mask | None, pictures: Sequence[Picture]) -> tuple[Receipt, ...]:
