@@ -1,12 +1,13 @@
 """The text-context dial on the edit bench: is the object there, and does the boundary show, at each setting?
 
-    scripts/bench dial [--count N] [--settings C,C,C@LOW-HIGH ...] [--minutes M] [--out FILE] [--model NAME]
+    scripts/bench dial [--count N] [--settings C,C,C@LOW-HIGH ...] [--size full] [--minutes M] [--out FILE]
 
 A setting is a context guidance, with @LOW-HIGH where it acts on a part of the noise axis alone. All settings
 get the same N items of each mask size and the same noise. "present" is the share of items with the named toy
 in its colour in the mask, "jump" how much more neighbours differ across the boundary than beside it, as the
 edit bench's seam has it, less the same of real renders: for edits as they are finished, and pasted hard.
-Intervals are the bootstrap's, 95 %, over items. Ctrl-C reports what was judged by then.
+The dial acts in the base network, whose pictures are enlarged and judged; --size full sends them through the
+upsampler. Intervals are the bootstrap's, 95 %, over items. Ctrl-C reports what was judged by then.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from matplotlib.figure import Figure
 from glide_edit import Editor
 
 USUAL = "1"
-SETTINGS = "1,0,0.5,0.75,1.25,1.5,2,0@0.5-1,0.5@0.5-1,1.5@0.5-1,1.5@0-0.5"
+SETTINGS = "1,0,0.5,1.5,2,3,0.5@0.5-1,1.5@0.5-1,1.5@0-0.5"
 
 
 def read_setting(text: str) -> dict[str, Any]:
@@ -43,12 +44,13 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=48, help="items of each mask size")
     parser.add_argument("--settings", default=SETTINGS)
+    parser.add_argument("--size", choices=("base", "full"), default="base", help="whose pictures are judged")
     parser.add_argument("--minutes", type=float, default=30.0, help="begin no further items after so long")
     parser.add_argument("--out", type=Path, help="where to draw the curve")
     parser.add_argument("--model", default="toybox")
     given = parser.parse_args()
     settings = {name: read_setting(name) for name in dict.fromkeys([USUAL, *given.settings.split(",")])}
-    found = sweep(Editor.load(given.model).model, settings, given.count, given.minutes)
+    found = sweep(Editor.load(given.model).model, settings, given.count, given.minutes, given.size)
     plot = None if given.out is None else partial(draw_curve, path=given.out)
     report(found, USUAL, "context guidance", plot)
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.evaluation.drawing import draw_jobs
+from glide_edit.evaluation.drawing import Size, draw_jobs
 from glide_edit.evaluation.edit_bench import answer
 from glide_edit.evaluation.edit_items import SIZES, EditItem, edit_items
 from glide_edit.evaluation.report import Table
@@ -58,14 +58,17 @@ Settings = Mapping[str, Mapping[str, Any]]
 """By name, which fields of an ``Inpaint`` are changed."""
 
 
-def sweep(model: Model, settings: Settings, count: int, minutes: float, seed: int = 0) -> Found:
-    """The marks of up to ``count`` items of each mask size at every setting."""
+def sweep(model: Model, settings: Settings, count: int, minutes: float, size: Size = "full") -> Found:
+    """The marks of up to ``count`` items of each mask size at every setting.
+
+    With ``size`` "base" what the base network drew is enlarged and put back, without the upsampler.
+    """
     found: Found = {name: [] for name in settings}
     verifier, end = Verifier.load(), time.monotonic() + 60 * minutes
     try:
-        with closing(edit_items(len(SIZES) * count, seed)) as items:
+        with closing(edit_items(len(SIZES) * count)) as items:
             while time.monotonic() < end and (batch := list(islice(items, TOGETHER))):
-                for name, marks in _at_every_setting(model, settings, batch, verifier).items():
+                for name, marks in _at_every_setting(model, settings, batch, size, verifier).items():
                     found[name] += marks
                 print(f"{len(next(iter(found.values())))} of {len(SIZES) * count} items", flush=True)
     except KeyboardInterrupt:
@@ -74,7 +77,7 @@ def sweep(model: Model, settings: Settings, count: int, minutes: float, seed: in
 
 
 def _at_every_setting(
-    model: Model, settings: Settings, items: Sequence[EditItem], verifier: Verifier
+    model: Model, settings: Settings, items: Sequence[EditItem], size: Size, verifier: Verifier
 ) -> Found:
     real = [float(ring_features(item.truth, item.mask.selected)[_JUMP]) for item in items]
     known: dict[tuple[object, ...], Marks] = {}
@@ -83,7 +86,7 @@ def _at_every_setting(
         works = [InpaintWork.of(_request(item, changes)) for item in items]
         keys = [_what_is_drawn(work) for work in works]
         new = [k for k, key in enumerate(keys) if key not in known]
-        for k, drawn in zip(new, _drawn(model, [works[k] for k in new]), strict=True):
+        for k, drawn in zip(new, _drawn(model, [works[k] for k in new], size), strict=True):
             known[keys[k]] = _marks(items[k], works[k], drawn, real[k], verifier)
         found[name] = [known[key] for key in keys]
     return found
@@ -101,8 +104,8 @@ def _what_is_drawn(work: InpaintWork) -> tuple[object, ...]:
     return request.seed, work.crop, request.context_guidance, request.context_interval
 
 
-def _drawn(model: Model, works: Sequence[InpaintWork]) -> Iterator[Drawn]:
-    for batch in draw_jobs(model, [work.job() for work in works]):
+def _drawn(model: Model, works: Sequence[InpaintWork], size: Size) -> Iterator[Drawn]:
+    for batch in draw_jobs(model, [work.job() for work in works], size):
         yield from batch
 
 
