@@ -11,7 +11,7 @@ from apps.cli import options
 from apps.cli.mask_values import usable_mask_file as read_mask
 from apps.cli.outputs import carry_out_beside, check_targets, numbered
 from apps.cli.prompts import PromptFile, given_prompts
-from apps.cli.strengths import Strengths, carry_out_strengths
+from apps.cli.strengths import Strengths, carry_out_after
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)]
 MaskFile = Annotated[
@@ -202,7 +202,6 @@ def sketch(
     from glide_edit.images import open_picture
 
     lines = open_picture(drawing)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Sketch
 
     request = Sketch(
@@ -212,13 +211,7 @@ def sketch(
         strength=strength,
         **sampling.fields(),
     )
-    target = out or drawing.with_name(f"{drawing.stem}-picture.png")
-    if strengths is not None:
-        sheet = drawing.with_name(f"{drawing.stem}-strengths.png")
-        return carry_out_strengths(request, strengths, target, sheet, running)
-    targets = numbered(target, sampling.n)
-    check_targets(targets, force=running.force)
-    carry_out(request, Work(targets, running))
+    carry_out_after(drawing, "picture", request, strengths, out, running)
 
 
 def notes_on(*masks: Path | None) -> tuple[str, ...]:
