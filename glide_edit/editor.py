@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from torch import Tensor
 
@@ -20,9 +22,9 @@ from glide_edit.operations.advice import findings
 from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.finished import Finished, preview
-from glide_edit.operations.shortlist import Shortlist, rank
+from glide_edit.operations.shortlist import Drafts, Shortlist, rank
 from glide_edit.operations.turns import shared_device
-from glide_edit.operations.work import AnyWork, carry_out, single_job, work_for
+from glide_edit.operations.work import AnyWork, carry_out, draft_jobs, work_for
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
 from glide_edit.requests import (
     OPERATIONS,
@@ -50,6 +52,7 @@ class Editor:
         self.model = model
         self.clip = clip
         self._device = shared_device(model.runtime.device)
+        self._diagnosed: WeakKeyDictionary[Request, tuple[Finding, ...]] = WeakKeyDictionary()
 
     @classmethod
     def load(
@@ -194,7 +197,7 @@ class Editor:
         check(self.model, request, self.clip)
         work = work_for(request)
         if request.candidates is not None:
-            single_job(work)
+            draft_jobs(work)
         return self._events(request, work)
 
     def stream_candidate(self, result: EditResult, seed: int) -> Generator[Progress | EditResult, None, None]:
@@ -205,7 +208,7 @@ class Editor:
         Raises:
             InputError: no candidate of that seed, or another model has drawn it.
         """
-        drafts = {each.seed: each.draft for each in result.candidates if each.seed == seed}
+        drafts = {each.seed: each.drafts for each in result.candidates if each.seed == seed}
         if not drafts:
             raise InputError(f"No candidate has the seed {seed}: run a request with candidates first.")
         if result.model != self.label(result.request):
@@ -216,17 +219,20 @@ class Editor:
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
         """What the mask doctor says of a request, before any time is spent; empty without a selection.
 
-        Its warnings are among the notes of the result.
+        Its warnings are among the notes of the result; a request is looked at once however often this is
+        asked.
 
         Raises:
             InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
         check(self.model, request, self.clip)
-        return findings(self.model, request)
+        if request not in self._diagnosed:
+            self._diagnosed[request] = findings(self.model, request)
+        return self._diagnosed[request]
 
     def _events(
-        self, request: Request, work: AnyWork, best: Mapping[int, Tensor] | None = None
+        self, request: Request, work: AnyWork, best: Drafts | None = None
     ) -> Generator[Progress | EditResult, None, None]:
         """``best`` are drafts by seed that need only be finished."""
         done: list[Finished] = []
@@ -235,12 +241,18 @@ class Editor:
             began = time.perf_counter()
             shortlist = Shortlist()
             if request.candidates is not None:
-                job = single_job(work)
-                for step in run_base(self.model, job, self.clip, request.candidate_seeds):
+                drafts: dict[int, tuple[Tensor, ...]] = dict.fromkeys(request.candidate_seeds, ())
+                jobs = draft_jobs(work)
+                for step in chain.from_iterable(
+                    run_base(self.model, job, self.clip, request.candidate_seeds) for job in jobs
+                ):
                     network_seconds += step.network_seconds
                     if step.step == step.total:
-                        drafts = dict(zip(step.seeds, step.x0.split(1), strict=True))
-                        shortlist = rank(drafts, job, self.model, self.clip, shortlist.candidates)
+                        for seed, draft in zip(step.seeds, step.x0.split(1), strict=True):
+                            drafts[seed] += (draft,)
+                        whole = {seed: drafts[seed] for seed in step.seeds if len(drafts[seed]) == len(jobs)}
+                        if whole:
+                            shortlist = rank(whole, jobs, self.model, self.clip, shortlist.candidates)
                     yield Progress(
                         step.stage,
                         step.step,
@@ -267,7 +279,7 @@ class Editor:
             seconds = time.perf_counter() - began
         notes = [
             *work.notes,
-            *(each.text for each in findings(self.model, request) if each.severity == "warning"),
+            *(each.text for each in self.diagnose(request) if each.severity == "warning"),
             *remarks(self.model, request),
             *(note for each in done for note in each.notes),
         ]

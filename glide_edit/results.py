@@ -68,11 +68,14 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A picture as the base stage drew it: ``draft`` (1, 3, S, S) in [-1, 1], ``preview`` uint8 (S, S, 3)."""
+    """A picture as the base stage drew it, in one or several frames.
+
+    ``drafts`` are (1, 3, S, S) in [-1, 1], ``previews`` the same as uint8 (S, S, 3).
+    """
 
     score: Score
-    draft: Tensor = field(repr=False)
-    preview: NDArray[np.uint8] = field(repr=False)
+    drafts: tuple[Tensor, ...] = field(repr=False)
+    previews: tuple[NDArray[np.uint8], ...] = field(repr=False)
 
     @property
     def seed(self) -> int:

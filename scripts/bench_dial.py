@@ -1,76 +1,86 @@
 """The text-context dial on the edit bench: is the object there, and does the boundary show, at each setting?
 
-    scripts/bench dial [--model NAME|FOLDER] [--count N] [--settings C,C,C@LOW-HIGH ...]
+    scripts/bench dial [--count N] [--settings C,C,C@LOW-HIGH ...] [--size full] [--minutes M] [--out FILE]
 
 A setting is a context guidance, with @LOW-HIGH where it acts on a part of the noise axis alone. All settings
 get the same N items of each mask size and the same noise. "present" is the share of items with the named toy
 in its colour in the mask, "jump" how much more neighbours differ across the boundary than beside it, as the
 edit bench's seam has it, less the same of real renders: for edits as they are finished, and pasted hard.
+The dial acts in the base network, whose pictures are enlarged and judged; --size full sends them through the
+upsampler. Intervals are the bootstrap's, 95 %, over items. Ctrl-C reports what was judged by then.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from edit_sweep import Found, interval, report, sweep, values
+from matplotlib.figure import Figure
 
-from glide_edit.editor import Editor
-from glide_edit.evaluation.edit_bench import Outcome, Painter, outcome, painter
-from glide_edit.evaluation.edit_items import SIZES, EditItem, edit_items
-from glide_edit.evaluation.report import Table
-from glide_edit.evaluation.seam import FEATURES
-from glide_edit.evaluation.verifier import Verifier
-from glide_edit.operations.finished import Drawn
-from glide_edit.operations.inpaint import InpaintWork
+from glide_edit import Editor
 
-SETTINGS = "1,0,0.25,0.5,0.75,1.5,0@0.5-1,0.5@0.5-1,1.5@0-0.5"
+USUAL = "1"
+SETTINGS = "1,0,0.5,1.5,2,3,0.5@0.5-1,1.5@0.5-1,1.5@0-0.5"
 
 
-def read_setting(text: str) -> tuple[float, tuple[float, float] | None]:
-    """A context guidance and its interval."""
+def read_setting(text: str) -> dict[str, Any]:
+    """The fields of a context guidance and its interval."""
     scale, _, part = text.partition("@")
     low, _, high = part.partition("-")
-    return float(scale), (float(low), float(high)) if part else None
-
-
-def dialled(paint: Painter, scale: float, interval: tuple[float, float] | None) -> Painter:
-    def painted(item: EditItem, work: InpaintWork) -> Drawn:
-        request = work.request.replace(context_guidance=scale, context_interval=interval)
-        return paint(item, replace(work, request=request))
-
-    return painted
-
-
-def row(name: str, outcomes: list[Outcome]) -> tuple[str | float, ...]:
-    jump = FEATURES.index("jump")
-    real = np.mean([each.rings["real"][jump] for each in outcomes])
-    seams = [
-        float(np.mean([each.rings[what][jump] for each in outcomes]) - real) for what in ("edited", "pasted")
-    ]
-    present = [
-        float(np.mean([each.edited.colour for each in outcomes if size in ("all", each.size)]))
-        for size in ("all", *SIZES)
-    ]
-    return name, *present, *seams
+    return {
+        "context_guidance": float(scale),
+        "context_interval": (float(low), float(high)) if part else None,
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="toybox")
-    parser.add_argument("--count", type=int, default=64)
+    parser = argparse.ArgumentParser(
+        "scripts/bench dial", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--count", type=int, default=48, help="items of each mask size")
     parser.add_argument("--settings", default=SETTINGS)
-    options = parser.parse_args()
-    editor, verifier = Editor.load(options.model), Verifier.load()
-    items = list(edit_items(len(SIZES) * options.count))
-    rows = []
-    for name in options.settings.split(","):
-        paint = dialled(painter(editor), *read_setting(name))
-        rows.append(row(name, [outcome(item, paint, verifier) for item in items]))
-        print(*(each if isinstance(each, str) else f"{each:.3f}" for each in rows[-1]), flush=True)
-    header = ("context", "present", *SIZES, "jump", "pasted jump")
-    print(f"\n{len(items)} items\n\n{Table('dial', header, tuple(rows)).to_markdown()}")
+    parser.add_argument("--size", choices=("base", "full"), default="base", help="whose pictures are judged")
+    parser.add_argument("--minutes", type=float, default=30.0, help="begin no further items after so long")
+    parser.add_argument("--out", type=Path, help="where to draw the curve")
+    parser.add_argument("--model", default="toybox")
+    given = parser.parse_args()
+    settings = {name: read_setting(name) for name in dict.fromkeys([USUAL, *given.settings.split(",")])}
+    found = sweep(Editor.load(given.model).model, settings, given.count, given.minutes, given.size)
+    plot = None if given.out is None else partial(draw_curve, path=given.out)
+    report(found, USUAL, "context guidance", plot)
+
+
+def draw_curve(found: Found, path: Path) -> None:
+    """Present against the jump at the boundary: a line through the scales that act everywhere, and points."""
+    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    points = {name: _point(found, name) for name in found}
+    everywhere = sorted((name for name in found if "@" not in name), key=float)
+    axes.plot(*np.array([points[name] for name in everywhere]).T, color="tab:blue", lw=1)
+    for name, (jump, present) in points.items():
+        colour = "tab:orange" if "@" in name else "tab:blue"
+        bars = [_bars(found, name, what) for what in ("jump", "present")]
+        axes.errorbar(jump, present, bars[1], bars[0], marker="o", color=colour, elinewidth=0.5)
+        axes.annotate(name, (jump, present), xytext=(4, 4), textcoords="offset points", color=colour)
+    axes.set(xlabel="jump at the boundary, less the real one's", ylabel="the named toy in its colour")
+    axes.set_title(f"context guidance, {len(found[USUAL])} items; bars: 95 %; @: on a part of the noise axis")
+    figure.savefig(path, dpi=100)
+
+
+def _point(found: Found, name: str) -> tuple[float, float]:
+    return float(values(found[name], "jump").mean()), float(values(found[name], "present").mean())
+
+
+def _bars(found: Found, name: str, what: str) -> np.ndarray:
+    numbers = values(found[name], what)
+    return np.abs(np.array(interval(numbers)) - numbers.mean())[:, None]
 
 
 if __name__ == "__main__":
-    main()
+    with torch.inference_mode():
+        main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +11,7 @@ from apps.cli import options
 from apps.cli.mask_values import usable_mask_file as read_mask
 from apps.cli.outputs import carry_out_beside, check_targets, numbered
 from apps.cli.prompts import PromptFile, given_prompts
-from apps.cli.strengths import Strengths, carry_out_strengths
+from apps.cli.strengths import Strengths, carry_out_after
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture to edit.", show_default=False)]
 MaskFile = Annotated[
@@ -141,8 +140,7 @@ def inpaint(
         content=content,
         strength=strength,
     )
-    masks = [path for path in (mask, protect) if path is not None]
-    carry_out_beside(photo, "edit", request, out, running, _notes_on(masks))
+    carry_out_beside(photo, "edit", request, out, running, notes_on(mask, protect))
 
 
 @options.takes_groups
@@ -215,7 +213,6 @@ def sketch(
     from glide_edit.images import open_picture
 
     lines = open_picture(drawing)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Sketch
 
     request = Sketch(
@@ -225,17 +222,12 @@ def sketch(
         strength=strength,
         **sampling.fields(),
     )
-    target = out or drawing.with_name(f"{drawing.stem}-picture.png")
-    if strengths is not None:
-        sheet = drawing.with_name(f"{drawing.stem}-strengths.png")
-        return carry_out_strengths(request, strengths, target, sheet, running)
-    targets = numbered(target, sampling.n)
-    check_targets(targets, force=running.force)
-    carry_out(request, Work(targets, running))
+    carry_out_after(drawing, "picture", request, strengths, out, running)
 
 
-def _notes_on(masks: Sequence[Path]) -> tuple[str, ...]:
+def notes_on(*masks: Path | None) -> tuple[str, ...]:
     """What a person should know of mask files: that of several frames one is used."""
     from glide_edit.images import count_frames
 
-    return tuple(f"only the first frame of {path} is used" for path in masks if count_frames(path) > 1)
+    given = [path for path in masks if path is not None]
+    return tuple(f"only the first frame of {path} is used" for path in given if count_frames(path) > 1)

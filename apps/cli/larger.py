@@ -34,6 +34,8 @@ def remove(
     grow: edits.Grow = 8,
     protect: edits.Protect = None,
     context: edits.Context = None,
+    context_guidance: edits.ContextGuidance = None,
+    context_interval: edits.ContextInterval = None,
     finish: edits.Finish = "membrane",
     feather: edits.Feather = None,
     detail: edits.Detail = None,
@@ -59,13 +61,15 @@ def remove(
         grow=grow,
         protect=None if protect is None else edits.read_mask(protect),
         context=context,
+        context_guidance=context_guidance,
+        context_interval=context_interval,
         finish=finish,
         feather=feather,
         detail=detail,
         content=content,
         strength=strength,
     )
-    carry_out_beside(photo, "removed", request, out, running)
+    carry_out_beside(photo, "removed", request, out, running, edits.notes_on(mask, protect))
 
 
 @options.takes_groups
@@ -78,6 +82,8 @@ def outpaint(
     top: Pixels = 0,
     bottom: Pixels = 0,
     aspect: Aspect = None,
+    context_guidance: edits.ContextGuidance = None,
+    context_interval: edits.ContextInterval = None,
     detail: edits.Detail = None,
     *,
     sampling: options.Sampling,
@@ -101,6 +107,8 @@ def outpaint(
         top=top,
         bottom=bottom,
         aspect=aspect,
+        context_guidance=context_guidance,
+        context_interval=context_interval,
         detail=detail,
     )
     carry_out_beside(photo, "larger", request, out, running)

@@ -1,4 +1,4 @@
-"""`--strengths`: the same sketch or variation at several strengths, and a sheet of them."""
+"""What `sketch` and `vary` end with: a picture for each seed, or with `--strengths` several and a sheet."""
 
 from __future__ import annotations
 
@@ -24,6 +24,27 @@ Strengths = Annotated[
         show_default=False,
     ),
 ]
+
+
+def carry_out_after(
+    source: Path, what: str, request: Request, strengths: str | None, out: Path | None, running: Running
+) -> None:
+    """Run a request that draws a new picture after a file; it goes to ``out``, or beside it as NAME-what.png.
+
+    With ``strengths`` there is one for each of them, and their sheet beside it as NAME-strengths.png.
+
+    Raises:
+        GlideEditError, typer.Exit: what ``carry_out_strengths`` and ``work.carry_out`` raise.
+    """
+    from apps.cli.work import Work, carry_out
+
+    target = out or source.with_name(f"{source.stem}-{what}.png")
+    if strengths is not None:
+        sheet = source.with_name(f"{source.stem}-strengths.png")
+        return carry_out_strengths(request, strengths, target, sheet, running)
+    targets = numbered(target, request.n)
+    check_targets(targets, force=running.force)
+    carry_out(request, Work(targets, running))
 
 
 def carry_out_strengths(request: Request, strengths: str, out: Path, sheet: Path, running: Running) -> None:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from apps.cli import options
-from apps.cli.outputs import check_targets, numbered
-from apps.cli.strengths import Strengths, carry_out_strengths
+from apps.cli.strengths import Strengths, carry_out_after
 
 
 @options.takes_groups
@@ -39,14 +38,7 @@ def vary(
     from glide_edit.images import open_picture
 
     image = open_picture(picture)
-    from apps.cli.work import Work, carry_out
     from glide_edit.requests import Vary
 
     request = Vary(image=image, prompt=prompt, strength=strength, **sampling.fields())
-    target = out or picture.with_name(f"{picture.stem}-vary.png")
-    if strengths is not None:
-        sheet = picture.with_name(f"{picture.stem}-strengths.png")
-        return carry_out_strengths(request, strengths, target, sheet, running)
-    targets = numbered(target, sampling.n)
-    check_targets(targets, force=running.force)
-    carry_out(request, Work(targets, running))
+    carry_out_after(picture, "vary", request, strengths, out, running)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ from apps.cli.progress import live
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import Picture, save_picture
-from glide_edit.operations.work import work_for
+from glide_edit.operations.stopped import SoFar
 from glide_edit.recipes import Comparison, Recipe
 from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import EditResult, Progress, Receipt
@@ -84,7 +83,7 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
     if not work.running.as_json:
         _tell_notes(warnings)
     work = replace(work, told=warnings)
-    began, finished, seeds = time.perf_counter(), list[Picture](), list[int]()
+    so_far = SoFar(request, editor.label(request))
     stopped = False
     result: EditResult | None = None
     try:
@@ -92,8 +91,7 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
             if isinstance(event, EditResult):
                 result = event
                 break
-            finished += event.pictures
-            seeds += event.seeds
+            so_far.add(event)
             show(
                 description=event.stage,
                 completed=event.step,
@@ -102,15 +100,14 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
             )
     except KeyboardInterrupt:
         stopped = True
-        seconds = time.perf_counter() - began
-        result = _partial(editor, request, finished, seeds, seconds) if finished else None
+        result = so_far.finished()
     if result is not None:
         if work.sheet is not None and result.sheet is not None:
             save_picture(result.sheet, work.sheet, force=work.running.force)
         receipts = [result.save(path, k, force=work.running.force) for k, path in _numbered(result, work)]
         _report(editor, result, receipts, work, complete=not stopped)
     if stopped:
-        typer.echo(f"stopped: {len(finished)} of {request.n} pictures were finished", err=True)
+        typer.echo(f"stopped: {len(so_far.pictures)} of {request.n} pictures were finished", err=True)
         raise typer.Exit(STOPPED)
     assert result is not None, "a stream ends with its result"
     return result
@@ -119,21 +116,6 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
 def _said(event: Progress, n: int) -> str:
     step = f"step {event.step} of {event.total}"
     return step if n == 1 else f"{step}, {event.finished} of {n} pictures done"
-
-
-def _partial(
-    editor: Editor, request: Request, pictures: Sequence[Picture], seeds: Sequence[int], seconds: float
-) -> EditResult:
-    """What was finished, as a result that can be saved like any other."""
-    return EditResult(
-        request=request,
-        pictures=tuple(pictures),
-        receipts=(),
-        model=editor.model.label,
-        seconds=seconds,
-        allowed=work_for(request).allowed,
-        seeds=tuple(seeds),
-    )
 
 
 def _numbered(result: EditResult, work: Work) -> list[tuple[int, Path]]:

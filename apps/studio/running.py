@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,12 +12,11 @@ from numpy.typing import NDArray
 from apps.studio.pace import Pace
 from apps.studio.visits import Ticket
 from glide_edit.editor import Editor
-from glide_edit.images import Picture
 from glide_edit.models import ModelSpec
 from glide_edit.operations.detail import DETAIL_FROM
 from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.previews import PreviewFrame
-from glide_edit.operations.stopped import kept_so_far
+from glide_edit.operations.stopped import SoFar
 from glide_edit.operations.work import Work
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
@@ -58,24 +56,19 @@ def follow(
     # What is drawn in several frames, or in detail afterwards, has steps that are not known beforehand.
     foreseen = _has_no_detail(frame.work, editor.model.spec)
     clock = pace.clock(editor.model.spec, request, from_draft=drawn is not None)
-    began, pictures, seeds, last = time.perf_counter(), list[Picture](), list[int](), None
+    so_far = SoFar(request, editor.label(request))
     stream = editor.stream(request) if drawn is None else editor.stream_candidate(drawn, request.seed)
     with closing(stream) as events:
         for event in events:
             if isinstance(event, EditResult):
                 yield Ending(event, complete=True)
                 return
-            last = event
-            pictures += event.pictures
-            seeds += event.seeds
+            so_far.add(event)
             left = clock.left(event) if foreseen else None
             yield Moment(event, frame.show(event.preview), left)
             if ticket.is_stopped:
                 break
-    assert last is not None, "a stream has steps"
-    seconds = time.perf_counter() - began
-    kept = kept_so_far(request, editor.label(request), pictures, last, seconds, seeds)
-    yield Ending(kept, complete=False)
+    yield Ending(so_far.kept(), complete=False)
 
 
 def _has_no_detail(work: Work | None, spec: ModelSpec) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from apps.studio.html import as_data, escaped, strength
 from apps.studio.visits import Made, Visit
 from glide_edit.results import Candidate
@@ -56,7 +58,9 @@ def _button(made: Made, is_picked: bool, place: str = "", *, is_kept: bool) -> s
 def _draft(candidate: Candidate, place: int, *, waits: bool) -> str:
     what = "disabled" if waits else f'data-finish="{candidate.seed}"'
     says = f"Draft {place}: {candidate.score}"
-    return _thumb(as_data(candidate.preview), says, str(place), what, "ge-thumb ge-draft")
+    return _thumb(
+        as_data(np.concatenate(candidate.previews, axis=1)), says, str(place), what, "ge-thumb ge-draft"
+    )
 
 
 def _thumb(image: str, says: str, place: str, what: str, kind: str) -> str:

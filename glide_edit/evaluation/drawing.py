@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glide_edit.conditioning import Conditioning, TextStates
+from glide_edit.conditioning import Conditioning, Denoiser, TextStates
 from glide_edit.diffusion.noise import NoiseSource
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.guidance import (
@@ -25,7 +25,8 @@ from glide_edit.guidance import (
     NoisedClipScore,
     PasteKnown,
     ScoreFn,
-    classifier_free,
+    Switched,
+    mixture,
     prompt_embeddings,
 )
 from glide_edit.models.memory import keep_freed_memory
@@ -35,6 +36,7 @@ from glide_edit.operations.cascade import (
     Job,
     Known,
     check,
+    context_dial,
     known_of,
     low_res_of,
     settings_of,
@@ -42,7 +44,7 @@ from glide_edit.operations.cascade import (
     timesteps_of,
 )
 from glide_edit.operations.finished import to_pixels, to_uint8
-from glide_edit.requests import Generate, Inpaint
+from glide_edit.requests import Generate
 
 Pictures = NDArray[np.uint8]
 
@@ -113,7 +115,7 @@ def draw_jobs(model: Model, jobs: Sequence[Job], size: Size = "full") -> Iterato
     if not jobs:
         return
     check(model, jobs[0].request)
-    specs = model.spec.cascade(isinstance(jobs[0].request, Inpaint))[: 1 if size == "base" else None]
+    specs = model.spec.cascade(jobs[0].request.repaints)[: 1 if size == "base" else None]
     stages = [model.load_stage[spec.name]() for spec in specs]
     if model.runtime.device.type == "cpu":
         keep_freed_memory()
@@ -152,14 +154,18 @@ def _draw_stage(
     if before is not None:
         low_res, level = low_res_of(before, seeds, index, preset)
         condition = replace(condition, low_res=low_res, low_res_noise=level)
-    denoiser = Guided(
-        stage.network,
-        _branches(stage, condition, prompts, preset.guidance),
-        preset.interval,
-        Finish(threshold_of(preset), None if known is None else PasteKnown(*known)),
-        _score(model, stage, prompts, preset),
-        score_mask=1 - known[1] if known is not None and preset.mask_score else None,
-    )
+    finish = Finish(threshold_of(preset), None if known is None else PasteKnown(*known))
+    score = _score(model, stage, prompts, preset)
+    score_mask = 1 - known[1] if known is not None and preset.mask_score else None
+
+    def guided(context_guidance: float) -> Denoiser:
+        branches = _branches(stage, condition, prompts, preset.guidance, context_guidance)
+        return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
+
+    context_guidance, context_interval = context_dial(stage.spec, jobs[0].request)
+    denoiser = guided(context_guidance)
+    if context_guidance != 1 and context_interval is not None:
+        denoiser = Switched(denoiser, guided(1.0), context_interval)
     x = noise.start() * preset.temperature
     for step in get_sampler(preset.sampler)(denoiser, x, timesteps_of(stage.schedule, preset), noise):
         x = step.x
@@ -193,15 +199,21 @@ def _together(stage: Stage) -> int:
     return max(1, min(MOST_TOGETHER, _PIXELS_TOGETHER // stage.image_size**2))
 
 
-def _branches(stage: Stage, condition: Conditioning, prompts: Sequence[str], guidance: float) -> list[Branch]:
-    encoder = stage.text_encoder
-    if encoder is None:
-        return [(condition, 1.0)]
-    prompted = replace(condition, text=encoder.encode(prompts))
-    nothing = encoder.encode([""])
-    count = len(prompts)
-    unsaid = TextStates(nothing.states.expand(count, -1, -1), nothing.token_mask.expand(count, -1))
-    return classifier_free(prompted, replace(condition, text=unsaid), guidance)
+def _branches(
+    stage: Stage, condition: Conditioning, prompts: Sequence[str], guidance: float, context_guidance: float
+) -> list[Branch]:
+    texts: dict[str, TextStates | None] = {"prompt": None, "nothing": None}
+    if (encoder := stage.text_encoder) is not None:
+        nothing, count = encoder.encode([""]), len(prompts)
+        unsaid = TextStates(nothing.states.expand(count, -1, -1), nothing.token_mask.expand(count, -1))
+        texts = {"prompt": encoder.encode(prompts), "nothing": unsaid}
+    said = "nothing" if encoder is None else "prompt"
+    asked = mixture({said: 1.0}, {"nothing": 1.0}, guidance, context_guidance)
+    branches = []
+    for (what, with_context), weight in asked.items():
+        branch = condition if with_context else replace(condition, known=None, keep_mask=None)
+        branches.append((replace(branch, text=texts[what]), weight))
+    return branches
 
 
 def _score(model: Model, stage: Stage, prompts: Sequence[str], preset: StagePreset) -> ScoreFn | None:

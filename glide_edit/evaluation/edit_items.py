@@ -36,7 +36,7 @@ WORDINGS = ("simple", "rich", "full")
 
 PIXELS = 256
 SCENES = (520_000, 680_000)
-"""Seeds of the scenes to choose from; no training, and no other bench, shows them."""
+"""Seeds of the scenes to choose from: no training shows them, the prompt bench words some of them."""
 
 _DECIDED_AT = 64  # px: there an item's size class is decided, since rendering large takes six times as long
 _CLEAR = 0.95  # of the toy's silhouette no other toy covers

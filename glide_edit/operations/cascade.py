@@ -35,7 +35,7 @@ from glide_edit.models.model import Model, Stage
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
-from glide_edit.requests import Inpaint, Request, Sketch, Upscale
+from glide_edit.requests import Repaint, Request, Sketch, Upscale
 from glide_edit.text.emphasis import read_words
 
 LOW_RES_NOISE = -2
@@ -254,7 +254,7 @@ def _run_stage(
         branches = _branches(condition, group, stage, text, context_guidance)
         return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
 
-    context_guidance, context_interval = _context(group.job.request, stage)
+    context_guidance, context_interval = context_dial(stage.spec, group.job.request)
     denoiser = guided(context_guidance)
     if context_guidance != 1 and context_interval is not None:
         denoiser = Switched(denoiser, guided(1.0), context_interval)
@@ -305,9 +305,9 @@ def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning
     return condition
 
 
-def _context(request: Request, stage: Stage) -> tuple[float, tuple[float, float] | None]:
+def context_dial(stage: StageSpec, request: Request) -> tuple[float, tuple[float, float] | None]:
     """The scale of the known picture in a stage, 1 for the network's own, and where on the noise axis."""
-    if not isinstance(request, Inpaint) or request.context_guidance is None or stage.spec.role != "base":
+    if not isinstance(request, Repaint) or request.context_guidance is None or stage.role != "base":
         return 1.0, None
     return request.context_guidance, request.context_interval
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job
 from glide_edit.operations.clip import Clip
 from glide_edit.operations.finished import Drawn, Finished
-from glide_edit.operations.frames import Canvas, Frame, job_of, run_frames
+from glide_edit.operations.frames import Canvas, Frame, frame_job, job_of, run_frames
 from glide_edit.operations.putting import put_in
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
@@ -106,10 +106,19 @@ class PartsWork:
     def allowed(self) -> Mask:
         return self.areas.allowed
 
-    def run(self, model: Model, clip: Clip | None) -> Iterator[tuple[CascadeStep, list[Finished]]]:
-        """The steps of all parts of all pictures; a picture comes with its last step."""
+    def draft_jobs(self) -> tuple[Job, ...]:
+        """What is drawn of each part while the others are unknown."""
+        canvas = Canvas(self.request.image.pixels, self.areas.allowed.selected)
+        return tuple(
+            frame_job(self.request, canvas, frame.crop, number) for number, frame in enumerate(self.frames)
+        )
+
+    def run(
+        self, model: Model, clip: Clip | None, seeds: Sequence[int]
+    ) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+        """The steps of all parts of a picture for each seed; a picture comes with its last step."""
         source, allowed = self.request.image, self.areas.allowed.selected
-        for seed in self.request.seeds:
+        for seed in seeds:
             canvas = Canvas(source.pixels.copy(), allowed.copy())
             notes: tuple[str, ...] = ()
             request = self.request.replace(seed=seed, n=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,10 +56,12 @@ class OutpaintWork:
         new[self.request.place] = False
         return Mask(new)
 
-    def run(self, model: Model, clip: Clip | None) -> Iterator[tuple[CascadeStep, list[Finished]]]:
-        """The steps of all frames of all pictures; a picture comes with its last step."""
+    def run(
+        self, model: Model, clip: Clip | None, seeds: Sequence[int]
+    ) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+        """The steps of all frames of a picture for each seed; a picture comes with its last step."""
         before, allowed = self.request.before, self.allowed
-        for seed in self.request.seeds:
+        for seed in seeds:
             canvas = Canvas(before.copy(), allowed.selected.copy())
             notes: tuple[str, ...] = ()
             request = self.request.replace(seed=seed, n=1)

@@ -25,6 +25,9 @@ from glide_edit.text.emphasis import read_words
 AROUND = 0.25
 """How much of its own size is shown around a selection to CLIP, on every side."""
 
+Drafts = Mapping[int, tuple[Tensor, ...]]
+"""By seed, what the base stage drew: a picture (1, 3, S, S) for each frame."""
+
 _LEAST = 1e-3  # of the range of 2: below it neighbours are alike
 _THUMBNAIL = 128  # px
 
@@ -40,14 +43,14 @@ class Shortlist:
     def scores(self) -> tuple[Score, ...]:
         return tuple(each.score for each in self.candidates)
 
-    def best(self, count: int) -> dict[int, Tensor]:
+    def best(self, count: int) -> Drafts:
         """The drafts that are worth finishing, by seed, the best first."""
-        return {each.seed: each.draft for each in self.candidates[:count]}
+        return {each.seed: each.drafts for each in self.candidates[:count]}
 
     def sheet(self, kept: int) -> Picture:
         """All of them with rank, seed and scores as one picture; ``kept`` says how many are finished."""
         tiles = [
-            Tile((each.preview,), f"{place}{' kept' if place <= kept else ''}: {each.score}")
+            Tile(each.previews, f"{place}{' kept' if place <= kept else ''}: {each.score}")
             for place, each in enumerate(self.candidates, 1)
         ]
         across = math.ceil(math.sqrt(len(tiles)))
@@ -64,24 +67,40 @@ class _Judge(Protocol):
 
 
 def rank(
-    drafts: Mapping[int, Tensor],
-    job: Job,
-    model: Model,
-    clip: Clip | None,
-    before: Sequence[Candidate] = (),
+    drafts: Drafts, jobs: Sequence[Job], model: Model, clip: Clip | None, before: Sequence[Candidate] = ()
 ) -> Shortlist:
-    """Order drafts (1, 3, S, S), given by seed, by their scores; of equal ones the lower seed first.
+    """Order drafts of the jobs by their scores; of equal ones the lower seed first.
 
-    ``clip`` takes the place of the model's own. ``before`` are candidates that have their scores already.
+    A score is the mean of those of the frames. ``clip`` takes the place of the model's own. ``before`` are
+    candidates that have their scores already.
     """
-    keep_mask = None if job.known is None else job.known(next(iter(drafts.values())).shape[-1])[1].cpu()
-    judge, notes = _judge(job.request, model, clip, has_seam=keep_mask is not None)
+    size = next(iter(drafts.values()))[0].shape[-1]
+    keep_masks = [None if job.known is None else job.known(size)[1].cpu() for job in jobs]
+    judge, notes = _judge(jobs[0].request, model, clip, has_seam=keep_masks[0] is not None)
     new = []
-    for seed, draft in drafts.items():
-        fit, margin = (None, None) if judge is None else _fit(judge, draft, keep_mask, job.request)
-        seam = None if keep_mask is None else seam_mismatch(draft.cpu(), keep_mask)
-        new.append(Candidate(Score(seed, fit, margin, seam), draft.cpu(), preview(draft)))
+    for seed, frames in drafts.items():
+        measured = [
+            _measured(judge, draft, keep_mask, jobs[0].request)
+            for draft, keep_mask in zip(frames, keep_masks, strict=True)
+        ]
+        fit, margin, seam = (_mean(values) for values in zip(*measured, strict=True))
+        previews = tuple(preview(draft) for draft in frames)
+        new.append(Candidate(Score(seed, fit, margin, seam), tuple(k.cpu() for k in frames), previews))
     return Shortlist(_ordered([*before, *new]), notes)
+
+
+def _measured(
+    judge: _Judge | None, draft: Tensor, keep_mask: Tensor | None, request: Request
+) -> tuple[float | None, float | None, float | None]:
+    """Fit, margin and seam of a frame."""
+    fit, margin = (None, None) if judge is None else _fit(judge, draft, keep_mask, request)
+    return fit, margin, None if keep_mask is None else seam_mismatch(draft.cpu(), keep_mask)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of those that could be measured."""
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def seam_mismatch(picture: Tensor, keep_mask: Tensor) -> float | None:

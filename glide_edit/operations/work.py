@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeGuard
-
-from torch import Tensor
 
 from glide_edit.errors import InputError
 from glide_edit.models.model import Model
@@ -16,6 +14,7 @@ from glide_edit.operations.detail import draw
 from glide_edit.operations.finished import Drawn, Finished, new_picture, to_pixels
 from glide_edit.operations.inpaint import PartsWork, inpaint_work
 from glide_edit.operations.outpaint import OutpaintWork
+from glide_edit.operations.shortlist import Drafts
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.operations.upscale import UpscaleWork
 from glide_edit.operations.vary import VaryWork
@@ -67,30 +66,43 @@ def draws_one_frame(work: AnyWork) -> TypeGuard[Work]:
     return not isinstance(work, ManyFrames | UpscaleWork)
 
 
-def single_job(work: AnyWork) -> Job:
-    """What an operation draws, if it draws one frame.
+def has_drafts(work: AnyWork) -> bool:
+    """Whether candidates can be told apart by what the base stage draws first.
+
+    They cannot where every frame goes on from the one before it, or where the base stage draws nothing.
+    """
+    return not isinstance(work, OutpaintWork | UpscaleWork)
+
+
+def draft_jobs(work: AnyWork) -> tuple[Job, ...]:
+    """What the base stage draws of a candidate: a job for each frame, none of which waits for another.
 
     Raises:
-        InputError: it draws several, so that candidates cannot be told apart by their first.
+        InputError: every frame goes on from the one before it, or nothing is drawn by the base stage.
     """
-    if not draws_one_frame(work):
-        raise InputError("Candidates are for what is drawn in one frame: leave them out here.")
-    return work.job()
+    if isinstance(work, OutpaintWork | UpscaleWork):
+        raise InputError(
+            f"Candidates cannot be told apart before they are finished in {work.request.operation}: "
+            "leave candidates out."
+        )
+    return work.draft_jobs() if isinstance(work, PartsWork) else (work.job(),)
 
 
 def carry_out(
-    model: Model, work: AnyWork, clip: Clip | None, drafts: Mapping[int, Tensor] | None = None
+    model: Model, work: AnyWork, clip: Clip | None, drafts: Drafts | None = None
 ) -> Iterator[tuple[CascadeStep, list[Finished]]]:
     """All steps of an operation, each with the pictures that it finished. Stop iterating and it stops.
 
-    ``drafts`` are what the base stage has drawn already, for operations that draw one frame.
+    ``drafts`` are what the base stage has drawn already: only their seeds are drawn. What is drawn in several
+    frames is drawn anew, since a frame may show those before it.
     """
     if isinstance(work, ManyFrames):
-        yield from work.run(model, clip)
+        yield from work.run(model, clip, work.request.seeds if drafts is None else tuple(drafts))
     elif isinstance(work, UpscaleWork):
         yield from work.run(model)
     else:
-        for step in draw(model, work.job(), clip, drafts):
+        first = None if drafts is None else {seed: draft for seed, (draft,) in drafts.items()}
+        for step in draw(model, work.job(), clip, first):
             yield step, [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
 
 

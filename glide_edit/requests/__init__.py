@@ -13,6 +13,7 @@ from glide_edit.requests.repaint import (
     Inpaint,
     Outpaint,
     Remove,
+    Repaint,
 )
 from glide_edit.requests.request import MOST_CUTS, MOST_STEPS, Request
 from glide_edit.requests.seeds import LARGEST_SEED, MOST_IMAGES, checked_seeds, parse_seeds
@@ -34,6 +35,7 @@ __all__ = [
     "Inpaint",
     "Outpaint",
     "Remove",
+    "Repaint",
     "Request",
     "Sketch",
     "SketchMode",

@@ -23,17 +23,35 @@ DEFAULT_STRENGTH = 0.8
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Inpaint(Request):
-    """Repaint the selected part of a picture; with an empty prompt as its surroundings suggest.
-
-    ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
-    into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
-    model sees, None for where the model is best; parts that are far apart get squares of their own.
+class Repaint(Request):
+    """What inpainting and outpainting have in common: a part of the picture is known, the rest is drawn.
 
     ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words:
     1 is as the network learned it, less hears the words more and the surroundings less, more the reverse
     (see ``guidance.mixture``). ``context_interval`` is the part (low, high) of the noise axis where it acts,
     None for all of it. What is known is put back in every step whatever the scale.
+    """
+
+    repaints = True
+
+    context_guidance: float | None = None
+    context_interval: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.context_guidance is not None:
+            self._number("context_guidance", 0, 100)
+        if self.context_interval is not None:
+            self._interval("context_interval")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Inpaint(Repaint):
+    """Repaint the selected part of a picture; with an empty prompt as its surroundings suggest.
+
+    ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
+    into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
+    model sees, None for where the model is best; parts that are far apart get squares of their own.
 
     ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard", "clone"
     (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge. ``feather`` is how
@@ -46,15 +64,12 @@ class Inpaint(Request):
     """
 
     operation = "inpaint"
-    repaints = True
 
     image: Picture
     mask: Mask
     grow: int = 0
     protect: Mask | None = None
     context: float | None = None
-    context_guidance: float | None = None
-    context_interval: tuple[float, float] | None = None
     finish: Finish | Literal["auto"] = "membrane"
     feather: float | None = None
     detail: bool | None = None
@@ -72,10 +87,6 @@ class Inpaint(Request):
         self._whole("grow", 0, 4096)
         if self.context is not None:
             self._number("context", 1, 16)
-        if self.context_guidance is not None:
-            self._number("context_guidance", 0, 100)
-        if self.context_interval is not None:
-            self._interval("context_interval")
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
         if self.feather is not None:
@@ -120,7 +131,7 @@ class Remove(Inpaint):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Outpaint(Request):
+class Outpaint(Repaint):
     """A larger picture: what lies beyond the sides is drawn, and the picture itself is kept.
 
     ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly
@@ -129,7 +140,6 @@ class Outpaint(Request):
     """
 
     operation = "outpaint"
-    repaints = True
     finish: ClassVar[Finish | Literal["auto"]] = "membrane"
     feather: ClassVar[float | None] = None
 

@@ -57,7 +57,8 @@ def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
     coffee = data.coffee()
     beans = draw.ellipse((150, 100, 400, 350), coffee.shape[:2])
     plain, fine = (editor.inpaint(coffee, beans, seed=3, detail=detail) for detail in (False, None))
-    yield "detail", _row(coffee, *(each.pictures[0].pixels for each in (plain, fine)))[:, :1800]
+    around = np.s_[50:400, 100:450]
+    yield "detail", _row(coffee[around], *(each.pictures[0].pixels[around] for each in (plain, fine)))
     handle = draw.ellipse((270, 170, 360, 260), coffee.shape[:2])
     removed = editor.remove(coffee, handle, finish="auto").pictures[0].pixels
     yield "remove", _row(_marked(coffee, handle), removed)

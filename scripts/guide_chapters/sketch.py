@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from glide_edit.editor import Editor
 from glide_edit.evaluation.sketch_bench import sketch_item
-from glide_edit.images import open_picture, save_picture, to_uint8
+from glide_edit.images import Picture, open_picture, save_picture, to_uint8
 from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.operations.strengths import over_strengths, strengths_sheet
@@ -25,19 +26,23 @@ ITEMS = (0, 1, 4)
 
 def make(folder: Path) -> None:
     """Write modes.jpg, paper.jpg, strengths.jpg and vary.jpg."""
-    editor = Editor.load("toybox")
-    save_picture(_modes(editor), folder / "modes.jpg", force=True)
-    save_picture(_paper(editor), folder / "paper.jpg", force=True)
+    for name, picture in _pictures(Editor.load("toybox")):
+        save_picture(picture, folder / f"{name}.jpg", force=True, quality=85)
+
+
+def _pictures(editor: Editor) -> Iterator[tuple[str, Image | Picture]]:
+    yield "modes", _modes(editor)
+    yield "paper", _paper(editor)
     drawing = open_picture(scribbled(sketch_item(ITEMS[0])))
     request = Sketch(drawing=drawing, prompt=sketch_item(ITEMS[0]).prompt, mode="both", seed=1)
     tried = over_strengths(request, (0.3, 0.4, 0.5, 0.6, 0.7, 0.8))
-    save_picture(strengths_sheet([editor.run(each) for each in tried]), folder / "strengths.jpg", force=True)
+    yield "strengths", strengths_sheet([editor.run(each) for each in tried])
     item = sketch_item(ITEMS[1])
     varied = over_strengths(
         Vary(image=open_picture(item.rendering.image), prompt=item.prompt, seed=1),
         (0.5, 0.7, 0.75, 0.8, 0.85, 0.9),
     )
-    save_picture(strengths_sheet([editor.run(each) for each in varied]), folder / "vary.jpg", force=True)
+    yield "vary", strengths_sheet([editor.run(each) for each in varied])
 
 
 def _modes(editor: Editor) -> Image:

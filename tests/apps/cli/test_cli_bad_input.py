@@ -14,6 +14,7 @@ from PIL import Image
 from typer.testing import Result
 
 from glide_edit.images import open_picture, save_picture
+from tests.apps.cli.conftest import Cli
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -57,6 +58,18 @@ def test_a_mask_of_several_frames_is_said_too(inpaint, here: Path) -> None:
     assert "note: only the first frame of film.gif is used\n" in result.stderr
     assert "0 of 2,400 pixels" in result.stdout
     assert "frame" not in inpaint("photo.png", "--force").stderr
+
+
+def test_remove_says_it_of_both_its_masks(cli: Cli, here: Path, tiny: Path) -> None:
+    white = open_picture("mask.png").pixels[..., 0]
+    animation(here / "film.gif", [white, 255 - white])
+    animation(here / "spare.gif", [255 - white, white])
+    done = cli(
+        "remove", "photo.png", "--mask", "film.gif", "--protect", "spare.gif", "--model", tiny / "both"
+    )
+    assert done.exit_code == 0, done.output
+    for name in ("film.gif", "spare.gif"):
+        assert f"note: only the first frame of {name} is used\n" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["inpaint", "info", "replay", "sketch"])

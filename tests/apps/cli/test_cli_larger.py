@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,16 @@ def test_outpaint_adds_to_the_sides(cli: Cli, here: Path, tiny: Path) -> None:
     assert (made[:HEIGHT, 10:] == open_picture(here / "photo.png").pixels).all()
 
 
+@pytest.mark.parametrize("command", [("remove", "--mask", "mask.png"), ("outpaint", "--left", 5)])
+def test_the_dial_reaches_the_recipe(cli: Cli, tiny: Path, command: tuple[object, ...]) -> None:
+    name, *options = command
+    dial = ("--context-guidance", 2, "--context-interval", 0.25, 1)
+    done = cli(name, "photo.png", *options, *dial, "--json", "--model", tiny / "both")
+    assert done.exit_code == 0, done.output
+    request = json.loads(done.stdout)["recipe"]["request"]
+    assert (request["context_guidance"], request["context_interval"]) == (2, [0.25, 1])
+
+
 def test_upscale_names_the_factor(cli: Cli, here: Path, tiny: Path) -> None:
     done = cli("upscale", "photo.png", "--factor", 2, "--model", tiny / "both")
     assert done.exit_code == 0, done.output
@@ -37,6 +48,11 @@ def test_upscale_names_the_factor(cli: Cli, here: Path, tiny: Path) -> None:
     [
         (("upscale", "photo.png", "--factor", 3), "factor must be 2 or 4, not 3."),
         (("outpaint", "photo.png"), "Nothing would be added"),
+        (
+            ("outpaint", "photo.png", "--left", 5, "--context-guidance", -1),
+            "context_guidance must be a number",
+        ),
+        (("outpaint", "photo.png", "--left", 5, "--context-interval", 1, 0), "0 <= low <= high <= 1"),
         (("outpaint", "photo.png", "--aspect", "wide"), "aspect must be two whole numbers such as 16:9"),
         (("remove", "photo.png", "--mask", "mask.png", "--strength", 0), "strength must be above 0"),
         (("upscale", "photo.png", "--model", "BASE"), "has no upsampler"),

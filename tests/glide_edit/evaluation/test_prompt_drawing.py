@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.evaluation import drawing
-from glide_edit.evaluation.drawing import Settings, draw
-from glide_edit.requests import Generate
+from glide_edit.evaluation.drawing import Settings, draw, draw_jobs
+from glide_edit.images import open_picture
+from glide_edit.operations.cascade import run_cascade
+from glide_edit.operations.finished import to_pixels
+from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.requests import Generate, Inpaint
+from masks import Mask
 from tests.glide_edit.clips import model_with_clip
-from tests.glide_edit.operations.stand_ins import tiny_model
+from tests.glide_edit.operations.stand_ins import noise, tiny_model
 
 PROMPTS = ("a red ball", "a blue cube on grass", "grass", "a red ball")
 SEEDS = (5, 0, 9, 6)
@@ -74,6 +81,32 @@ def test_a_clip_guides_each_picture_to_its_own_prompt() -> None:
     edited = Editor(model).run(Generate(prompt=PROMPTS[1], seed=SEEDS[1], clip_guidance=30.0)).pictures[0]
     (whole,) = draw(model, PROMPTS, SEEDS, guided)
     assert np.abs(whole[1].astype(int) - edited.pixels).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "dial", [{"context_guidance": 3.0}, {"context_guidance": 0.0, "context_interval": (0.5, 1.0)}]
+)
+def test_the_dial_acts_on_a_batch_as_on_one_edit(dial: dict[str, Any]) -> None:
+    selected = np.zeros((64, 64), bool)
+    selected[20:44, 16:40] = True
+    asked = [
+        Inpaint(
+            image=open_picture(noise(64, 64, seed=seed)),
+            mask=Mask(selected),
+            prompt=prompt,
+            seed=seed,
+            **dial,
+        )
+        for prompt, seed in zip(PROMPTS, SEEDS, strict=True)
+    ]
+    works = [InpaintWork.of(request) for request in asked]
+    (together,) = draw_jobs(tiny_model(), [work.job() for work in works])
+    for work, drawn in zip(works, together, strict=True):
+        *_, last = run_cascade(tiny_model(), work.job())
+        assert np.abs(drawn - to_pixels(last.x0)[0]).max() < 1
+    plain = [InpaintWork.of(request.replace(context_guidance=None)).job() for request in asked]
+    (without,) = draw_jobs(tiny_model(), plain)
+    assert np.abs(together - without).max() > 8
 
 
 def test_guidance_by_a_clip_that_is_not_there_is_refused() -> None:

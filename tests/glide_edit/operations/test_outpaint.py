@@ -15,7 +15,7 @@ from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.operations.outpaint import plan
 from glide_edit.requests import Outpaint, request_from_json
-from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
+from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, told
 
 sides = st.integers(1, 400)
 added = st.integers(0, 300)
@@ -59,6 +59,31 @@ def test_the_picture_stays_and_the_receipt_says_so(tmp_path: Path) -> None:
     assert receipt.preservation == result.receipts[0].preservation
 
 
+def test_the_dial_shows_the_base_nothing_of_the_picture_where_it_acts() -> None:
+    def shown(**dial: Any) -> list[list[bool]]:
+        editor = stand_in_editor(lambda x: x, upsampler=True)
+        editor.outpaint(noise(64, 64), right=20, detail=False, **dial)
+        assert [len(call) for call in told(editor, 1)] == [1, 1], "an upsampler would only lose the picture"
+        return [[branch.known is not None for branch in call] for call in told(editor)]
+
+    assert shown() == shown(context_guidance=1.0) == [[True], [True]]
+    assert shown(context_guidance=2.0) == [[True, False]] * 2
+    assert shown(context_guidance=2.0, context_interval=(0.75, 1.0)) == [[True, False], [True]]
+
+
+def test_the_dial_changes_what_is_drawn_and_nothing_else() -> None:
+    plain, dialled = (
+        tiny_editor().outpaint(noise(40, 40), "a ball", right=20, context_guidance=scale) for scale in (1, 4)
+    )
+    before, after = plain.pictures[0].pixels, dialled.pictures[0].pixels
+    assert np.array_equal(before[:, :40], after[:, :40])
+    assert np.abs(before[:, 40:].astype(int) - after[:, 40:]).max() > 8
+    assert dialled.receipts[0].kept
+    again = request_from_json(dialled.recipe()["request"], open_picture(noise(40, 40)))
+    assert isinstance(again, Outpaint)
+    assert again.context_guidance == 4
+
+
 def test_aspect_adds_what_is_missing_on_both_sides() -> None:
     def of(height: int, width: int, aspect: str, **fields: Any) -> Outpaint:
         return Outpaint(image=open_picture(noise(height, width)), aspect=aspect, **fields)
@@ -77,6 +102,8 @@ def test_aspect_adds_what_is_missing_on_both_sides() -> None:
         ({"aspect": "3:2"}, "Nothing would be added"),
         ({"left": -1}, "left must be a whole number"),
         ({"top": 1.5}, "top must be a whole number"),
+        ({"left": 9, "context_guidance": -1}, "context_guidance must be a number between 0 and 100"),
+        ({"left": 9, "context_interval": (1, 0)}, "context_interval must be two numbers"),
         ({"aspect": "wide"}, "aspect must be two whole numbers such as 16:9, not 'wide'"),
         ({"aspect": "0:3"}, "aspect must be two whole numbers"),
         ({"left": 60_000, "bottom": 60_000}, "megapixels: add less"),

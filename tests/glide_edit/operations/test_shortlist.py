@@ -16,8 +16,8 @@ from glide_edit.operations.cascade import Job
 from glide_edit.operations.choosing import as_candidates
 from glide_edit.operations.clip import OpenClip, load_open_clip
 from glide_edit.operations.shortlist import rank, seam_mismatch
-from glide_edit.operations.stopped import kept_so_far
-from glide_edit.requests import Generate, Inpaint, Outpaint, Request
+from glide_edit.operations.stopped import SoFar
+from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Upscale
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 from tests.glide_edit.clips import needs_open_clip, write_open_clip
@@ -86,7 +86,7 @@ def test_what_was_drawn_before_a_stop_can_still_be_finished(editor: Editor) -> N
     request = inpainting(seed=3, candidates=6)
     with closing(editor.stream(request)) as events:
         last = next(e for e in events if isinstance(e, Progress) and e.candidates and e.step == 1)
-    kept = kept_so_far(request, editor.label(request), [], last, 1.0)
+    kept = SoFar(request, editor.label(request), last=last).kept()
     assert "4 of 6 candidates were drawn" in kept.notes[0]
     assert kept.seeds == (kept.candidates[0].seed,)
     assert kept.receipts[0].kept
@@ -183,10 +183,52 @@ def test_a_seam_is_what_differs_across_the_boundary_and_not_beside_it() -> None:
 
 def test_without_clip_the_least_seam_is_the_best(editor: Editor) -> None:
     job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
-    drafts = {7: striped(0.4), 8: striped(0.0), 9: striped(0.1)}
-    shortlist = rank(drafts, job, editor.model, None)
+    drafts = {7: (striped(0.4),), 8: (striped(0.0),), 9: (striped(0.1),)}
+    shortlist = rank(drafts, [job], editor.model, None)
     assert [score.seed for score in shortlist.scores] == [8, 9, 7]
     assert list(shortlist.best(2)) == [8, 9]
+
+
+def test_several_frames_count_alike(editor: Editor) -> None:
+    job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
+    drafts = {1: (striped(0.4), striped(0.4)), 2: (striped(0.0), striped(0.4)), 3: (striped(0.0),) * 2}
+    scores = rank(drafts, [job, job], editor.model, None).scores
+    assert [score.seed for score in scores] == [3, 2, 1]
+    best, middle, worst = (score.seam for score in scores)
+    assert best is not None
+    assert worst is not None
+    assert middle == pytest.approx((best + worst) / 2)
+
+
+def in_two_parts(**settings: Any) -> Inpaint:
+    selected = np.zeros((300, 300), bool)
+    selected[10:40, 10:40] = selected[250:290, 240:280] = True
+    return Inpaint(image=open_picture(noise(300, 300)), mask=Mask(selected), prompt="a red ball", **settings)
+
+
+def test_the_best_of_an_edit_in_parts_are_what_their_seeds_give_alone(editor: Editor) -> None:
+    result = editor.run(in_two_parts(seed=4, candidates=3))
+    assert any("drawn in 2 parts" in note for note in result.notes)
+    assert sorted(score.seed for score in result.ranking) == [4, 5, 6]
+    (best,) = result.seeds
+    assert best == result.ranking[0].seed
+    alone = editor.run(in_two_parts(seed=best)).pictures[0].pixels.astype(int)
+    assert np.abs(result.pictures[0].pixels - alone).max() <= 1
+    assert result.receipts[0].kept
+    assert result.sheet is not None
+    assert 2 * 2 * 128 <= result.sheet.width < 2 * 2 * 128 + 40  # two across, of two parts each
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        Outpaint(image=open_picture(noise(40, 40)), left=9, candidates=2),
+        Upscale(image=open_picture(noise(40, 40)), candidates=2),
+    ],
+)
+def test_what_has_no_drafts_has_no_candidates(editor: Editor, request_: Request) -> None:
+    with pytest.raises(InputError, match=f"finished in {request_.operation}: leave candidates out"):
+        editor.stream(request_)
 
 
 @needs_open_clip
@@ -195,7 +237,8 @@ def test_clip_ranks_what_was_selected_by_fit_and_margin(guide: OpenClip) -> None
     drafts = {
         seed: torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in range(5)
     }
-    shortlist = rank(drafts, Job(Generate(prompt="a (red:2) ball", negative_prompt="grass")), model, guide)
+    job = Job(Generate(prompt="a (red:2) ball", negative_prompt="grass"))
+    shortlist = rank({seed: (draft,) for seed, draft in drafts.items()}, [job], model, guide)
     text = guide.network.text_embeddings(["a red ball", "grass"])
     big = torch.cat(
         [
@@ -223,7 +266,7 @@ def test_clip_looks_at_the_selection_alone(guide: OpenClip) -> None:
     one = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     other = one.clone()
     other[..., :6, :6] = 1.0
-    scores = rank({0: one, 1: other}, job, tiny_model(), guide).scores
+    scores = rank({0: (one,), 1: (other,)}, [job], tiny_model(), guide).scores
     assert scores[0].fit == pytest.approx(scores[1].fit)
 
 

@@ -1,0 +1,181 @@
+"""One setting of an edit at several values, on the same items of the edit bench and from the same noise.
+
+Items are rendered once, drawn at every setting and then judged: Ctrl-C, or the end of the minutes given,
+leaves all settings with the same items.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.evaluation.drawing import Size, draw_jobs
+from glide_edit.evaluation.edit_bench import answer
+from glide_edit.evaluation.edit_items import SIZES, EditItem, edit_items
+from glide_edit.evaluation.report import Table
+from glide_edit.evaluation.seam import FEATURES, ring_features
+from glide_edit.evaluation.verifier import Verifier
+from glide_edit.models.model import Model
+from glide_edit.operations.finished import Drawn
+from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.requests import Inpaint
+
+TOGETHER = 24
+"""Items drawn side by side: as many of each mask size, shape and wording as can be."""
+
+_JUMP = FEATURES.index("jump")
+_RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What became of an item at a setting.
+
+    ``present``: the verifier sees the named toy in its colour in the mask; ``kind``: in any colour. ``jump``
+    is the edit bench's feature of that name (``evaluation.seam``) less the real render's, and ``pasted`` the
+    same for the drawing put in with a hard edge. ``share`` is how much of the crop's side is repainted.
+    """
+
+    size: str
+    present: bool
+    kind: bool
+    jump: float
+    pasted: float
+    share: float
+
+
+Found = dict[str, list[Marks]]
+"""By the setting's name, the marks of the same items in the same order."""
+
+Settings = Mapping[str, Mapping[str, Any]]
+"""By name, which fields of an ``Inpaint`` are changed."""
+
+
+def sweep(model: Model, settings: Settings, count: int, minutes: float, size: Size = "full") -> Found:
+    """The marks of up to ``count`` items of each mask size at every setting.
+
+    With ``size`` "base" what the base network drew is enlarged and put back, without the upsampler.
+    """
+    found: Found = {name: [] for name in settings}
+    verifier, end = Verifier.load(), time.monotonic() + 60 * minutes
+    try:
+        with closing(edit_items(len(SIZES) * count)) as items:
+            while time.monotonic() < end and (batch := list(islice(items, TOGETHER))):
+                for name, marks in _at_every_setting(model, settings, batch, size, verifier).items():
+                    found[name] += marks
+                print(f"{len(next(iter(found.values())))} of {len(SIZES) * count} items", flush=True)
+    except KeyboardInterrupt:
+        pass
+    return found
+
+
+def _at_every_setting(
+    model: Model, settings: Settings, items: Sequence[EditItem], size: Size, verifier: Verifier
+) -> Found:
+    real = [float(ring_features(item.truth, item.mask.selected)[_JUMP]) for item in items]
+    known: dict[tuple[object, ...], Marks] = {}
+    found: Found = {}
+    for name, changes in settings.items():
+        works = [InpaintWork.of(_request(item, changes)) for item in items]
+        keys = [_what_is_drawn(work) for work in works]
+        new = [k for k, key in enumerate(keys) if key not in known]
+        for k, drawn in zip(new, _drawn(model, [works[k] for k in new], size), strict=True):
+            known[keys[k]] = _marks(items[k], works[k], drawn, real[k], verifier)
+        found[name] = [known[key] for key in keys]
+    return found
+
+
+def _request(item: EditItem, changes: Mapping[str, Any]) -> Inpaint:
+    """As the edit bench asks for the item, with some fields changed."""
+    request = Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index)
+    return request.replace(**changes)
+
+
+def _what_is_drawn(work: InpaintWork) -> tuple[object, ...]:
+    """Alike for two settings at which the same is drawn of an item: it is drawn once."""
+    request = work.request
+    return request.seed, work.crop, request.context_guidance, request.context_interval
+
+
+def _drawn(model: Model, works: Sequence[InpaintWork], size: Size) -> Iterator[Drawn]:
+    for batch in draw_jobs(model, [work.job() for work in works], size):
+        yield from batch
+
+
+def _marks(item: EditItem, work: InpaintWork, drawn: Drawn, real: float, verifier: Verifier) -> Marks:
+    edited, pasted = (
+        InpaintWork(work.request.replace(finish=finish), work.areas, work.crop).finish(drawn).picture.pixels
+        for finish in (work.request.finish, "hard")
+    )
+    seen = answer(verifier.see(edited[None], item.box[None])[0], item.wanted)
+    jumps = (float(ring_features(each, item.mask.selected)[_JUMP]) for each in (edited, pasted))
+    x0, y0, x1, y1 = work.areas.repaint.bounding_box()
+    share = max(x1 - x0, y1 - y0) / work.crop.side
+    return Marks(item.size, seen.colour, seen.kind, *(jump - real for jump in jumps), share)
+
+
+def values(marks: Sequence[Marks], what: str, size: str = "all") -> NDArray[np.float64]:
+    """One mark of the items of a mask size, or of all."""
+    return np.array([float(getattr(each, what)) for each in marks if size in ("all", each.size)])
+
+
+def interval(numbers: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % interval of their mean, over bootstrap samples of the items."""
+    rng = np.random.default_rng(0)
+    means = numbers[rng.integers(len(numbers), size=(_RESAMPLES, len(numbers)))].mean(1)
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def against(found: Found, name: str, usual: str, what: str) -> str:
+    """The mean difference from the usual setting on the same items, and its interval."""
+    if name == usual:
+        return ""
+    difference = values(found[name], what) - values(found[usual], what)
+    low, high = interval(difference)
+    return f"{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def table(found: Found, usual: str, title: str) -> Table:
+    """Every setting beside the usual one."""
+    header = (
+        title,
+        "share",
+        "present",
+        f"against {usual}",
+        *SIZES,
+        "kind",
+        "jump",
+        f"against {usual}",
+        "pasted",
+    )
+    rows: list[tuple[str | float, ...]] = []
+    for name, marks in found.items():
+        sizes = [_mean(values(marks, "present", size)) for size in SIZES]
+        share, present, kind, jump, pasted = (
+            _mean(values(marks, what)) for what in ("share", "present", "kind", "jump", "pasted")
+        )
+        changes = [against(found, name, usual, what) for what in ("present", "jump")]
+        rows.append((name, share, present, changes[0], *sizes, kind, jump, changes[1], pasted))
+    return Table(title, header, tuple(rows))
+
+
+def report(found: Found, usual: str, title: str, plot: Callable[[Found], None] | None) -> None:
+    """Print the table of what was judged, and draw it where a plot is wanted."""
+    judged = len(found[usual])
+    if not judged:
+        raise SystemExit("Nothing was judged.")
+    print(f"\n{judged} items\n\n{table(found, usual, title).to_markdown()}", flush=True)
+    if plot is not None:
+        plot(found)
+
+
+def _mean(numbers: NDArray[np.float64]) -> float:
+    return float(numbers.mean()) if len(numbers) else float("nan")
