@@ -1,11 +1,12 @@
 """Which context is best: edits of the edit bench's items at several values of ``masks.AUTOMATIC_CONTEXT``.
 
-    scripts/bench crop [--count N] [--values 1.5 2 3] [--minutes M] [--out FILE] [--model NAME|FOLDER]
+    scripts/bench crop [--count N] [--values 1.5 2 3] [--size base] [--minutes M] [--out FILE] [--model NAME]
 
 All values get the same items and the same noise. "present" is the share of items with the named toy in its
 colour in the mask, "jump" how much more neighbours differ across the boundary than beside it than they do in
-the real render. Intervals are the bootstrap's, 95 %, over items. Ctrl-C reports what was judged by then. The
-value with the highest share belongs into ``masks/crop.py``.
+the real render: for edits as they are finished, and pasted hard. --size base judges the base network's
+pictures, enlarged. Intervals are the bootstrap's, 95 %, over items. Ctrl-C reports what was judged by then.
+The value with the highest share belongs into ``masks/crop.py``.
 """
 
 from __future__ import annotations
@@ -30,13 +31,14 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=64, help="items of each mask size")
     parser.add_argument("--values", type=float, nargs="+", default=[1.25, 1.5, 2.0, 2.5, 3.0, 4.0])
+    parser.add_argument("--size", choices=("base", "full"), default="full", help="whose pictures are judged")
     parser.add_argument("--minutes", type=float, default=30.0, help="begin no further items after so long")
     parser.add_argument("--out", type=Path, help="where to draw the curve")
     parser.add_argument("--model", default="toybox")
     given = parser.parse_args()
     asked = sorted({*given.values, AUTOMATIC_CONTEXT})
     settings = {f"{value:g}": {"context": value} for value in asked}
-    found = sweep(Editor.load(given.model).model, settings, given.count, given.minutes)
+    found = sweep(Editor.load(given.model).model, settings, given.count, given.minutes, given.size)
     plot = None if given.out is None else partial(draw_curves, path=given.out)
     report(found, f"{AUTOMATIC_CONTEXT:g}", "context", plot)
 

@@ -134,45 +134,40 @@ def interval(numbers: NDArray[np.float64]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def against(found: Found, name: str, usual: str, what: str) -> str:
-    """The mean difference from the usual setting on the same items, and its interval."""
-    if name == usual:
-        return ""
-    difference = values(found[name], what) - values(found[usual], what)
-    low, high = interval(difference)
-    return f"{difference.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def table(found: Found, usual: str, title: str) -> Table:
-    """Every setting beside the usual one."""
-    header = (
-        title,
-        "share",
-        "present",
-        f"against {usual}",
-        *SIZES,
-        "kind",
-        "jump",
-        f"against {usual}",
-        "pasted",
-    )
+def tables(found: Found, usual: str, title: str) -> tuple[Table, Table]:
+    """Every setting, and how far it lies from the usual one on the same items."""
     rows: list[tuple[str | float, ...]] = []
+    changes: list[tuple[str | float, ...]] = []
     for name, marks in found.items():
-        sizes = [_mean(values(marks, "present", size)) for size in SIZES]
-        share, present, kind, jump, pasted = (
-            _mean(values(marks, what)) for what in ("share", "present", "kind", "jump", "pasted")
+        shown = [_mean(values(marks, "present", size)) for size in ("all", *SIZES)]
+        rows.append(
+            (name, *shown, *(_mean(values(marks, what)) for what in ("kind", "jump", "pasted", "share")))
         )
-        changes = [against(found, name, usual, what) for what in ("present", "jump")]
-        rows.append((name, share, present, changes[0], *sizes, kind, jump, changes[1], pasted))
-    return Table(title, header, tuple(rows))
+        if name != usual:
+            asked = [("present", size) for size in ("all", *SIZES)] + [("jump", "all")]
+            changes.append((name, *(_against(found, name, usual, *each) for each in asked)))
+    header = (title, "present", *SIZES, "kind", "jump", "pasted", "share")
+    beside = (f"against {usual}", "present", *SIZES, "jump")
+    return Table(title, header, tuple(rows)), Table("differences", beside, tuple(changes))
+
+
+def _against(found: Found, name: str, usual: str, what: str, size: str) -> str:
+    """The mean difference from the usual setting on the same items, and its interval."""
+    difference = values(found[name], what, size) - values(found[usual], what, size)
+    if not len(difference):
+        return "–"
+    low, high = interval(difference)
+    return f"{difference.mean():+.3f} ({low:+.3f} ... {high:+.3f})"
 
 
 def report(found: Found, usual: str, title: str, plot: Callable[[Found], None] | None) -> None:
-    """Print the table of what was judged, and draw it where a plot is wanted."""
+    """Print the tables of what was judged, and draw it where a plot is wanted."""
     judged = len(found[usual])
     if not judged:
         raise SystemExit("Nothing was judged.")
-    print(f"\n{judged} items\n\n{table(found, usual, title).to_markdown()}", flush=True)
+    print(f"\n{judged} items")
+    for each in tables(found, usual, title):
+        print(f"\n{each.to_markdown()}", flush=True)
     if plot is not None:
         plot(found)
 
