@@ -241,6 +241,9 @@ class Inpaint(Request):
     at the photograph's own resolution where it is larger than the model's picture: None with no more grain
     than there is around it, True as the model draws it, False not at all.
 
+    ``match_grain`` gives the repaint the grain of what surrounds it (``operations.matching``): None unless
+    ``finish`` is "hard" or ``detail`` True, which show what the model draws.
+
     ``content`` is what the selection begins from: noise, the original, the colours of the surroundings, or
     OpenCV's inpainting; ``strength``, in (0, 1], is how much noise is added to the latter three (1: all).
     """
@@ -257,6 +260,7 @@ class Inpaint(Request):
     context_interval: tuple[float, float] | None = None
     finish: Finish | Literal["auto"] = "membrane"
     detail: bool | None = None
+    match_grain: bool | None = None
     content: str = "noise"
     strength: float | None = None
 
@@ -278,6 +282,7 @@ class Inpaint(Request):
         if self.finish not in FINISHES:
             raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
         self._choice("detail")
+        self._choice("match_grain")
         if self.content not in CONTENTS:
             raise InputError(f"Unknown content {self.content!r}; known are {', '.join(CONTENTS)}.")
         if self.strength is not None:
@@ -320,7 +325,7 @@ class Outpaint(Request):
 
     ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly
     on both sides of one direction what is missing; what the sides were given counts as part of the picture.
-    ``detail`` is that of ``Inpaint``.
+    ``detail`` and ``match_grain`` are those of ``Inpaint``.
     """
 
     operation = "outpaint"
@@ -334,6 +339,7 @@ class Outpaint(Request):
     bottom: int = 0
     aspect: str | None = None
     detail: bool | None = None
+    match_grain: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -341,6 +347,7 @@ class Outpaint(Request):
         for name in ("left", "right", "top", "bottom"):
             self._whole(name, 0, LONGEST_SIDE)
         self._choice("detail")
+        self._choice("match_grain")
         height, width = self.size
         if (height, width) == (self.image.height, self.image.width):
             raise InputError(

@@ -85,6 +85,16 @@ Detail = Annotated[
     ),
 ]
 
+MatchGrain = Annotated[
+    bool | None,
+    typer.Option(
+        "--match-grain/--no-match-grain",
+        help="Give the repaint the grain of what surrounds it [default: yes, but not with --finish hard or "
+        "--detail].",
+        show_default=False,
+    ),
+]
+
 
 @options.takes_groups
 def inpaint(
@@ -100,6 +110,7 @@ def inpaint(
     context_interval: ContextInterval = None,
     finish: Finish = "membrane",
     detail: Detail = None,
+    match_grain: MatchGrain = None,
     content: Content = "noise",
     strength: Strength = None,
     *,
@@ -127,6 +138,7 @@ def inpaint(
         context_interval=context_interval,
         finish=finish,
         detail=detail,
+        match_grain=match_grain,
         content=content,
         strength=strength,
     )

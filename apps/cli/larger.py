@@ -36,6 +36,7 @@ def remove(
     context: edits.Context = None,
     finish: edits.Finish = "membrane",
     detail: edits.Detail = None,
+    match_grain: edits.MatchGrain = None,
     content: edits.Content = "surroundings",
     strength: edits.Strength = None,
     *,
@@ -60,6 +61,7 @@ def remove(
         context=context,
         finish=finish,
         detail=detail,
+        match_grain=match_grain,
         content=content,
         strength=strength,
     )
@@ -77,6 +79,7 @@ def outpaint(
     bottom: Pixels = 0,
     aspect: Aspect = None,
     detail: edits.Detail = None,
+    match_grain: edits.MatchGrain = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
@@ -100,6 +103,7 @@ def outpaint(
         bottom=bottom,
         aspect=aspect,
         detail=detail,
+        match_grain=match_grain,
     )
     carry_out_beside(photo, "larger", request, out, running)
 
