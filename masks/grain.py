@@ -39,6 +39,10 @@ FLOOR_SHARE = 0.05
 MOST_GRAIN = 4.0
 """Levels of 255 in one octave: more, even in the smoothest parts, is texture."""
 
+COARSER = (1.0, 0.5)
+"""The second and third octave of grain have at most so many times the amplitude of the one before, 0.4 in
+white noise: what has more are folds of cloth, or clouds."""
+
 LEAST_GRAIN = 0.3
 """Levels of 255, over all octaves: less is lost in the rounding to 8 bits."""
 
@@ -124,20 +128,28 @@ def grained(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pix
     around = _around(picture, known & ~allowed, allowed, np.inf)
     if around is None or not inside.any():
         return picture
-    channels, total = [], 0.0
-    for plane, white in zip(_opponent(picture), _opponent(noise), strict=True):
-        octaves, grain = _octaves(plane)[0], _octaves(white)[0]
-        most = np.minimum(_levels(octaves, around, FLOOR_SHARE), MOST_GRAIN**2)
-        lacking = np.maximum(most - _levels(octaves, inside, FLOOR_SHARE), 0)
-        measured = [_levels(_octaves(each)[0], inside, FLOOR_SHARE) for each in grain]
-        amounts = _solved(np.stack(measured, axis=1), lacking)
-        total += float(lacking.sum())
-        channels.append(sum(np.sqrt(a) * each for a, each in zip(amounts, grain, strict=True)))
-    if total < LEAST_GRAIN**2:
+    lacking = [_lacking(plane, around, inside) for plane in _opponent(picture)]
+    if np.sum(lacking) < LEAST_GRAIN**2:
         return picture
+    whites = [_apart(_octaves(white)[0]) for white in _opponent(noise)]
+    # All three channels of white noise measure alike: one of them tells what its octaves come to.
+    measured = np.stack([_levels(_octaves(each)[0], inside, FLOOR_SHARE) for each in whites[0]], axis=1)
+    amounts = [np.sqrt(_solved(measured, each)) for each in lacking]
+    added = _colours(
+        [np.tensordot(some, white, 1) for some, white in zip(amounts, np.asarray(whites), strict=True)]
+    )
     room = np.minimum(picture, 255 - picture) / np.float32(_TAPER)
-    added = _colours(channels) * np.clip(_blurred(room, 1.0), 0, 1)
+    added *= np.clip(_blurred(room, 1.0), 0, 1)
     return np.where(allowed[..., None], picture + added, picture)
+
+
+def _lacking(plane: Plane, around: Cells, inside: Cells) -> NDArray[np.float64]:
+    """How much more energy each octave of the surroundings' grain has than the inside's."""
+    octaves = _octaves(plane)[0]
+    grain = np.minimum(_levels(octaves, around, FLOOR_SHARE), MOST_GRAIN**2)
+    for k, most in enumerate(COARSER):
+        grain[k + 1] = min(grain[k + 1], most**2 * grain[k])
+    return np.maximum(grain - _levels(octaves, inside, FLOOR_SHARE), 0)
 
 
 def _opponent(picture: Pixels) -> list[Plane]:
@@ -158,6 +170,12 @@ def _octaves(plane: Plane) -> tuple[list[Plane], Plane]:
         found.append(before - blurred)
         before = blurred
     return found, before
+
+
+def _apart(octaves: list[Plane]) -> list[Plane]:
+    """Octaves of one noise, shifted so that none has to do with another: their energies add up."""
+    height, width = octaves[0].shape
+    return [np.roll(each, (k * height // 3, k * width // 3), (0, 1)) for k, each in enumerate(octaves)]
 
 
 def _levels(octaves: list[Plane], where: Cells, share: float) -> NDArray[np.float64]:

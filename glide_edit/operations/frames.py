@@ -88,9 +88,7 @@ def settle(
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed & canvas.unknown[inside]
     matching = matching_of(request, request.seeds[0], number, ~canvas.unknown[inside])
-    canvas.pixels[inside], notes = put_in(
-        canvas.pixels, frame.crop, drawn, allowed, request.finish, matching
-    )
+    canvas.pixels[inside], notes = put_in(canvas.pixels, frame.crop, drawn, allowed, request.finish, matching)
     canvas.unknown[inside] &= ~allowed
     return notes
 
