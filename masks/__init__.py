@@ -6,6 +6,7 @@ from masks.blend import FEATHER_RADIUS, Finish, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
 from masks.doctor import diagnose, mend
 from masks.finishes import best_finish, mismatch
+from masks.grain import calmed, continued, grained
 from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
 from masks.membrane import RING_WIDTH, harmonic
 from masks.show import change_map, preview, seen_by_network
@@ -25,12 +26,15 @@ __all__ = [
     "Preservation",
     "Size",
     "best_finish",
+    "calmed",
     "change_map",
     "changed_outside",
     "compare_outside",
+    "continued",
     "derive_areas",
     "diagnose",
     "draw",
+    "grained",
     "harmonic",
     "mend",
     "mismatch",

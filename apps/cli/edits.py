@@ -93,6 +93,16 @@ Detail = Annotated[
     ),
 ]
 
+MatchGrain = Annotated[
+    bool | None,
+    typer.Option(
+        "--match-grain/--no-match-grain",
+        help="Give the repaint the grain of what surrounds it [default: yes, but not with --finish hard or "
+        "--detail].",
+        show_default=False,
+    ),
+]
+
 
 @options.takes_groups
 def inpaint(
@@ -109,6 +119,7 @@ def inpaint(
     finish: Finish = "membrane",
     feather: Feather = None,
     detail: Detail = None,
+    match_grain: MatchGrain = None,
     content: Content = "noise",
     strength: Strength = None,
     *,
@@ -137,6 +148,7 @@ def inpaint(
         finish=finish,
         feather=feather,
         detail=detail,
+        match_grain=match_grain,
         content=content,
         strength=strength,
     )

@@ -39,6 +39,7 @@ def remove(
     finish: edits.Finish = "membrane",
     feather: edits.Feather = None,
     detail: edits.Detail = None,
+    match_grain: edits.MatchGrain = None,
     content: edits.Content = "surroundings",
     strength: edits.Strength = None,
     *,
@@ -66,6 +67,7 @@ def remove(
         finish=finish,
         feather=feather,
         detail=detail,
+        match_grain=match_grain,
         content=content,
         strength=strength,
     )
@@ -85,6 +87,7 @@ def outpaint(
     context_guidance: edits.ContextGuidance = None,
     context_interval: edits.ContextInterval = None,
     detail: edits.Detail = None,
+    match_grain: edits.MatchGrain = None,
     *,
     sampling: options.Sampling,
     running: options.Running,
@@ -110,6 +113,7 @@ def outpaint(
         context_guidance=context_guidance,
         context_interval=context_interval,
         detail=detail,
+        match_grain=match_grain,
     )
     carry_out_beside(photo, "larger", request, out, running)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +17,10 @@ from glide_edit.operations.clip import Clip
 from glide_edit.operations.content import start_of
 from glide_edit.operations.detail import draw
 from glide_edit.operations.finished import Drawn, to_pixels
+from glide_edit.operations.matching import matching_of
 from glide_edit.operations.putting import put_in
 from glide_edit.requests import DEFAULT_STRENGTH, Inpaint, Outpaint
-from masks import RING_WIDTH, Crop, Finish, Mask, shape, shrink_known
+from masks import RING_WIDTH, Crop, Mask, shape, shrink_known
 
 Plane = NDArray[np.bool_]
 
@@ -80,17 +81,16 @@ def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number
 
 
 def settle(
-    canvas: Canvas,
-    frame: Frame,
-    drawn: Drawn,
-    finish: Finish | Literal["auto"],
-    feather: float | None = None,
+    canvas: Canvas, frame: Frame, drawn: Drawn, request: Inpaint | Outpaint, number: int = 0
 ) -> tuple[str, ...]:
     """Put what was drawn for a frame into the canvas, where it is known from now on; what is to be said."""
     x0, y0, x1, y1 = frame.crop.box
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed & canvas.unknown[inside]
-    canvas.pixels[inside], notes = put_in(canvas.pixels, frame.crop, drawn, allowed, finish, feather)
+    matching = matching_of(request, request.seeds[0], number, ~canvas.unknown[inside])
+    canvas.pixels[inside], notes = put_in(
+        canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, matching
+    )
     canvas.unknown[inside] &= ~allowed
     return notes
 
@@ -110,6 +110,6 @@ def run_frames(
         for step in draw(model, frame_job(request, canvas, frame.crop, number), clip):
             notes: tuple[str, ...] = ()
             if step.is_last:
-                notes = settle(canvas, frame, to_pixels(step.x0)[0], request.finish, request.feather)
+                notes = settle(canvas, frame, to_pixels(step.x0)[0], request, number)
             at_end = step.is_last and number + 1 == len(frames)
             yield replace(step, is_last=at_end), notes

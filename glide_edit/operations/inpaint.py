@@ -12,6 +12,7 @@ from glide_edit.operations.cascade import CascadeStep, Job
 from glide_edit.operations.clip import Clip
 from glide_edit.operations.finished import Drawn, Finished
 from glide_edit.operations.frames import Canvas, Frame, frame_job, job_of, run_frames
+from glide_edit.operations.matching import matching_of
 from glide_edit.operations.putting import put_in
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
@@ -68,13 +69,21 @@ class InpaintWork:
         keep = ~self.crop.extract_mask(self.areas.repaint.selected)
         return job_of(self.request, image, keep)
 
-    def finish(self, drawn: Drawn) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
         source, allowed = self.request.image, self.areas.allowed.selected
         x0, y0, x1, y1 = self.crop.box
         inside = np.s_[y0:y1, x0:x1]
+        of = self.request.seed if seed is None else seed
+        matching = matching_of(self.request, of, 0, ~allowed[inside])
         part, notes = put_in(
-            source.pixels, self.crop, drawn, allowed[inside], self.request.finish, self.request.feather
+            source.pixels,
+            self.crop,
+            drawn,
+            allowed[inside],
+            self.request.finish,
+            self.request.feather,
+            matching,
         )
         pixels = source.pixels.copy()
         pixels[inside] = part

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.operations.finished import Drawn
+from glide_edit.operations.matching import Matching
 from masks import FEATHER_RADIUS, Crop, Finish, best_finish, mismatch, put_back
 
 NOT_FINITE = "The model's output was not finite everywhere; the original was kept there."
@@ -24,6 +25,7 @@ def put_in(
     allowed: NDArray[np.bool_],
     finish: Finish | Literal["auto"],
     feather: float | None = None,
+    matching: Matching | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
 
@@ -32,6 +34,7 @@ def put_in(
         drawn: (S, S, 3), 0 to 255, brought to the crop's side if it has another.
         allowed: bool, of the size of the box.
         feather: px over which the finish "feather" fades; None for FEATHER_RADIUS.
+        matching: how it is to look like what surrounds it; None for as it was drawn.
     """
     side, white = crop.side, int(np.iinfo(pixels.dtype).max)
     patch = drawn
@@ -42,13 +45,27 @@ def put_in(
     patch = patch[y0 - crop.y0 : y1 - crop.y0, x0 - crop.x0 : x1 - crop.x0] * np.float32(white / 255)
     notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
     old = pixels[y0:y1, x0:x1]
+    radius = FEATHER_RADIUS if feather is None else feather
+    if matching is None:
+        part, chosen = _put(old, patch, allowed, finish, radius)
+    else:
+        part, chosen = _put(old, matching.before(patch, old, allowed), allowed, finish, radius)
+        part = matching.after(part, old, allowed)
+    return part, (*notes, *chosen)
+
+
+def _put(
+    old: NDArray[Any],
+    patch: Drawn,
+    allowed: NDArray[np.bool_],
+    finish: Finish | Literal["auto"],
+    radius: float,
+) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """By the finish, and which one "auto" chose."""
     if finish != "auto":
-        radius = FEATHER_RADIUS if feather is None else feather
-        return put_back(old, patch, allowed, finish, radius), notes
+        return put_back(old, patch, allowed, finish, radius), ()
     made: dict[str, NDArray[Any]] = {name: put_back(old, patch, allowed, name) for name in AUTO}
     best = best_finish(old, made, allowed)
+    white = int(np.iinfo(old.dtype).max)
     levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
-    return made[best], (
-        *notes,
-        f"Finish {best} was chosen; the edge is off by so many levels of 255: {levels}.",
-    )
+    return made[best], (f"Finish {best} was chosen; the edge is off by so many levels of 255: {levels}.",)

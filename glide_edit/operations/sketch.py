@@ -81,7 +81,7 @@ class SketchWork:
         full = float(np.quantile(lines, 0.8)) if lines.size else float(max(small.max(), 1e-6))
         return torch.from_numpy(np.clip(small / full, 0, 1) * 2 - 1)[None, None]
 
-    def finish(self, drawn: Drawn) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
         """Cut the padding off again: a picture of the drawing's shape, its longer side the model's."""
         return cut_to_shape(drawn, self.request.drawing.height, self.request.drawing.width)
 

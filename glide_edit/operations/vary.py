@@ -33,6 +33,6 @@ class VaryWork:
     def _start(self, size: int) -> Tensor:
         return in_square(self.request.image.pixels, size)
 
-    def finish(self, drawn: Drawn) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
         """A picture of the source's shape, its longer side the model's."""
         return cut_to_shape(drawn, self.request.image.height, self.request.image.width)

@@ -35,8 +35,8 @@ class Work(Protocol):
         """What the cascade is asked to draw."""
         ...
 
-    def finish(self, drawn: Drawn) -> Finished:
-        """From what was drawn to the finished picture and its receipt."""
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
+        """From what was drawn for ``seed`` (None: the request's first) to the picture and its receipt."""
         ...
 
 
@@ -51,7 +51,7 @@ class GenerateWork:
     def job(self) -> Job:
         return Job(self.request)
 
-    def finish(self, drawn: Drawn) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
         return new_picture(drawn)
 
 
@@ -103,7 +103,8 @@ def carry_out(
     else:
         first = None if drafts is None else {seed: draft for seed, (draft,) in drafts.items()}
         for step in draw(model, work.job(), clip, first):
-            yield step, [work.finish(drawn) for drawn in to_pixels(step.x0)] if step.is_last else []
+            finished = zip(to_pixels(step.x0), step.seeds, strict=True) if step.is_last else ()
+            yield step, [work.finish(drawn, seed) for drawn, seed in finished]
 
 
 def work_for(request: Request) -> AnyWork:

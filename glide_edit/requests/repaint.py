@@ -59,6 +59,9 @@ class Inpaint(Repaint):
     at the photograph's own resolution where it is larger than the model's picture: None with no more grain
     than there is around it, True as the model draws it, False not at all.
 
+    ``match_grain`` gives the repaint the grain of what surrounds it (``operations.matching``): None unless
+    ``finish`` is "hard" or ``detail`` True, which show what the model draws.
+
     ``content`` is what the selection begins from: noise, the original, the colours of the surroundings, or
     OpenCV's inpainting; ``strength``, in (0, 1], is how much noise is added to the latter three (1: all).
     """
@@ -73,6 +76,7 @@ class Inpaint(Repaint):
     finish: Finish | Literal["auto"] = "membrane"
     feather: float | None = None
     detail: bool | None = None
+    match_grain: bool | None = None
     content: str = "noise"
     strength: float | None = None
 
@@ -94,6 +98,7 @@ class Inpaint(Repaint):
             if self.finish != "feather":
                 raise InputError("feather is how wide the finish feather fades: choose that finish.")
         self._choice("detail")
+        self._choice("match_grain")
         if self.content not in CONTENTS:
             raise InputError(f"Unknown content {self.content!r}; known are {', '.join(CONTENTS)}.")
         if self.strength is not None:
@@ -136,7 +141,7 @@ class Outpaint(Repaint):
 
     ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly
     on both sides of one direction what is missing; what the sides were given counts as part of the picture.
-    ``detail`` is that of ``Inpaint``.
+    ``detail`` and ``match_grain`` are those of ``Inpaint``.
     """
 
     operation = "outpaint"
@@ -150,6 +155,7 @@ class Outpaint(Repaint):
     bottom: int = 0
     aspect: str | None = None
     detail: bool | None = None
+    match_grain: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -157,6 +163,7 @@ class Outpaint(Repaint):
         for name in ("left", "right", "top", "bottom"):
             self._whole(name, 0, LONGEST_SIDE)
         self._choice("detail")
+        self._choice("match_grain")
         height, width = self.size
         if (height, width) == (self.image.height, self.image.width):
             raise InputError(

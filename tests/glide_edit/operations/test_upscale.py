@@ -96,5 +96,5 @@ def test_bad_input_gets_a_sentence() -> None:
         Upscale(image=open_picture(np.zeros((2600, 2600, 3), np.uint8)), factor=4)
     with pytest.raises(InputError, match="has no upsampler"):
         tiny_editor(upsampler=False).upscale(PHOTO)
-    with pytest.raises(InputError, match="one frame"):
+    with pytest.raises(InputError, match="leave candidates out"):
         tiny_editor().upscale(PHOTO, candidates=4)

@@ -1,0 +1,71 @@
+"""Giving what was drawn the grain of the photograph that it is put into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glide_edit.diffusion.noise import noise_for
+from glide_edit.requests import Inpaint, Outpaint
+from masks import RING_WIDTH, Mask, calmed, continued, grained, shape
+
+STAGE = 1000
+"""In the count of the noise: no cascade has so many stages."""
+
+Plane = NDArray[np.bool_]
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """For one frame of the picture of ``seed``.
+
+    ``known`` is bool, of the size of the crop's box: where the picture means something. ``covers``: it does
+    so under what is drawn as well; what lies beyond a picture's sides has nothing under it.
+    """
+
+    seed: int
+    frame: int
+    known: Plane
+    covers: bool
+
+    def before(self, repaint: Pixels, original: NDArray[Any], allowed: Plane) -> Pixels:
+        """The repaint, (H, W, 3) in the original's levels, as it is to be put back: without its noise."""
+        if not allowed.any() or not np.isfinite(repaint).all():
+            return repaint
+        hidden = shape.grow(Mask(allowed), RING_WIDTH).selected
+        unit = _unit(original)
+        return calmed(repaint / unit, _of_255(original), self.known, hidden) * unit
+
+    def after(self, finished: NDArray[Any], original: NDArray[Any], allowed: Plane) -> NDArray[Any]:
+        """What was put back, of the original's kind, with its edge led over and the original's grain."""
+        if not allowed.any():
+            return finished
+        picture = _of_255(finished)
+        if self.covers:
+            picture = continued(picture, _of_255(original), allowed)
+        noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, 0, (3, *allowed.shape)).numpy(), 0, 2)
+        matched = grained(picture, self.known, allowed, noise) * _unit(original)
+        levels = np.rint(matched).clip(0, np.iinfo(original.dtype).max).astype(original.dtype)
+        return np.where(allowed[..., None], levels, finished)
+
+
+def matching_of(request: Inpaint | Outpaint, seed: int, frame: int, known: Plane) -> Matching | None:
+    """What the request asks for, None for nothing: for a hard edge, and detail as the model draws it, only
+    where it says so."""
+    wanted = request.match_grain
+    if wanted is None:
+        wanted = request.finish != "hard" and request.detail is not True
+    return Matching(seed, frame, known, isinstance(request, Inpaint)) if wanted else None
+
+
+def _unit(original: NDArray[Any]) -> np.float32:
+    """A level of 255 in the original's levels."""
+    return np.float32(np.iinfo(original.dtype).max / 255)
+
+
+def _of_255(pixels: NDArray[Any]) -> Pixels:
+    return pixels.astype(np.float32) / _unit(pixels)

@@ -1,0 +1,228 @@
+"""A repaint with the grain of what surrounds it: noise taken out or put in, and edges led over.
+
+Networks leave noise where a picture is smooth, and are smooth where a photograph has its camera's grain. Both
+show, and so does a texture that ends at the edge. Grain is measured where a picture is smoothest, in three
+octaves of luma and chroma each, because photographs are demosaiced, compressed and resized: it is no white
+noise. All measures are energies, the squares of levels of 255.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from masks.shape import distance_inside
+
+Pixels = NDArray[np.float32]
+Plane = NDArray[np.float32]
+Cells = NDArray[np.bool_]
+
+RADII = (0.8, 1.6, 3.2)
+"""px: of the Gaussian blurs whose differences are the octaves, from fine to coarse."""
+
+REACH = 48
+"""px from the repaint in which its surroundings are measured for how smooth they are."""
+
+OVER = 6.0
+"""px inside the edge over which the old picture passes into the new one, where the two agree."""
+
+AGREE = 20.0
+"""Levels of 255: old and new that are so far apart agree by 1/e, and twice as far hardly."""
+
+CALM_SHARE = 0.25
+"""Of the pixels, the smoothest: by them a repaint is as smooth as its surroundings."""
+
+FLOOR_SHARE = 0.05
+"""The same for the grain to be added: texture is not grain, but grain is in the smoothest parts too."""
+
+MOST_GRAIN = 4.0
+"""Levels of 255 in one octave: more, even in the smoothest parts, is texture."""
+
+COARSER = (1.0, 0.5)
+"""The second and third octave of grain have at most so many times the amplitude of the one before, 0.4 in
+white noise: what has more are folds of cloth, or clouds."""
+
+LEAST_GRAIN = 0.3
+"""Levels of 255, over all octaves: less is lost in the rounding to 8 bits."""
+
+_LUMA_CHROMA = np.array(
+    [[3**-0.5, 3**-0.5, 3**-0.5], [2**-0.5, 0, -(2**-0.5)], [6**-0.5, -2 * 6**-0.5, 6**-0.5]], np.float32
+)  # orthonormal, so that white noise stays white
+_EDGE = 3  # px on either side of the boundary that are not measured: there a seam would be taken for grain
+_WINDOW = 7  # px: the side of the squares whose mean energy is measured
+_BEYOND = 3.0  # noise varies from place to place: so many times its mean is taken out
+_CLIPPED = 2.5  # levels from black and white within which grain is cut off and cannot be measured
+_TAPER = 16.0  # levels from black and white within which less grain is added, since it would be cut off
+_LEAST = 1e-6
+_ENOUGH = 64  # px: of fewer nothing is measured
+_SAMPLES = 200_000
+
+
+def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pixels:
+    """A repaint without the noise that its surroundings lack.
+
+    Each octave is shrunk by Lee's local Wiener filter (1980): much where it holds little more than noise,
+    hardly where it holds an edge. The noise is what the smoothest CALM_SHARE of the repaint has above the
+    same share of its surroundings. Where they have as much, it is given back as it is.
+
+    Args:
+        repaint, original: float32 (H, W, 3), 0 to 255, finite.
+        known: bool (H, W), where ``original`` means something.
+        hidden: bool (H, W), what was drawn anew; the rest of ``repaint`` shows ``original``.
+
+    Returns:
+        float32 (H, W, 3), to be read where ``hidden``.
+    """
+    inside = _within(hidden)
+    around = _around(original, known & ~hidden, hidden, REACH)
+    if around is None or not inside.any():
+        return repaint
+    weight = hidden.astype(np.float32)
+    share = np.maximum(_mean(weight), _LEAST)
+    channels, is_calmed = [], False
+    for new, old in zip(_opponent(repaint), _opponent(original), strict=True):
+        octaves, rest = _octaves(new)
+        wanted = _levels(_octaves(old)[0], around, CALM_SHARE)
+        for octave, want in zip(octaves, wanted, strict=True):
+            energy = _mean(octave * octave * weight) / share
+            own = max(_quantile(energy, inside, CALM_SHARE), _LEAST)
+            is_calmed |= own > want
+            left = np.maximum(energy - _BEYOND * max(own - want, 0.0), energy * min(want / own, 1.0))
+            rest = rest + octave * np.sqrt(left / np.maximum(energy, _LEAST))
+        channels.append(rest)
+    return _colours(channels) if is_calmed else repaint
+
+
+def continued(picture: Pixels, original: Pixels, allowed: Cells) -> Pixels:
+    """A finished picture whose edge is led over from the old one, where old and new agree.
+
+    In the first OVER px inside ``allowed``, what is fine in the old picture goes on and passes into the new
+    one. How far it does is the nearness of the two pictures' blurred colours: of what was there and is to go
+    nothing is kept, unless it had the colours that are there now.
+
+    Args:
+        picture, original: float32 (H, W, 3), 0 to 255, the same outside ``allowed``.
+        allowed: bool (H, W).
+    """
+    depth = distance_inside(allowed)
+    nearness = np.clip(1 - (depth - 0.5) / np.float32(OVER), 0, 1)
+    apart = np.square(_blurred(picture - original, 2.0)).mean(-1)
+    share = nearness * nearness * (3 - 2 * nearness) * np.exp(-apart / np.float32(AGREE**2)) * allowed
+    return np.asarray(picture + (original - picture) * share[..., None], np.float32)
+
+
+def grained(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pixels:
+    """A finished picture with as much grain inside ``allowed`` as there is around it.
+
+    What the smoothest FLOOR_SHARE of the surroundings has more than that of the inside is added, octave by
+    octave; less near black and white, where grain is cut off. A picture without grain is given back as it is.
+
+    Args:
+        picture: float32 (H, W, 3), 0 to 255.
+        known: bool (H, W), pixels of the photograph; none of them is changed.
+        allowed: bool (H, W), where grain may be added.
+        noise: float32 (H, W, 3), standard normal.
+    """
+    inside = _within(allowed)
+    around = _around(picture, known & ~allowed, allowed, np.inf)
+    if around is None or not inside.any():
+        return picture
+    lacking = [_lacking(plane, around, inside) for plane in _opponent(picture)]
+    if np.sum(lacking) < LEAST_GRAIN**2:
+        return picture
+    whites = [_apart(_octaves(white)[0]) for white in _opponent(noise)]
+    # All three channels of white noise measure alike: one of them tells what its octaves come to.
+    measured = np.stack([_levels(_octaves(each)[0], inside, FLOOR_SHARE) for each in whites[0]], axis=1)
+    amounts = [np.sqrt(_solved(measured, each)) for each in lacking]
+    added = _colours(
+        [np.tensordot(some, white, 1) for some, white in zip(amounts, np.asarray(whites), strict=True)]
+    )
+    room = np.minimum(picture, 255 - picture) / np.float32(_TAPER)
+    added *= np.clip(_blurred(room, 1.0), 0, 1)
+    return np.where(allowed[..., None], picture + added, picture)
+
+
+def _lacking(plane: Plane, around: Cells, inside: Cells) -> NDArray[np.float64]:
+    """How much more energy each octave of the surroundings' grain has than the inside's."""
+    octaves = _octaves(plane)[0]
+    grain = np.minimum(_levels(octaves, around, FLOOR_SHARE), MOST_GRAIN**2)
+    for k, most in enumerate(COARSER):
+        grain[k + 1] = min(grain[k + 1], most**2 * grain[k])
+    return np.maximum(grain - _levels(octaves, inside, FLOOR_SHARE), 0)
+
+
+def _opponent(picture: Pixels) -> list[Plane]:
+    """Luma and two kinds of chroma, each (H, W), of the same scale."""
+    return [np.ascontiguousarray(picture @ weights) for weights in _LUMA_CHROMA]
+
+
+def _colours(channels: list[Plane]) -> Pixels:
+    """What ``_opponent`` took apart."""
+    return np.asarray(np.stack(channels, axis=-1) @ _LUMA_CHROMA, np.float32)
+
+
+def _octaves(plane: Plane) -> tuple[list[Plane], Plane]:
+    """Differences of blurs, from fine to coarse, and what is left; together they are the plane."""
+    found, before = [], plane
+    for radius in RADII:
+        blurred = _blurred(plane, radius)
+        found.append(before - blurred)
+        before = blurred
+    return found, before
+
+
+def _apart(octaves: list[Plane]) -> list[Plane]:
+    """Octaves of one noise, shifted so that none has to do with another: their energies add up."""
+    height, width = octaves[0].shape
+    return [np.roll(each, (k * height // 3, k * width // 3), (0, 1)) for k, each in enumerate(octaves)]
+
+
+def _levels(octaves: list[Plane], where: Cells, share: float) -> NDArray[np.float64]:
+    """The energy of each octave that the smoothest ``share`` of the pixels does not exceed."""
+    weight = where.astype(np.float32)
+    there = np.maximum(_mean(weight), _LEAST)
+    return np.array([_quantile(_mean(each * each * weight) / there, where, share) for each in octaves])
+
+
+def _quantile(energy: NDArray[Any], where: Cells, share: float) -> float:
+    values = energy[where]
+    return float(np.quantile(values[:: -(-len(values) // _SAMPLES)], share))
+
+
+def _solved(measured: NDArray[np.float64], lacking: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much of each octave to add, at least 0, since octaves overlap: ``measured`` times it is
+    ``lacking``, as nearly as may be (coordinate descent)."""
+    amounts = np.zeros(len(lacking))
+    for _ in range(50):
+        for k, column in enumerate(measured.T):
+            rest = lacking - measured @ amounts + column * amounts[k]
+            amounts[k] = max(0.0, float(column @ rest) / max(float(column @ column), _LEAST))
+    return amounts
+
+
+def _within(area: Cells) -> Cells:
+    """The area without its edge, or all of it where it is thin."""
+    deep = np.asarray(distance_inside(area) > _EDGE) if not area.all() else area
+    return deep if deep.sum() >= _ENOUGH else area
+
+
+def _around(picture: Pixels, known: Cells, area: Cells, reach: float) -> Cells | None:
+    """Known pixels within reach of the area, without its edge and what is black or white; None for few."""
+    if area.all():
+        return None
+    away = distance_inside(~area)
+    lit = ((picture > _CLIPPED) & (picture < 255 - _CLIPPED)).all(-1)
+    found = np.asarray(known & lit & (away > _EDGE) & (away <= reach))
+    return found if found.sum() >= _ENOUGH else None
+
+
+def _blurred(picture: NDArray[Any], radius: float) -> NDArray[np.float32]:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), radius), np.float32)
+
+
+def _mean(plane: Plane) -> Plane:
+    """Of a square around each pixel; not below 0 where the plane is not (running sums are rounded)."""
+    return np.asarray(np.maximum(cv2.blur(plane, (_WINDOW, _WINDOW)), 0), np.float32)
