@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from masks import shape
 from masks.areas import Areas, derive_areas
-from masks.crop import solve_crop
+from masks.crop import AUTOMATIC_CONTEXT, solve_crop
 from masks.mask import TURNING, Finding, Mask, MaskError, Size, as_size, faults
 from masks.membrane import RING_WIDTH
 
@@ -34,7 +34,7 @@ def diagnose(
     picture_size: Size | None = None,
     orientation: int = 1,
     *,
-    context: float = 2.0,
+    context: float = AUTOMATIC_CONTEXT,
     network_size: int = 64,
     grow: float = 0,
     protect: Mask | None = None,
@@ -92,7 +92,7 @@ def mend(
     picture_size: Size | None = None,
     orientation: int = 1,
     *,
-    context: float = 2.0,
+    context: float = AUTOMATIC_CONTEXT,
     network_size: int = 64,
     grow: float = 0,
     codes: Sequence[str] | None = None,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from masks import shape
 from masks.areas import derive_areas, shrink_known
-from masks.crop import solve_crop
+from masks.crop import AUTOMATIC_CONTEXT, solve_crop
 from masks.mask import Mask, MaskError, require_usable
 from masks.select import rgb8
 from masks.verify import changed_outside
@@ -52,7 +52,7 @@ def preview(image: NDArray[Any], mask: Mask) -> NDArray[np.uint8]:
 def seen_by_network(
     image: NDArray[Any],
     mask: Mask,
-    context: float = 2.0,
+    context: float = AUTOMATIC_CONTEXT,
     size: int = 64,
     *,
     grow: float = 0,

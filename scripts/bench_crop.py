@@ -1,6 +1,6 @@
 """Which context is best: edits of the edit bench's items at several values of ``masks.AUTOMATIC_CONTEXT``.
 
-    scripts/bench crop [--count N] [--values 1.5 2 3] [--size base] [--minutes M] [--out FILE] [--model NAME]
+    scripts/bench crop [--count N] [--masks small] [--values 1.5 2 3] [--size base] [--minutes M] [--out FILE]
 
 All values get the same items and the same noise. "present" is the share of items with the named toy in its
 colour in the mask, "jump" how much more neighbours differ across the boundary than beside it than they do in
@@ -30,6 +30,7 @@ def main() -> None:
         "scripts/bench crop", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--count", type=int, default=64, help="items of each mask size")
+    parser.add_argument("--masks", nargs="+", choices=SIZES, default=list(SIZES), help="sizes to ask")
     parser.add_argument("--values", type=float, nargs="+", default=[1.25, 1.5, 2.0, 2.5, 3.0, 4.0])
     parser.add_argument("--size", choices=("base", "full"), default="full", help="whose pictures are judged")
     parser.add_argument("--minutes", type=float, default=30.0, help="begin no further items after so long")
@@ -38,7 +39,9 @@ def main() -> None:
     given = parser.parse_args()
     asked = sorted({*given.values, AUTOMATIC_CONTEXT})
     settings = {f"{value:g}": {"context": value} for value in asked}
-    found = sweep(Editor.load(given.model).model, settings, given.count, given.minutes, given.size)
+    found = sweep(
+        Editor.load(given.model).model, settings, given.count, given.minutes, given.size, given.masks
+    )
     plot = None if given.out is None else partial(draw_curves, path=given.out)
     report(found, f"{AUTOMATIC_CONTEXT:g}", "context", plot)
 
@@ -48,7 +51,8 @@ def draw_curves(found: Found, path: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     present, jump = figure.subplots(1, 2)
     contexts = [float(name) for name in found]
-    for size in ("all", *SIZES):
+    asked = {mark.size for marks in found.values() for mark in marks}
+    for size in ("all", *(size for size in SIZES if size in asked)):
         _curve(present, contexts, [values(marks, "present", size) for marks in found.values()], size)
     _curve(jump, contexts, [values(marks, "jump") for marks in found.values()], "as finished")
     _curve(jump, contexts, [values(marks, "pasted") for marks in found.values()], "pasted hard")

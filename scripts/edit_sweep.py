@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from glide_edit.evaluation.drawing import Size, draw_jobs
 from glide_edit.evaluation.edit_bench import answer
-from glide_edit.evaluation.edit_items import SIZES, EditItem, edit_items
+from glide_edit.evaluation.edit_items import SIZES, EditItem, ahead, edit_item
 from glide_edit.evaluation.report import Table
 from glide_edit.evaluation.seam import FEATURES, ring_features
 from glide_edit.evaluation.verifier import Verifier
@@ -58,22 +59,35 @@ Settings = Mapping[str, Mapping[str, Any]]
 """By name, which fields of an ``Inpaint`` are changed."""
 
 
-def sweep(model: Model, settings: Settings, count: int, minutes: float, size: Size = "full") -> Found:
-    """The marks of up to ``count`` items of each mask size at every setting.
+def sweep(
+    model: Model,
+    settings: Settings,
+    count: int,
+    minutes: float,
+    size: Size = "full",
+    masks: Sequence[str] = tuple(SIZES),
+) -> Found:
+    """The marks of up to ``count`` items of each of these mask sizes at every setting.
 
     With ``size`` "base" what the base network drew is enlarged and put back, without the upsampler.
     """
     found: Found = {name: [] for name in settings}
-    verifier, end = Verifier.load(), time.monotonic() + 60 * minutes
+    verifier, end, total = Verifier.load(), time.monotonic() + 60 * minutes, len(masks) * count
     try:
-        with closing(edit_items(len(SIZES) * count)) as items:
+        with closing(ahead(partial(_item, masks), total)) as items:
             while time.monotonic() < end and (batch := list(islice(items, TOGETHER))):
                 for name, marks in _at_every_setting(model, settings, batch, size, verifier).items():
                     found[name] += marks
-                print(f"{len(next(iter(found.values())))} of {len(SIZES) * count} items", flush=True)
+                print(f"{len(next(iter(found.values())))} of {total} items", flush=True)
     except KeyboardInterrupt:
         pass
     return found
+
+
+def _item(masks: Sequence[str], number: int) -> EditItem:
+    """Of the edit bench's items those of some mask sizes alone, which take turns there."""
+    turn, place = divmod(number, len(masks))
+    return edit_item(turn * len(SIZES) + tuple(SIZES).index(masks[place]))
 
 
 def _at_every_setting(

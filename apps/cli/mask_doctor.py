@@ -32,7 +32,15 @@ def doctor(
         typer.Argument(metavar="[PHOTO|WxH]", help="The picture it is for, or its size.", show_default=False),
     ] = None,
     mask_means: options.MaskMeans = "change",
-    context: Annotated[float, typer.Option("--context", metavar="X", help="As `inpaint` takes it.")] = 2.0,
+    context: Annotated[
+        float | None,
+        typer.Option(
+            "--context",
+            metavar="X",
+            help="As `inpaint` takes it [default: where the model is best].",
+            show_default=False,
+        ),
+    ] = None,
     grow: Annotated[float, typer.Option("--grow", metavar="PX", help="As `inpaint` takes it.")] = 0,
     model_size: Annotated[
         int, typer.Option("--model-size", metavar="PX", help="The side of what the model's base draws.")
@@ -50,8 +58,9 @@ def doctor(
     """
     from glide_edit.images import check_output, save_picture
     from glide_edit.selections import check_mask_output, examine, mended, save_mask
-    from masks import seen_by_network
+    from masks import AUTOMATIC_CONTEXT, seen_by_network
 
+    context = AUTOMATIC_CONTEXT if context is None else context
     ground = None if on is None else ground_of(on)
     if show is not None:
         if ground is None or ground.picture is None:

@@ -17,7 +17,7 @@ from apps.studio.visits import Made, Visit
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
 from glide_edit.requests import FINISHES, Inpaint, Remove, Request
-from masks import Mask, MaskError, mend, rough, shape
+from masks import AUTOMATIC_CONTEXT, Mask, MaskError, mend, rough, shape
 
 HINT = "What changes appears here, step by step."
 NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
@@ -89,7 +89,9 @@ class EditTab:
         put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
         with put_back, gr.Row(elem_classes="ge-tools"):
             self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
-            self.context = gr.Slider(1, 8, 2, step=0.25, label="Context", min_width=140, buttons=[])
+            self.context = gr.Slider(
+                1, 8, AUTOMATIC_CONTEXT, step=0.25, label="Context", min_width=140, buttons=[]
+            )
 
     # -- requests -----------------------------------------------------------------------------------
 

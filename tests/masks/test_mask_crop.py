@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mask_strategies import few, masks, picture, quick, seeds
 
-from masks import Mask, MaskError, draw, solve_crop
+from masks import AUTOMATIC_CONTEXT, Mask, MaskError, draw, solve_crop
 
 contexts = st.floats(1, 4)
 minimums = st.integers(1, 300)
@@ -47,13 +47,13 @@ def test_in_a_roomy_picture_the_selection_is_centred_and_fills_its_share(
     assert abs(2 * crop.y0 + crop.side - (640 + height)) <= 1
 
 
-def test_by_default_the_selection_fills_half_the_frame() -> None:
-    assert solve_crop(draw.box((100, 100, 200, 140), (500, 500))).side == 200
+def test_by_default_the_selection_fills_the_share_that_was_measured_to_be_best() -> None:
+    assert solve_crop(draw.box((100, 100, 200, 140), (500, 500))).side == 100 * AUTOMATIC_CONTEXT
     assert solve_crop(draw.box((100, 100, 104, 104), (500, 500))).side == 64
 
 
 def test_the_crop_is_shifted_into_the_picture() -> None:
-    assert solve_crop(draw.box((0, 450, 100, 500), (500, 500))).box == (0, 300, 200, 500)
+    assert solve_crop(draw.box((0, 450, 100, 500), (500, 500)), 2).box == (0, 300, 200, 500)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_crop_is_shifted_into_the_picture() -> None:
     ],
 )
 def test_where_the_picture_is_short(corners: Any, size: Any, side: int) -> None:
-    assert solve_crop(draw.box(corners, size)).side == side
+    assert solve_crop(draw.box(corners, size), 2).side == side
 
 
 @quick

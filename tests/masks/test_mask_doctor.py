@@ -135,10 +135,10 @@ def test_small_holes_are_counted_and_filled_and_large_ones_left() -> None:
 def test_thin_is_below_3_px_at_the_models_size(thickness: int, said: bool) -> None:
     """A bar of 128 px makes a crop of 2 x (128 + 4) = 264 px: 3 of 64 px there are 12.4 px of the picture."""
     bar = draw.box((200, 400, 328, 400 + thickness), (1000, 1000))
-    assert ("thin" in codes(bar)) is said
-    assert "thin" not in codes(bar, network_size=256)
+    assert ("thin" in codes(bar, context=2)) is said
+    assert "thin" not in codes(bar, context=2, network_size=256)
     assert "thin" in codes(bar, context=4)
-    assert "thin" not in codes(bar, grow=3)
+    assert "thin" not in codes(bar, context=2, grow=3)
 
 
 def test_a_thin_line_is_grown_until_it_is_not() -> None:
@@ -177,7 +177,7 @@ def test_the_worst_comes_first_and_everything_goes_into_json() -> None:
     dirty = (GOOD | draw.box((2, 2, 4, 4), SIZE) | draw.box((399, 0, 400, 1), SIZE)) - draw.box(
         (180, 150, 182, 151), SIZE
     )
-    found = diagnose(dirty, (600, 800), 3)
+    found = diagnose(dirty, (600, 800), 3, context=2)
     assert [each.code for each in found] == ["scaled", "specks", "holes", "edge", "orientation"]
     assert found[1].to_json() == {
         "code": "specks",
