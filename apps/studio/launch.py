@@ -41,12 +41,26 @@ class Settings:
         return self.share or self.host not in LOOPBACK
 
 
+def password_of(settings: Settings) -> str | None:
+    """What visitors must say: the password that was given, a new one where others are let in, else none.
+
+    Raises:
+        InputError: an empty password, with which everybody would come in.
+    """
+    if settings.password is None:
+        return secrets.token_urlsafe(12) if settings.lets_others_in else None
+    if not settings.password.strip():
+        raise InputError("The password is empty: say one, or leave it out and one is made.")
+    return settings.password
+
+
 def serve(settings: Settings) -> None:
     """Serve the studio until Ctrl-C.
 
     Raises:
-        InputError: an address or port that cannot be had, or gradio is not installed.
+        InputError: an address or port that cannot be had, an empty password, or gradio is not installed.
     """
+    password_of(settings)
     remove_left_behind()
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then as well
@@ -92,15 +106,14 @@ def _serve(settings: Settings, folder: Path) -> None:
     threading.Thread(target=_load, args=(shelf,), daemon=True).start()
     page = build(Studio(Visits(folder / "visits", shelf.first), shelf), folder / "finished")
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    password = settings.password
-    if password is None and settings.lets_others_in:
-        password = secrets.token_urlsafe(12)
+    password = password_of(settings)
     try:
         _, local, shared = page.launch(
             server_name=settings.host,
             server_port=settings.port,
             share=settings.share,
             auth=(USER, password) if password else None,
+            auth_message=f"Sign in as <b>{USER}</b>, with the password of whoever has started this studio.",
             inbrowser=settings.open_browser,
             quiet=True,
             prevent_thread_lock=True,

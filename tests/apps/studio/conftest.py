@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,22 +37,27 @@ PATIENCE = 60_000
 
 
 class Server:
-    """`glide-edit app` on a port of its own; ``restart`` kills it as hard as can be."""
+    """`glide-edit app` on a port of its own, with further ``options``."""
 
-    def __init__(self, model: Path, temporary: Path) -> None:
+    def __init__(self, model: Path, temporary: Path, *options: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.model, self.temporary = model, temporary
+        self.model, self.temporary, self.options = model, temporary, options
+        self.said = temporary / "said.txt"
         self.url = f"http://127.0.0.1:{self.port}/"
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "apps.cli.main", "app", "--no-browser", "--port", str(self.port)]
         environment = {**os.environ, "TMPDIR": str(self.temporary), "OMP_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [*command, "--model", str(self.model)], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
-        )
+        with open(self.said, "w", encoding="utf-8") as said:
+            self.process = subprocess.Popen(
+                [*command, "--model", str(self.model), *self.options],
+                cwd=ROOT,
+                env=environment,
+                stdout=said,
+            )
         for _ in range(600):
             try:
                 urllib.request.urlopen(self.url, timeout=5).close()
@@ -60,6 +66,11 @@ class Server:
                 assert self.process.poll() is None, "the studio ended"
                 time.sleep(0.2)
         raise AssertionError("the studio did not answer")
+
+    def memory(self) -> int:
+        """Bytes that the studio has in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
+        return 1024 * int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])  # type: ignore[index]
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -71,11 +82,15 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    pytest.importorskip("gradio", reason="the extra studio is not installed")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.glide_edit.operations.stand_ins import write_tiny
 
-    model = write_tiny(tmp_path_factory.mktemp("model") / "tiny")
+    return write_tiny(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def server(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    pytest.importorskip("gradio", reason="the extra studio is not installed")
     running = Server(model, tmp_path_factory.mktemp("temporary"))
     yield running
     running.stop()

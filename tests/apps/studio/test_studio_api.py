@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +70,32 @@ def test_no_file_of_the_server_can_be_read(server: Server, photo: Path, tmp_path
     assert Path(secret["path"]).exists()
 
 
-def test_eight_who_wait_are_served_in_their_order(server: Server) -> None:
-    clients = [client(server) for _ in range(8)]
-    finished: list[int] = []
+def visitors(server: Server, seeds: range) -> list[bytes]:
+    """So many visitors at once: each gets the picture of his own seed, in the order in which they came."""
+    from gradio_client.utils import Status
+
+    clients = [client(server) for _ in seeds]
+    made: list[int] = []
     jobs = []
-    for number, each in enumerate(clients):
-        job = each.submit("a red ball", 100 + number, api_name="/generate")
-        job.add_done_callback(lambda _, number=number: finished.append(number))
+    for each, seed in zip(clients, seeds, strict=True):
+        job = each.submit("a red ball", seed, api_name="/generate")
+        job.add_done_callback(lambda _, seed=seed: made.append(seed))
+        while job.status().code in (Status.STARTING, Status.JOINING_QUEUE):
+            time.sleep(0.005)  # the next one comes after this one
         jobs.append(job)
-    assert [job.result(timeout=240)[1]["seed"] for job in jobs] == list(range(100, 108))
-    assert sorted(finished) == list(range(8))
+    answers = [job.result(timeout=240) for job in jobs]
+    assert [info["seed"] for _, info in answers] == list(seeds)
+    assert made == list(seeds)
+    for each in clients:
+        each.close()
+    return [Path(file).read_bytes() for file, _ in answers]
+
+
+def test_eight_who_wait_are_served_in_order_each_his_own_and_leave_no_memory_behind(server: Server) -> None:
+    (alone,) = visitors(server, range(103, 104))
+    visitors(server, range(200, 204))
+    before = server.memory()
+    files = visitors(server, range(100, 108))
+    assert len(set(files)) == 8
+    assert files[3] == alone
+    assert server.memory() < 1.1 * before

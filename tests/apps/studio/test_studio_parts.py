@@ -22,7 +22,7 @@ pytest.importorskip("gradio", reason="the extra studio is not installed")
 from apps.studio import html
 from apps.studio.edit import put_back_fields
 from apps.studio.fields import sentence, settings_of
-from apps.studio.launch import Settings
+from apps.studio.launch import Settings, password_of
 from apps.studio.pace import Pace
 from apps.studio.running import Ending, Moment, follow
 from apps.studio.shelf import Shelf
@@ -245,10 +245,19 @@ def test_only_models_that_are_offered_are_loaded(tmp_path: Path) -> None:
     assert shelf.runtime("toybox") is None
 
 
-def test_others_are_let_in_only_when_asked_for() -> None:
-    assert not Settings().lets_others_in
-    assert Settings(host="0.0.0.0").lets_others_in
-    assert Settings(share=True).lets_others_in
+def test_others_are_let_in_only_when_asked_for_and_by_a_password() -> None:
+    for settings in (Settings(host="0.0.0.0"), Settings(share=True), Settings(host="::")):
+        assert settings.lets_others_in
+        one, other = password_of(settings), password_of(settings)
+        assert one != other
+        assert len(one or "") >= 16
+        assert password_of(dataclasses.replace(settings, password="sesame")) == "sesame"
+    for host in ("127.0.0.1", "localhost", "::1"):
+        assert not Settings(host=host).lets_others_in
+        assert password_of(Settings(host=host)) is None
+    for nothing in ("", "  "):
+        with pytest.raises(InputError, match="The password is empty"):
+            password_of(Settings(host="0.0.0.0", password=nothing))
 
 
 def test_the_chips_are_words_the_model_was_trained_on() -> None:
