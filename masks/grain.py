@@ -27,10 +27,14 @@ REACH = 48
 """px from the repaint in which its surroundings are measured for how smooth they are."""
 
 OVER = 6.0
-"""px inside the edge over which the old picture passes into the new one, where the two agree."""
+"""px inside the edge over which the surroundings pass into the repaint, where the two agree."""
 
 AGREE = 20.0
-"""Levels of 255: old and new that are so far apart agree by 1/e, and twice as far hardly."""
+"""Levels of 255: colours that are so far apart agree by 1/e, and twice as far hardly."""
+
+STREAK = 3.0
+"""Levels of 255: of what is finer than lines no more is led over the edge, or strong texture would make a
+fringe around it."""
 
 CALM_SHARE = 0.25
 """Of the pixels, the smoothest: by them a repaint is as smooth as its surroundings."""
@@ -54,6 +58,8 @@ _LUMA_CHROMA = np.array(
 _EDGE = 3  # px on either side of the boundary that are not measured: there a seam would be taken for grain
 _WINDOW = 7  # px: the side of the squares whose mean energy is measured
 _BEYOND = 3.0  # noise varies from place to place: so many times its mean is taken out
+_ALIKE = 2.0  # px: the blur of what is compared
+_FINE = 1.0  # px: the blur whose rest is fine
 _CLIPPED = 2.5  # levels from black and white within which grain is cut off and cannot be measured
 _TAPER = 16.0  # levels from black and white within which less grain is added, since it would be cut off
 _LEAST = 1e-6
@@ -96,22 +102,55 @@ def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pi
     return _colours(channels) if is_calmed else repaint
 
 
-def continued(picture: Pixels, original: Pixels, allowed: Cells) -> Pixels:
-    """A finished picture whose edge is led over from the old one, where old and new agree.
+def continued(picture: Pixels, known: Cells, allowed: Cells) -> Pixels:
+    """A finished picture in which lines and gradients go on over the edge, where they agree with the repaint.
 
-    In the first OVER px inside ``allowed``, what is fine in the old picture goes on and passes into the new
-    one. How far it does is the nearness of the two pictures' blurred colours: of what was there and is to go
-    nothing is kept, unless it had the colours that are there now.
+    In the first OVER px inside ``allowed`` the surroundings, reflected in the edge's own pixel (2 e - x, so
+    that a slope goes on as a slope), pass into the repaint; by how much falls with the distance of the two's
+    blurred colours. What was under the repaint is not read.
 
     Args:
-        picture, original: float32 (H, W, 3), 0 to 255, the same outside ``allowed``.
-        allowed: bool (H, W).
+        picture: float32 (H, W, 3), 0 to 255.
+        known: bool (H, W), pixels of the photograph; none of them is changed.
+        allowed: bool (H, W), none of it ``known``.
     """
-    depth = distance_inside(allowed)
-    nearness = np.clip(1 - (depth - 0.5) / np.float32(OVER), 0, 1)
-    apart = np.square(_blurred(picture - original, 2.0)).mean(-1)
-    share = nearness * nearness * (3 - 2 * nearness) * np.exp(-apart / np.float32(AGREE**2)) * allowed
-    return np.asarray(picture + (original - picture) * share[..., None], np.float32)
+    if not known.any():
+        return picture
+    away, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    band = allowed & (away <= OVER)
+    reflected = picture.copy()
+    blurred = _known_blurred(picture, known)
+    soft, fine = (_reflected(each, known, labels, band) for each in (blurred, picture - blurred))
+    reflected[band] = np.clip(soft + np.clip(fine, -STREAK, STREAK), 0, 255)
+    apart = np.square(_blurred(picture - reflected, _ALIKE)).mean(-1)
+    nearness = np.clip(1 - (away - 0.5) / np.float32(OVER), 0, 1)
+    share = nearness * nearness * (3 - 2 * nearness) * np.exp(-apart / np.float32(AGREE**2)) * band
+    return np.asarray(picture + (reflected - picture) * share[..., None], np.float32)
+
+
+def _known_blurred(picture: Pixels, known: Cells) -> Pixels:
+    """The known pixels, blurred among themselves."""
+    weight = known.astype(np.float32)
+    total = np.maximum(_blurred(weight, _FINE), _LEAST)
+    return np.asarray(_blurred(picture * weight[..., None], _FINE) / total[..., None], np.float32)
+
+
+def _reflected(picture: Pixels, known: Cells, labels: NDArray[Any], band: Cells) -> Pixels:
+    """(N, 3): for each pixel of the band twice the nearest known pixel less the one as far behind it."""
+    rows, columns = np.nonzero(known)
+    number = np.zeros(int(labels.max()) + 1, np.intp)
+    number[labels[known]] = np.arange(len(rows))
+    nearest = number[labels[band]]
+    edge = rows[nearest], columns[nearest]
+    behind = [
+        np.clip(2 * at - own, 0, length - 1)
+        for at, own, length in zip(edge, np.nonzero(band), known.shape, strict=True)
+    ]
+    there = known[behind[0], behind[1]][:, None]
+    slope = np.where(there, picture[edge] - picture[behind[0], behind[1]], 0)
+    return np.asarray(picture[edge] + slope, np.float32)
 
 
 def grained(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pixels:
@@ -223,6 +262,6 @@ def _blurred(picture: NDArray[Any], radius: float) -> NDArray[np.float32]:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), radius), np.float32)
 
 
-def _mean(plane: Plane) -> Plane:
+def _mean(plane: NDArray[Any]) -> Plane:
     """Of a square around each pixel; not below 0 where the plane is not (running sums are rounded)."""
     return np.asarray(np.maximum(cv2.blur(plane, (_WINDOW, _WINDOW)), 0), np.float32)

@@ -23,14 +23,12 @@ Pixels = NDArray[np.float32]
 class Matching:
     """For one frame of the picture of ``seed``.
 
-    ``known`` is bool, of the size of the crop's box: where the picture means something. ``covers``: it does
-    so under what is drawn as well; what lies beyond a picture's sides has nothing under it.
+    ``known`` is bool, of the size of the crop's box: where the picture is the photograph's, or drawn already.
     """
 
     seed: int
     frame: int
     known: Plane
-    covers: bool
 
     def before(self, repaint: Pixels, original: NDArray[Any], allowed: Plane) -> Pixels:
         """The repaint, (H, W, 3) in the original's levels, as it is to be put back: without its noise."""
@@ -44,9 +42,7 @@ class Matching:
         """What was put back, of the original's kind, with its edge led over and the original's grain."""
         if not allowed.any():
             return finished
-        picture = _of_255(finished)
-        if self.covers:
-            picture = continued(picture, _of_255(original), allowed)
+        picture = continued(_of_255(finished), self.known, allowed)
         noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, 0, (3, *allowed.shape)).numpy(), 0, 2)
         matched = grained(picture, self.known, allowed, noise) * _unit(original)
         levels = np.rint(matched).clip(0, np.iinfo(original.dtype).max).astype(original.dtype)
@@ -59,7 +55,7 @@ def matching_of(request: Inpaint | Outpaint, seed: int, frame: int, known: Plane
     wanted = request.match_grain
     if wanted is None:
         wanted = request.finish != "hard" and request.detail is not True
-    return Matching(seed, frame, known, isinstance(request, Inpaint)) if wanted else None
+    return Matching(seed, frame, known) if wanted else None
 
 
 def _unit(original: NDArray[Any]) -> np.float32:

@@ -57,6 +57,7 @@ def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
     coffee = data.coffee()
     beans = draw.ellipse((150, 100, 400, 350), coffee.shape[:2])
     plain, fine = (editor.inpaint(coffee, beans, seed=3, detail=detail) for detail in (False, None))
+    yield "grain", _grain(editor)
     around = np.s_[50:400, 100:450]
     yield "detail", _row(coffee[around], *(each.pictures[0].pixels[around] for each in (plain, fine)))
     handle = draw.ellipse((270, 170, 360, 260), coffee.shape[:2])
@@ -67,6 +68,33 @@ def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
     cat = cv2.resize(data.chelsea(), (150, 100), interpolation=cv2.INTER_AREA)
     plainly = cv2.resize(cat, (600, 400), interpolation=cv2.INTER_CUBIC)
     yield "upscale", _row(plainly, editor.upscale(cat, 4).pictures[0].pixels)
+
+
+def _grain(editor: Editor) -> Pixels:
+    """Two photographs at 200 %: what was selected, put back without the photograph's grain, and with it."""
+    astronaut, flower = data.astronaut(), np.array(load_sample_image("flower.jpg"))
+    edits = (
+        (
+            flower,
+            draw.ellipse((23, 210, 147, 370), flower.shape[:2]),
+            "a pink snowman",
+            np.s_[210:370, 0:160],
+        ),
+        (
+            astronaut,
+            draw.ellipse((306, 47, 370, 143), astronaut.shape[:2]),
+            "a blue ball",
+            np.s_[5:165, 258:418],
+        ),
+    )
+    rows = []
+    for photo, mask, prompt, shown in edits:
+        made = [editor.inpaint(photo, mask, prompt, seed=3, match_grain=wanted) for wanted in (False, None)]
+        parts = [each[shown] for each in (_marked(photo, mask), *(one.pictures[0].pixels for one in made))]
+        rows.append(
+            _row(*(cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for part in parts))
+        )
+    return np.vstack(rows)
 
 
 def _marked(picture: Pixels, mask: Mask) -> Pixels:

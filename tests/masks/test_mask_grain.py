@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 import pytest
@@ -109,7 +107,7 @@ def test_white_around_says_nothing_of_grain_and_white_inside_takes_none() -> Non
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_pixel_outside_changes(seed: int) -> None:
     picture = put(flat(), flat() + 3 * white_noise(seed))
-    for result in (grained(picture, ~HIDDEN, HIDDEN, white_noise(9)), continued(picture, flat(), HIDDEN)):
+    for result in (grained(picture, ~HIDDEN, HIDDEN, white_noise(9)), continued(picture, ~HIDDEN, HIDDEN)):
         assert np.array_equal(result[~HIDDEN], picture[~HIDDEN])
 
 
@@ -123,22 +121,26 @@ def test_what_is_unknown_is_not_measured() -> None:
     assert two.std() > 1
 
 
-def test_a_line_goes_on_over_the_edge_and_what_is_to_go_does_not() -> None:
-    old = flat()
-    old[60:62] -= 60
-    new = put(flat(), old)
-    across = continued(new, old, HIDDEN)[60, :, 0]
-    assert across[40] < 90, "it goes on"
+def test_lines_and_slopes_go_on_over_the_edge() -> None:
+    around = flat()
+    around[60:62] -= 60
+    across = continued(put(flat(), around), ~HIDDEN, HIDDEN)[60, :, 0]
+    assert across[40] < 100, "it goes on"
     assert np.all(np.diff(across[39:50]) >= 0), "and fades"
     assert across[60] == 120
-    thing = put(flat(20), flat())
-    assert np.abs(continued(flat(), thing, HIDDEN)[DEEP] - 120).max() == 0
-    assert np.abs(continued(flat(), thing, HIDDEN) - 120)[43:117, 43:117].max() < 1
+    slope = flat() + np.linspace(-30, 30, SIZE[1], dtype=np.float32)[:, None]
+    assert np.abs(continued(slope, ~HIDDEN, HIDDEN) - slope).max() < 0.01
 
 
-def test_old_pixels_deeper_than_the_way_over_are_not_read() -> None:
-    one: Any = flat() + white_noise(1)
-    two = one.copy()
-    two[52:108, 52:108] = 0
-    new = put(flat(), one)
-    assert np.array_equal(continued(new, one, HIDDEN)[DEEP], continued(put(flat(), two), two, HIDDEN)[DEEP])
+def test_what_differs_from_its_surroundings_keeps_its_edge() -> None:
+    thing = put(flat(220), flat(30))
+    assert np.abs(continued(thing, ~HIDDEN, HIDDEN) - thing)[44:116, 44:116].max() < 1
+
+
+def test_nothing_goes_on_from_what_is_unknown() -> None:
+    known = ~HIDDEN & (np.arange(SIZE[1]) < 80)
+    picture = put(flat(), flat() + 5 * white_noise(1))
+    other = np.where((known | HIDDEN)[..., None], picture, 0)
+    one, two = (continued(each, known, HIDDEN)[HIDDEN] for each in (picture, other))
+    assert np.allclose(one, two, atol=0.5)
+    assert np.array_equal(continued(picture, ~HIDDEN & ~known & False, HIDDEN), picture)

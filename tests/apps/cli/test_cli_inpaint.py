@@ -190,6 +190,7 @@ def test_settings_reach_the_request(inpaint) -> None:
         "--json",
         *("--steps", 3, "--guidance", 1.5, "--sampler", "ddim", "--upsampler-steps", 1),
         *("--context", 3.0, "--finish", "hard", "--device", "cpu", "--precision", "float32"),
+        "--no-match-grain",
     )
     request = json.loads(result.stdout)["recipe"]["request"]
     asked = {
@@ -199,6 +200,7 @@ def test_settings_reach_the_request(inpaint) -> None:
         "upsampler_steps": 1,
         "context": 3.0,
         "finish": "hard",
+        "match_grain": False,
     }
     assert asked.items() <= request.items()
 
