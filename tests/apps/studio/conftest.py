@@ -31,7 +31,7 @@ FLAGS = [
     "--disable-sync",
 ]
 # Without a GPU, gradio's canvas would keep a core busy by drawing itself 60 times a second.
-SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 150);"
+SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 250);"
 PATIENCE = 60_000
 """Milliseconds; only a machine that is busy with other work needs them."""
 

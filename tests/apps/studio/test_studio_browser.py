@@ -32,8 +32,8 @@ def paint(page: Any, canvas: str = "#edit-canvas", across: int = 60) -> None:
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     page.mouse.move(x - across, y)
     page.mouse.down()
-    for step in range(9):
-        page.mouse.move(x - across + step * across / 4, y + 8 * (step % 2))
+    for step in range(1, 5):
+        page.mouse.move(x - across + step * across / 2, y + 8 * (step % 2))
     page.mouse.up()
 
 
@@ -42,18 +42,24 @@ def paint_selection(page: Any) -> None:
     page.wait_for_function("document.querySelector('#edit-words').innerText.includes('is selected')")
 
 
-def make_it_long(page: Any, count: int = 8, steps: int = 100) -> None:
-    """A run of twice so many steps for each four pictures: long enough to be watched and to be stopped."""
-    page.click("#edit-more button")
-    page.fill("#edit-steps input", str(steps))
-    page.fill("#edit-upsampler-steps input", str(steps))
-    page.fill("#edit-count input", str(count))
+def make_it_long(page: Any, name: str = "edit", count: int = 64, steps: int = 100) -> None:
+    """A run of so many steps for each four candidates: long enough to be watched and to be stopped."""
+    page.click(f"#{name}-more button")
+    page.fill(f"#{name}-steps input", str(steps))
+    page.fill(f"#{name}-upsampler-steps input", str(steps))
+    page.fill(f"#{name}-count input", str(count))
 
 
 def finish(page: Any, name: str = "edit") -> None:
     page.click(f"#{name}-run")
     page.wait_for_selector(f"#{name}-status .ge-good")
     page.wait_for_selector(f"#{name}-run", state="visible")
+
+
+def generate(page: Any) -> None:
+    go_to(page, "Generate")
+    page.fill("#generate-prompt textarea", "a red ball")
+    finish(page, "generate")
 
 
 def download(page: Any, target: Path, name: str = "edit") -> Path:
@@ -274,8 +280,7 @@ def test_a_wrong_and_a_huge_file(visit: Visit, tmp_path: Path) -> None:
 def test_two_visitors_do_not_see_each_other(visit: Visit, photo: Path) -> None:
     first, second = visit(), visit()
     open_photo(first, photo)
-    paint_selection(first)
-    finish(first)
+    generate(first)
     second.click("#edit-run")
     second.wait_for_selector("#edit-status .ge-error")
     go_to(second, "History")
@@ -283,16 +288,15 @@ def test_two_visitors_do_not_see_each_other(visit: Visit, photo: Path) -> None:
     assert second.locator("#history-strip .ge-entry").count() == 0
 
 
-def test_a_page_that_closes_frees_the_queue(visit: Visit, photo: Path) -> None:
+def test_a_page_that_closes_frees_the_queue(visit: Visit) -> None:
     first, second = visit(), visit()
-    for page in (first, second):
-        open_photo(page, photo)
-        paint_selection(page)
-    make_it_long(first)
-    first.click("#edit-run")
-    first.wait_for_selector("#edit-view .ge-preview")
+    go_to(first, "Generate")
+    first.fill("#generate-prompt textarea", "a red ball")
+    make_it_long(first, "generate")
+    first.click("#generate-run")
+    first.wait_for_selector("#generate-view .ge-preview")
     first.close()
-    finish(second)
+    generate(second)
 
 
 def test_killed_and_started_again(visit: Visit, server: Server, photo: Path) -> None:
@@ -306,5 +310,4 @@ def test_killed_and_started_again(visit: Visit, server: Server, photo: Path) -> 
     page.reload()
     page.wait_for_selector("#edit-run")
     open_photo(page, photo)
-    paint_selection(page)
-    finish(page)
+    generate(page)

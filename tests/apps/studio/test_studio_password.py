@@ -60,18 +60,21 @@ def test_programs_say_it_too(open_server: Server) -> None:
     assert studio.predict("a red ball", 7, api_name="/generate")[1]["seed"] == 7
 
 
+def _sign_in(page: Any, word: str) -> None:
+    page.locator("input").nth(0).fill("studio")
+    page.locator("input[type=password]").fill(word)
+    page.get_by_role("button", name="Login").click()
+
+
 def test_a_visitor_signs_in(chromium: Any, open_server: Server) -> None:
     page = chromium.browser.new_context().new_page()  # the cookie is for the host, whatever the port
     page.set_default_timeout(PATIENCE)
     page.add_init_script(SLOW_FRAMES)
     page.goto(open_server.url)
-    name, word = page.locator("input").nth(0), page.locator("input[type=password]")
-    name.fill("studio")
-    word.fill("guessed")
-    page.get_by_role("button", name="Login").click()
+    page.get_by_text("Sign in as studio").wait_for()
+    _sign_in(page, "guessed")
     page.get_by_text("Incorrect Credentials").wait_for()
     assert page.locator("#edit-run").count() == 0
-    word.fill(password(open_server))
-    page.get_by_role("button", name="Login").click()
+    _sign_in(page, password(open_server))
     page.wait_for_selector("#edit-run")
     page.context.close()
