@@ -15,9 +15,9 @@ from masks.mask import Mask, MaskError, bool_plane, require_usable
 LEAST_CONTEXT = 4 / 3
 """Where more context could only be mirrored, the selection's longer side fills up to 3/4 of the crop's."""
 
-AUTOMATIC_CONTEXT = 2.0
-"""The context of an edit that does not say one. ``scripts/bench crop`` judges a model's edits at
-several values; the best belongs here."""
+AUTOMATIC_CONTEXT = 1.25
+"""The context of an edit that does not say one: of those that ``scripts/bench crop`` tried with the model
+that ships, the best (docs/evaluation.md)."""
 
 SPLIT_FROM = 1.5
 """Two parts of a selection get crops of their own where one for both would be so many times as wide as the

@@ -56,29 +56,29 @@ def main() -> None:
 
 
 def draw_curve(found: Found, path: Path) -> None:
-    """Present against the jump at the boundary: a line through the scales that act everywhere, and points."""
-    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    """Present against the jump, both as differences from the usual setting on the same items."""
+    figure = Figure(figsize=(6.5, 5), layout="constrained")
     axes = figure.add_subplot()
-    points = {name: _point(found, name) for name in found}
+    points = {name: tuple(_difference(found, name, what) for what in ("jump", "present")) for name in found}
     everywhere = sorted((name for name in found if "@" not in name), key=float)
-    axes.plot(*np.array([points[name] for name in everywhere]).T, color="tab:blue", lw=1)
+    axes.plot(*np.array([[one.mean() for one in points[name]] for name in everywhere]).T, lw=1)
     for name, (jump, present) in points.items():
-        colour = "tab:orange" if "@" in name else "tab:blue"
-        bars = [_bars(found, name, what) for what in ("jump", "present")]
-        axes.errorbar(jump, present, bars[1], bars[0], marker="o", color=colour, elinewidth=0.5)
-        axes.annotate(name, (jump, present), xytext=(4, 4), textcoords="offset points", color=colour)
-    axes.set(xlabel="jump at the boundary, less the real one's", ylabel="the named toy in its colour")
-    axes.set_title(f"context guidance, {len(found[USUAL])} items; bars: 95 %; @: on a part of the noise axis")
+        x, y = jump.mean(), present.mean()
+        bars = [np.abs(np.array(interval(each)) - each.mean())[:, None] for each in (present, jump)]
+        if "@" in name:
+            colour, turned, place = "tab:orange", 55, (0, 8)
+        else:
+            colour, turned, place = "tab:blue", -55, (2, -24)
+        axes.errorbar(x, y, *bars, marker="o", color=colour, elinewidth=0.5, capsize=2)
+        axes.annotate(name, (x, y), place, textcoords="offset points", color=colour, rotation=turned)
+    axes.margins(0.12)
+    axes.set(xlabel="jump at the boundary", ylabel="the named toy in its colour")
+    axes.set_title(f"Context guidance against {USUAL}: {len(found[USUAL])} items, bars 95 %", fontsize=11)
     figure.savefig(path, dpi=100)
 
 
-def _point(found: Found, name: str) -> tuple[float, float]:
-    return float(values(found[name], "jump").mean()), float(values(found[name], "present").mean())
-
-
-def _bars(found: Found, name: str, what: str) -> np.ndarray:
-    numbers = values(found[name], what)
-    return np.abs(np.array(interval(numbers)) - numbers.mean())[:, None]
+def _difference(found: Found, name: str, what: str) -> np.ndarray:
+    return values(found[name], what) - values(found[USUAL], what)
 
 
 if __name__ == "__main__":

@@ -245,8 +245,9 @@ def test_a_photo_stored_on_its_side(cli, here: Path) -> None:
 
 def test_context_growth_and_the_models_size_reach_the_doctor(cli, here: Path) -> None:
     save_mask(draw.box((200, 400, 328, 411), (1000, 1000)), "bar.png")
-    assert "  --mend would grow it by 1 px" in cli("mask", "doctor", "bar.png").stdout
-    for settings in (("--grow", 3), ("--context", 1.5), ("--model-size", 128)):
+    twice = ("--context", 2)
+    assert "  --mend would grow it by 1 px" in cli("mask", "doctor", "bar.png", *twice).stdout
+    for settings in ((*twice, "--grow", 3), ("--context", 1.5), (), (*twice, "--model-size", 128)):
         assert "nothing is wrong" in cli("mask", "doctor", "bar.png", *settings).stdout
 
 
