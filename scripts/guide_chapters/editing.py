@@ -20,6 +20,8 @@ from masks import Mask, draw
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
+_SETTINGS: tuple[dict[str, bool], ...] = ({"detail": False}, {}, {"match_grain": False}, {"detail": True})
+
 
 def make(folder: Path) -> None:
     """Write the pictures of the page into a folder that is there."""
@@ -29,13 +31,13 @@ def make(folder: Path) -> None:
 
 
 def sharpness_table(editor: Editor) -> Iterator[tuple[str, list[float]]]:
-    """For each photograph: as it was, without detail, with detail as it comes, with all of its grain."""
+    """For each photograph: as it was, without detail, as usual, without matched grain, as it is drawn."""
     for name, photo, box in _photographs():
         mask = draw.ellipse(box, photo.shape[:2])
         prompt = "a red ball" if name.startswith("toys") else ""
         made = [
-            editor.inpaint(photo, mask, prompt, seed=3, detail=detail).pictures[0].pixels
-            for detail in (False, None, True)
+            editor.inpaint(photo, mask, prompt, seed=3, **settings).pictures[0].pixels
+            for settings in _SETTINGS
         ]
         yield name, [sharpness(picture, mask.selected) for picture in (photo, *made)]
 
