@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -25,6 +25,7 @@ EXAMPLES = ROOT / "apps" / "studio" / "examples"
 SCREENSHOTS = ROOT / "docs" / "studio"
 SIZE = 512
 WINDOWS = {"desk": (1280, 800), "phone": (390, 844)}
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
 """Their names on Debian and elsewhere."""
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -84,25 +85,27 @@ def make_screenshots() -> None:
         with sync_playwright() as playwright:
             found = next(path for name in CHROMIUM if (path := shutil.which(name)))
             browser = playwright.chromium.launch(executable_path=found, args=QUIET)
-            page = browser.new_page(viewport=_viewport("desk"))
-            page.set_default_timeout(A_WHILE)
-            page.add_init_script(SLOW_FRAMES)
-            page.goto(address)
-            _walk(page)
+            for theme in THEMES:
+                page = browser.new_page(viewport=_viewport("desk"), color_scheme=theme)
+                page.set_default_timeout(A_WHILE)
+                page.add_init_script(SLOW_FRAMES)
+                page.goto(address)
+                _walk(page, theme)
+                page.close()
     finally:
         server.terminate()
         server.wait()
 
 
-def _walk(page: Page) -> None:
+def _walk(page: Page, theme: str) -> None:
     """Use every tab once, and take its pictures."""
     page.wait_for_selector("#edit-examples button")
-    _take(page, "start")
+    _take(page, "start", theme)
     page.click('#edit-examples [data-pick="cup.jpg"]')
     page.wait_for_selector("#edit-canvas canvas")
-    page.fill("#edit-count input", "2")
+    page.fill("#edit-count input", "6")
     _run(page, "edit")
-    _take(page, "edit")
+    _take(page, "edit", theme)
     for tab, prepare in PREPARED.items():
         page.get_by_role("tab", name=tab.capitalize()).click()
         for selector, value in prepare.items():
@@ -111,11 +114,11 @@ def _walk(page: Page) -> None:
             else:
                 page.fill(selector, value)
         _run(page, tab)
-        _take(page, tab)
+        _take(page, tab, theme)
     for tab in ("history", "models", "help"):
         page.get_by_role("tab", name=tab.capitalize()).click()
         page.wait_for_timeout(1500)
-        _take(page, tab)
+        _take(page, tab, theme)
 
 
 def _run(page: Page, tab: str) -> None:
@@ -126,16 +129,13 @@ def _run(page: Page, tab: str) -> None:
     page.wait_for_selector(f"#{tab}-status .ge-good")
 
 
-def _take(page: Page, name: str) -> None:
-    """NAME-WINDOW-THEME.webp for both windows and both themes."""
+def _take(page: Page, name: str, theme: str) -> None:
+    """NAME-WINDOW-THEME.webp for both windows."""
     for window in WINDOWS:
         page.set_viewport_size(_viewport(window))
-        for theme in ("light", "dark"):
-            page.evaluate(f"document.body.classList.toggle('dark', {str(theme == 'dark').lower()})")
-            page.wait_for_timeout(400)
-            shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.webp", quality=82, method=6)
-    page.evaluate("document.body.classList.remove('dark')")
+        page.wait_for_timeout(1000)  # the canvas takes its new size
+        shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.webp", quality=82, method=6)
     page.set_viewport_size(_viewport("desk"))
 
 

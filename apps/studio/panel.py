@@ -30,7 +30,7 @@ from masks import MaskError
 
 LARGEST_DICE = 1_000_000
 """Seeds that the dice throws are short enough to read aloud."""
-LEAST_SHOWN = 0.06
+LEAST_SHOWN = 0.15
 """Seconds; steps that come faster than a page can draw them are not all shown."""
 KEEP, LET_GO = "Keep in the strip", "Let go of it"
 WAITING = html.said("Waiting for the device…")

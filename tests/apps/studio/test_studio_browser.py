@@ -76,7 +76,9 @@ def shown(page: Any, selector: str) -> str:
 
 
 def go_to(page: Any, tab: str) -> None:
-    """Open a tab. A click while the page still takes in an answer may be lost, as it may for a person."""
+    """Open a tab. A click just after an answer was seen to be lost, and why is not known: in 18 tries after
+    runs and undone edits it did not happen again (gradio 6.31).
+    """
     button = page.get_by_role("tab", name=tab)
     for _ in range(10):
         button.click()
@@ -138,7 +140,6 @@ def test_stopping_keeps_what_there_was(visit: Visit, photo: Path, tmp_path: Path
     page.keyboard.press("Escape")  # while typing: does nothing
     page.wait_for_timeout(300)
     assert "Stop" not in shown(page, "#edit-status")
-    page.locator("#edit-view").click()
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Escape")
     page.wait_for_function("document.querySelector('#edit-status').innerText.includes('Stopped')")

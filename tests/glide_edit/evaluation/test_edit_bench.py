@@ -154,7 +154,7 @@ def test_a_drawing_put_outside_would_be_counted(monkeypatch: pytest.MonkeyPatch)
     """The comparison does not trust the finish: it sees what a broken one would change."""
     from glide_edit.operations import putting
 
-    def everywhere(original, repaint, allowed, finish):  # type: ignore[no-untyped-def]
+    def everywhere(original, repaint, allowed, finish, radius):  # type: ignore[no-untyped-def]
         return np.full_like(original, 7)
 
     monkeypatch.setattr(putting, "put_back", everywhere)
