@@ -42,11 +42,11 @@ def paint_selection(page: Any) -> None:
     page.wait_for_function("document.querySelector('#edit-words').innerText.includes('is selected')")
 
 
-def make_it_long(page: Any, name: str = "edit", count: int = 64) -> None:
-    """A run of 100 steps for each four candidates: long enough to be watched and to be stopped."""
+def make_it_long(page: Any, name: str = "edit", count: int = 64, steps: int = 100) -> None:
+    """A run of so many steps for each four candidates: long enough to be watched and to be stopped."""
     page.click(f"#{name}-more button")
-    page.fill(f"#{name}-steps input", "100")
-    page.fill(f"#{name}-upsampler-steps input", "100")
+    page.fill(f"#{name}-steps input", str(steps))
+    page.fill(f"#{name}-upsampler-steps input", str(steps))
     page.fill(f"#{name}-count input", str(count))
 
 
@@ -93,7 +93,7 @@ def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, 
     open_photo(page, photo)
     paint_selection(page)
     page.fill("#edit-prompt textarea", "a red ball")
-    make_it_long(page, count=1)
+    make_it_long(page, count=1, steps=50)
     page.evaluate("""() => { window.seen = new Set();
         new MutationObserver(() => {
             const view = document.querySelector('#edit-view .ge-preview');
