@@ -235,11 +235,12 @@ class Panel:
         try:
             yield from work(ticket)
         except (GlideEditError, MaskError) as error:
-            yield self._failed(sentence(error))
+            yield self._failed(visit, sentence(error))
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
             yield self._failed(
-                f"Something went wrong that should not have ({type(error).__name__}). The studio goes on."
+                visit,
+                f"Something went wrong that should not have ({type(error).__name__}). The studio goes on.",
             )
         finally:
             ticket.stop()
@@ -295,8 +296,8 @@ class Panel:
         missing = (None,) * (5 - len(values))
         return tuple(gr.skip() if value is None else value for value in (*values, *missing))
 
-    def _failed(self, says: str) -> tuple[Any, ...]:
-        return self._show(html.said(says, "error"), gr.skip())
+    def _failed(self, visit: Visit, says: str) -> tuple[Any, ...]:
+        return self._show(html.said(says, "error"), gr.skip(), strip(visit, self.name))
 
     def _keeping(self, visit: Visit) -> gr.Button:
         is_kept = visit.picked.get(self.name) in visit.strip(self.name).kept

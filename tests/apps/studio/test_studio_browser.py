@@ -93,7 +93,7 @@ def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, 
     open_photo(page, photo)
     paint_selection(page)
     page.fill("#edit-prompt textarea", "a red ball")
-    make_it_long(page, count=1, steps=12)
+    make_it_long(page, count=1, steps=50)
     page.evaluate("""() => { window.seen = new Set();
         new MutationObserver(() => {
             const view = document.querySelector('#edit-view .ge-preview');
