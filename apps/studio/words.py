@@ -10,7 +10,7 @@ _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"
 CAN_AND_CANNOT = """
 The model that ships is small and was trained on a world of toys and some photographs of clothes. Asked
 for **one toy** in **one colour** on **one ground** it mostly gets all three right. Put into a photograph
-the toy has its colour and is often misshapen; two toys at once are mostly mixed up. It cannot draw
+the toy has its colour and is often misshapen; two toys at once are often mixed up. It cannot draw
 people, animals, text or anything else that is not among the words under the prompt.
 
 For everything else there is OpenAI's released **GLIDE**: `glide-edit models fetch glide` (7 GB, once),
