@@ -62,7 +62,7 @@ def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
     yield "grain", _grain(editor)
     around = np.s_[50:400, 100:450]
     yield "detail", _row(coffee[around], *(each.pictures[0].pixels[around] for each in (plain, fine)))
-    handle = draw.ellipse((270, 170, 360, 260), coffee.shape[:2])
+    handle = draw.ellipse((188, 226, 262, 312), coffee.shape[:2])
     removed = editor.remove(coffee, handle, finish="auto").pictures[0].pixels
     yield "remove", _row(_marked(coffee, handle), removed)
     scene = render(sample_scene(11), 256).image
