@@ -8,6 +8,7 @@ noise. All measures are energies, the squares of levels of 255.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -86,14 +87,13 @@ def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pi
     around = _around(original, known & ~hidden, hidden, REACH)
     if around is None or not inside.any():
         return repaint
-    weight = hidden.astype(np.float32)
-    share = np.maximum(_mean(weight), _LEAST)
+    measured, beside = _Measured.of(hidden), _Measured.of(around)
     channels, is_calmed = [], False
     for new, old in zip(_opponent(repaint), _opponent(original), strict=True):
         octaves, rest = _octaves(new)
-        wanted = _levels(_octaves(old)[0], around, CALM_SHARE)
+        wanted = beside.levels(_octaves(old)[0], CALM_SHARE)
         for octave, want in zip(octaves, wanted, strict=True):
-            energy = _mean(octave * octave * weight) / share
+            energy = measured.energy(octave)
             own = max(_quantile(energy, inside, CALM_SHARE), _LEAST)
             is_calmed |= own > want
             left = np.maximum(energy - _BEYOND * max(own - want, 0.0), energy * min(want / own, 1.0))
@@ -169,12 +169,13 @@ def grained(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pix
     around = _around(picture, known & ~allowed, allowed, np.inf)
     if around is None or not inside.any():
         return picture
-    lacking = [_lacking(plane, around, inside) for plane in _opponent(picture)]
+    here, beside = _Measured.of(inside), _Measured.of(around)
+    lacking = [_lacking(plane, beside, here) for plane in _opponent(picture)]
     if np.sum(lacking) < LEAST_GRAIN**2:
         return picture
     whites = [_apart(_octaves(white)[0]) for white in _opponent(noise)]
     # All three channels of white noise measure alike: one of them tells what its octaves come to.
-    measured = np.stack([_levels(_octaves(each)[0], inside, FLOOR_SHARE) for each in whites[0]], axis=1)
+    measured = np.stack([here.levels(_octaves(each)[0], FLOOR_SHARE) for each in whites[0]], axis=1)
     amounts = [np.sqrt(_solved(measured, each)) for each in lacking]
     added = _colours(
         [np.tensordot(some, white, 1) for some, white in zip(amounts, np.asarray(whites), strict=True)]
@@ -184,13 +185,13 @@ def grained(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pix
     return np.where(allowed[..., None], picture + added, picture)
 
 
-def _lacking(plane: Plane, around: Cells, inside: Cells) -> NDArray[np.float64]:
+def _lacking(plane: Plane, around: _Measured, inside: _Measured) -> NDArray[np.float64]:
     """How much more energy each octave of the surroundings' grain has than the inside's."""
     octaves = _octaves(plane)[0]
-    grain = np.minimum(_levels(octaves, around, FLOOR_SHARE), MOST_GRAIN**2)
+    grain = np.minimum(around.levels(octaves, FLOOR_SHARE), MOST_GRAIN**2)
     for k, most in enumerate(COARSER):
         grain[k + 1] = min(grain[k + 1], most**2 * grain[k])
-    return np.maximum(grain - _levels(octaves, inside, FLOOR_SHARE), 0)
+    return np.maximum(grain - inside.levels(octaves, FLOOR_SHARE), 0)
 
 
 def _opponent(picture: Pixels) -> list[Plane]:
@@ -219,11 +220,27 @@ def _apart(octaves: list[Plane]) -> list[Plane]:
     return [np.roll(each, (k * height // 3, k * width // 3), (0, 1)) for k, each in enumerate(octaves)]
 
 
-def _levels(octaves: list[Plane], where: Cells, share: float) -> NDArray[np.float64]:
-    """The energy of each octave that the smoothest ``share`` of the pixels does not exceed."""
-    weight = where.astype(np.float32)
-    there = np.maximum(_mean(weight), _LEAST)
-    return np.array([_quantile(_mean(each * each * weight) / there, where, share) for each in octaves])
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """Pixels whose energies are measured among themselves: ``share`` is how much of the square around a pixel
+    they are."""
+
+    cells: Cells
+    weight: Plane
+    share: Plane
+
+    @classmethod
+    def of(cls, cells: Cells) -> _Measured:
+        weight = cells.astype(np.float32)
+        return cls(cells, weight, np.maximum(_mean(weight), np.float32(_LEAST)))
+
+    def energy(self, octave: Plane) -> Plane:
+        """The mean energy around each pixel."""
+        return np.asarray(_mean(octave * octave * self.weight) / self.share, np.float32)
+
+    def levels(self, octaves: list[Plane], share: float) -> NDArray[np.float64]:
+        """The energy of each octave that the smoothest ``share`` of the pixels does not exceed."""
+        return np.array([_quantile(self.energy(each), self.cells, share) for each in octaves])
 
 
 def _quantile(energy: NDArray[Any], where: Cells, share: float) -> float:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from edit_sweep import interval as bootstrapped
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -134,9 +135,7 @@ def _draw(stage: Stage, prompts: Sequence[str], seeds: tuple[int, ...], way: Way
 
 def interval(differences: NDArray[np.float64]) -> str:
     """The mean and its 95 % interval over 2,000 bootstrap samples of the prompts."""
-    rng = np.random.default_rng(0)
-    means = differences[rng.integers(len(differences), size=(2000, len(differences)))].mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
+    low, high = bootstrapped(differences)
     return f"{differences.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
 
 

@@ -60,7 +60,7 @@ def serve(settings: Settings) -> None:
     Raises:
         InputError: an address or port that cannot be had, an empty password, or gradio is not installed.
     """
-    password_of(settings)
+    password = password_of(settings)
     remove_left_behind()
     folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then as well
@@ -68,7 +68,7 @@ def serve(settings: Settings) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     try:
-        _serve(settings, folder)
+        _serve(settings, folder, password)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -93,7 +93,7 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def _serve(settings: Settings, folder: Path) -> None:
+def _serve(settings: Settings, folder: Path, password: str | None) -> None:
     if find_spec("gradio") is None:
         raise InputError("The studio needs gradio, which is not installed: pip install 'glide-edit[studio]'.")
     from apps.studio.page import build
@@ -106,7 +106,6 @@ def _serve(settings: Settings, folder: Path) -> None:
     threading.Thread(target=_load, args=(shelf,), daemon=True).start()
     page = build(Studio(Visits(folder / "visits", shelf.first), shelf), folder / "finished")
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    password = password_of(settings)
     try:
         _, local, shared = page.launch(
             server_name=settings.host,

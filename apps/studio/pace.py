@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from glide_edit.models import ModelSpec
 from glide_edit.operations.cascade import MOST_AT_ONCE, settings_of
-from glide_edit.requests import Inpaint, Request
+from glide_edit.requests import Request
 from glide_edit.results import Progress
 
 Key = tuple[str, str, int]
@@ -22,7 +22,7 @@ class Pace:
 
     def clock(self, spec: ModelSpec, request: Request, *, from_draft: bool = False) -> Clock:
         """A clock for one run; ``from_draft``: the base stage's part is done already."""
-        stages = spec.cascade(isinstance(request, Inpaint))
+        stages = spec.cascade(request.repaints)
         steps = [(stage.role, settings_of(stage, request).steps) for stage in stages]
         plan: list[tuple[str, int, int]] = []
         if request.candidates is not None:

@@ -25,7 +25,6 @@ from glide_edit.guidance import (
     NoisedClipScore,
     PasteKnown,
     ScoreFn,
-    Switched,
     mixture,
     prompt_embeddings,
 )
@@ -36,7 +35,7 @@ from glide_edit.operations.cascade import (
     Job,
     Known,
     check,
-    context_dial,
+    dialled,
     known_of,
     low_res_of,
     settings_of,
@@ -162,10 +161,7 @@ def _draw_stage(
         branches = _branches(stage, condition, prompts, preset.guidance, context_guidance)
         return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
 
-    context_guidance, context_interval = context_dial(stage.spec, jobs[0].request)
-    denoiser = guided(context_guidance)
-    if context_guidance != 1 and context_interval is not None:
-        denoiser = Switched(denoiser, guided(1.0), context_interval)
+    denoiser = dialled(guided, stage.spec, jobs[0].request)
     x = noise.start() * preset.temperature
     for step in get_sampler(preset.sampler)(denoiser, x, timesteps_of(stage.schedule, preset), noise):
         x = step.x

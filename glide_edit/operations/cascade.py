@@ -254,10 +254,7 @@ def _run_stage(
         branches = _branches(condition, group, stage, text, context_guidance)
         return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
 
-    context_guidance, context_interval = context_dial(stage.spec, group.job.request)
-    denoiser = guided(context_guidance)
-    if context_guidance != 1 and context_interval is not None:
-        denoiser = Switched(denoiser, guided(1.0), context_interval)
+    denoiser = dialled(guided, stage.spec, group.job.request)
     steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
     if before is None and group.job.start is not None:
@@ -305,11 +302,17 @@ def _condition(stage: Stage, group: _Group, known: Known | None) -> Conditioning
     return condition
 
 
-def context_dial(stage: StageSpec, request: Request) -> tuple[float, tuple[float, float] | None]:
-    """The scale of the known picture in a stage, 1 for the network's own, and where on the noise axis."""
+def dialled(guided: Callable[[float], Denoiser], stage: StageSpec, request: Request) -> Denoiser:
+    """What ``guided`` makes of the scale of the known picture in a stage, where on the noise axis it acts.
+
+    1 is the network's own; only the base stage has another.
+    """
     if not isinstance(request, Repaint) or request.context_guidance is None or stage.role != "base":
-        return 1.0, None
-    return request.context_guidance, request.context_interval
+        return guided(1.0)
+    denoiser = guided(request.context_guidance)
+    if request.context_guidance == 1 or request.context_interval is None:
+        return denoiser
+    return Switched(denoiser, guided(1.0), request.context_interval)
 
 
 def _branches(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from glide_edit.operations.work import has_drafts, work_for
 from glide_edit.requests import Request
 
 
@@ -10,12 +9,8 @@ def as_candidates(request: Request) -> Request:
     """A request for several pictures as one for so many candidates, of which the best is finished.
 
     ``Editor.stream_candidate`` finishes others of them. A request for one picture, with seeds of its own, or
-    for what has no drafts (``has_drafts``) stays as it is: all its pictures are finished.
-
-    Raises:
-        InputError, MaskError: the request's picture or mask will not do.
+    for what has no drafts stays as it is: all its pictures are finished.
     """
-    in_a_row = request.seeds == tuple(range(request.seed, request.seed + request.n))
-    if request.n == 1 or not in_a_row or not has_drafts(work_for(request)):
+    if request.n == 1 or not request.in_a_row or not request.has_drafts:
         return request
     return request.replace(n=1, candidates=request.n)

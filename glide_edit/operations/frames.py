@@ -81,13 +81,17 @@ def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number
 
 
 def settle(
-    canvas: Canvas, frame: Frame, drawn: Drawn, request: Inpaint | Outpaint, number: int = 0
+    canvas: Canvas, frame: Frame, drawn: Drawn, request: Inpaint | Outpaint, seed: int, number: int = 0
 ) -> tuple[str, ...]:
-    """Put what was drawn for a frame into the canvas, where it is known from now on; what is to be said."""
+    """Put what was drawn for a frame, with ``seed``, into the canvas, where it is known from now on.
+
+    Returns:
+        What is to be said.
+    """
     x0, y0, x1, y1 = frame.crop.box
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed & canvas.unknown[inside]
-    matching = matching_of(request, request.seeds[0], number, ~canvas.unknown[inside])
+    matching = matching_of(request, seed, number, ~canvas.unknown[inside])
     canvas.pixels[inside], notes = put_in(
         canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, matching
     )
@@ -110,6 +114,6 @@ def run_frames(
         for step in draw(model, frame_job(request, canvas, frame.crop, number), clip):
             notes: tuple[str, ...] = ()
             if step.is_last:
-                notes = settle(canvas, frame, to_pixels(step.x0)[0], request, number)
+                notes = settle(canvas, frame, to_pixels(step.x0)[0], request, request.seed, number)
             at_end = step.is_last and number + 1 == len(frames)
             yield replace(step, is_last=at_end), notes

@@ -11,9 +11,7 @@ from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job
 from glide_edit.operations.clip import Clip
 from glide_edit.operations.finished import Drawn, Finished
-from glide_edit.operations.frames import Canvas, Frame, frame_job, job_of, run_frames
-from glide_edit.operations.matching import matching_of
-from glide_edit.operations.putting import put_in
+from glide_edit.operations.frames import Canvas, Frame, frame_job, job_of, run_frames, settle
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
 from masks import (
@@ -73,20 +71,10 @@ class InpaintWork:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
         source, allowed = self.request.image, self.areas.allowed.selected
         x0, y0, x1, y1 = self.crop.box
-        inside = np.s_[y0:y1, x0:x1]
-        of = self.request.seed if seed is None else seed
-        matching = matching_of(self.request, of, 0, ~allowed[inside])
-        part, notes = put_in(
-            source.pixels,
-            self.crop,
-            drawn,
-            allowed[inside],
-            self.request.finish,
-            self.request.feather,
-            matching,
-        )
-        pixels = source.pixels.copy()
-        pixels[inside] = part
+        canvas = Canvas(source.pixels.copy(), allowed.copy())
+        frame = Frame(self.crop, allowed[y0:y1, x0:x1])
+        notes = settle(canvas, frame, drawn, self.request, self.request.seed if seed is None else seed)
+        pixels = canvas.pixels
         receipt = Receipt(compare_outside(source.pixels, pixels, allowed))
         return Finished(replace(source, pixels=pixels), receipt, notes)
 

@@ -66,14 +66,6 @@ def draws_one_frame(work: AnyWork) -> TypeGuard[Work]:
     return not isinstance(work, ManyFrames | UpscaleWork)
 
 
-def has_drafts(work: AnyWork) -> bool:
-    """Whether candidates can be told apart by what the base stage draws first.
-
-    They cannot where every frame goes on from the one before it, or where the base stage draws nothing.
-    """
-    return not isinstance(work, OutpaintWork | UpscaleWork)
-
-
 def draft_jobs(work: AnyWork) -> tuple[Job, ...]:
     """What the base stage draws of a candidate: a job for each frame, none of which waits for another.
 

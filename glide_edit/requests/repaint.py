@@ -145,6 +145,7 @@ class Outpaint(Repaint):
     """
 
     operation = "outpaint"
+    has_drafts = False
     finish: ClassVar[Finish | Literal["auto"]] = "membrane"
     feather: ClassVar[float | None] = None
 

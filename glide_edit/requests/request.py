@@ -52,6 +52,9 @@ class Request:
     operation: ClassVar[str]
     repaints: ClassVar[bool] = False
     """Whether a part of a picture is drawn and the rest of it known."""
+    has_drafts: ClassVar[bool] = True
+    """Whether candidates can be told apart by what the base stage draws first: not where every frame goes on
+    from the one before it, or where the base stage draws nothing."""
 
     prompt: str = ""
     negative_prompt: str | None = None
@@ -81,7 +84,7 @@ class Request:
         self._seeds()
         if self.candidates is not None:
             self._whole("candidates", self.n, MOST_IMAGES)
-            if self.seeds != tuple(range(self.seed, self.seed + self.n)):
+            if not self.in_a_row:
                 raise InputError("Candidates have the seeds from seed on: leave seeds out, or candidates.")
         for name in ("steps", "upsampler_steps"):
             if getattr(self, name) is not None:
@@ -149,6 +152,11 @@ class Request:
             raise InputError(f"{name} must be true, false or left out, not {value!r}.")
 
     @property
+    def in_a_row(self) -> bool:
+        """Whether ``seeds`` are those from ``seed`` on."""
+        return self.seeds == tuple(range(self.seed, self.seed + self.n))
+
+    @property
     def candidate_seeds(self) -> tuple[int, ...]:
         return tuple(range(self.seed, self.seed + (self.candidates or self.n)))
 
@@ -180,8 +188,7 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values without fields that are None, and without ``seeds`` where they are in a row."""
         record: dict[str, Any] = {"operation": self.operation}
-        in_a_row = self.seeds == tuple(range(self.seed, self.seed + self.n))
-        told = {"seeds"} if in_a_row else {"seed", "n"}
+        told = {"seeds"} if self.in_a_row else {"seed", "n"}
         for field in dataclasses.fields(self):
             if field.name in told:
                 continue

@@ -33,6 +33,7 @@ class Upscale(Request):
     """The same picture, ``factor`` (2 or 4) times as wide and high, by the upsampler alone."""
 
     operation = "upscale"
+    has_drafts = False
 
     image: Picture
     factor: int = 4
