@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from glide_edit.conditioning import TextStates
 from glide_edit.errors import GlideEditError
+from glide_edit.training.meanings import Meanings, meanings_of
 from glide_edit.training.sources import Source
 from glide_edit.training.tags import tags_of
 from glide_edit.training.views import Mixture, View, make_view
@@ -31,8 +32,8 @@ B = TypeVar("B")
 class Batch:
     """``image`` (B, 3, S, S) in [-1, 1]; ``keep_mask``, ``drawing`` and ``foreground`` (B, 1, S, S).
 
-    ``text`` is what a frozen language model says of the captions, ``tags`` (B, len(TAGS), side, side) what
-    ``tags_of`` gives of the pictures, each None where it was not asked.
+    ``text`` is what a frozen language model says of the captions, ``tags`` (B, len(TAGS), side, side) and
+    ``meanings`` what ``tags_of`` and ``meanings_of`` give of the pictures, each None where it was not asked.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Batch:
     foreground: Tensor
     text: TextStates | None = None
     tags: Tensor | None = None
+    meanings: tuple[Meanings, ...] | None = None
 
     def to(self, device: torch.device) -> Batch:
         text = self.text
@@ -57,6 +59,7 @@ class Batch:
             foreground=self.foreground.to(device),
             text=text,
             tags=None if self.tags is None else self.tags.to(device),
+            meanings=self.meanings,
         )
 
 
@@ -65,7 +68,8 @@ class BatchPlan:
     """What a batch is made of: sources, each with its share and its mixture of conditions.
 
     ``crop`` less than the source's size cuts a random square out of each view. ``tag_side`` asks for tags of
-    so many cells a side, of whole views. ``workers`` processes make the batches, or a thread if none.
+    so many cells a side, of whole views, and for the meanings of words. ``workers`` processes make the
+    batches, or a thread if none.
     """
 
     sources: Sequence[tuple[Source, float, Mixture]]
@@ -95,6 +99,7 @@ class BatchPlan:
             drawing=_plane([view.drawing for view in views]),
             foreground=_plane([view.foreground for view in views]),
             tags=None if side is None else torch.stack([tags_of(item, side) for item in items]),
+            meanings=None if side is None else tuple(meanings_of(item) for item in items),
         )
 
     def stream(self, first_step: int) -> Generator[Batch, None, None]:

@@ -9,11 +9,12 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from glide_edit.conditioning import Conditioning
+from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.networks.efficient_unet import EfficientUNet
 from glide_edit.text.encoder import Tokenizer
 from glide_edit.text.frozen import FrozenText
+from glide_edit.text.tokenizer import Tokens
 from glide_edit.text.transformer import TextTransformer
 from glide_edit.training.batches import Batch, shrink
 from glide_edit.training.losses import (
@@ -23,12 +24,16 @@ from glide_edit.training.losses import (
     stratified_times,
     weighted_error,
 )
+from glide_edit.training.meanings import WordReader
 from glide_edit.training.tags import Taggers
 
 B = TypeVar("B")
 
-TAGS_WEIGHT = 0.005
+TAGS_WEIGHT = 0.01
 """How much what the cells say counts beside the errors of pixels."""
+
+MEANINGS_WEIGHT = 0.02
+"""How much what the words of captions say counts beside the errors of pixels."""
 
 
 class Learner(nn.Module, Generic[B]):
@@ -43,7 +48,8 @@ class Trainee(Learner[Batch]):
     """What is trained together: a U-Net and, for a base network, its text transformer.
 
     Of a frozen language model that is its projection; batches may then bring what the model said. With
-    ``tagging`` the U-Net's cells have to say the tags that batches bring (``Taggers``).
+    ``tagging`` the U-Net's cells have to say the tags that batches bring (``Taggers``), and the words of
+    captions what they mean (``WordReader``), unless a frozen language model reads them.
     """
 
     def __init__(
@@ -58,6 +64,9 @@ class Trainee(Learner[Batch]):
         self.transformer = transformer
         self.tokenizer = tokenizer
         self.taggers = Taggers(network.config) if tagging else None
+        self.reader: WordReader | None = None
+        if tagging and tokenizer is not None and isinstance(transformer, TextTransformer):
+            self.reader = WordReader(network.config.text_width, tokenizer)
 
     @property
     def schedule(self) -> Schedule:
@@ -70,16 +79,19 @@ class Trainee(Learner[Batch]):
         t = stratified_times(count, self.schedule.num_timesteps, generator).to(device)
         eps = torch.randn(image.shape, generator=generator).to(device)
         x_t = self.schedule.add_noise(image, eps, t)
+        tokens, text = self._read(batch)
         with self.taggers.watching(self.network) if self.taggers else nullcontext() as seen:
-            output = self.network(x_t, t, self._conditioning(batch, generator)).float()
+            output = self.network(x_t, t, self._conditioning(batch, text, generator)).float()
         config = self.network.config
         target = self.schedule.v_target(image, eps, t) if config.prediction == "v" else eps
         weight = pixel_weight(batch.foreground, batch.keep_mask, self.schedule.alpha_bar(t))
         errors = weighted_error(output, target, weight)
         loss = (errors * self._time_weight(t)).mean()
-        if self.taggers is None or seen is None or batch.tags is None:
-            return loss
-        return loss + TAGS_WEIGHT * self.taggers.loss(seen, batch.tags)
+        if self.taggers is not None and seen is not None and batch.tags is not None:
+            loss = loss + TAGS_WEIGHT * self.taggers.loss(seen, batch.tags)
+        if self.reader is not None and tokens is not None and text is not None and batch.meanings is not None:
+            loss = loss + MEANINGS_WEIGHT * self.reader.loss(text.states, tokens.ids, batch.meanings)
+        return loss
 
     def _time_weight(self, t: Tensor) -> Tensor:
         """What reads words learns most where noise is high; min-SNR is for what only enlarges."""
@@ -88,14 +100,20 @@ class Trainee(Learner[Batch]):
             return high_noise_weight(self.schedule, t)
         return min_snr_weight(self.schedule, t, config.prediction)
 
-    def _conditioning(self, batch: Batch, generator: torch.Generator) -> Conditioning:
-        config, device = self.network.config, batch.image.device
-        text = low_res = noise_level = None
+    def _read(self, batch: Batch) -> tuple[Tokens | None, TextStates | None]:
+        """The captions' tokens, where they are not read already, and what the text encoder makes of them."""
         if batch.text is not None and isinstance(self.transformer, FrozenText):
-            text = self.transformer.project(batch.text)
-        elif self.transformer is not None and self.tokenizer is not None:
-            tokens = self.tokenizer.encode(batch.captions)
-            text = self.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
+            return None, self.transformer.project(batch.text)
+        if self.transformer is None or self.tokenizer is None:
+            return None, None
+        tokens, device = self.tokenizer.encode(batch.captions), batch.image.device
+        return tokens, self.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
+
+    def _conditioning(
+        self, batch: Batch, text: TextStates | None, generator: torch.Generator
+    ) -> Conditioning:
+        config = self.network.config
+        low_res = noise_level = None
         if config.low_res:
             low_res, noise_level = self._low_resolution(batch.image, generator)
         return Conditioning(

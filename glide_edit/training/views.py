@@ -25,8 +25,8 @@ class Mixture:
     ``known_caption`` is ``caption`` for views that have known pixels; None: the same.
     """
 
-    known: float = 0.4
-    drawing: float = 0.3
+    known: float = 0.3
+    drawing: float = 0.25
     caption: float = 0.88
     object_mask: float = 0.5
     object_caption: float = 0.5

@@ -23,6 +23,8 @@ from glide_edit.training.batches import Batch, BatchPlan
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, PATIENCE
 from glide_edit.training.loop import Hooks, LoopOptions, train
+from glide_edit.training.sources import RenderedToybox
+from glide_edit.training.tags import TAGS
 from glide_edit.training.trainee import Trainee
 from glide_edit.training.views import Mixture
 from glide_edit.training.weights import MasterWeights
@@ -35,7 +37,7 @@ def make_trainee(config: EfficientUNetConfig, tagging: bool = False) -> Trainee:
     network = EfficientUNet(config, Schedule.cosine())
     if not config.text_width:
         return Trainee(network, None, None)
-    tokenizer = BytePairTokenizer.train(["a square on grey", "a square"], 300, 40)
+    tokenizer = BytePairTokenizer.train(["a square on grey", "a square", *TAGS], 500, 40)
     text_config = TextTransformerConfig(tokenizer.vocabulary_size, config.text_width)
     return Trainee(network, TextTransformer(text_config), tokenizer, tagging)
 
@@ -195,9 +197,9 @@ def test_everything_is_computed_where_the_network_is(
     config = request.getfixturevalue(f"{stage}_config")
     meta = torch.device("meta")
     trainee = make_trainee(config, tagging=stage == "base").to(device=meta, dtype=torch.bfloat16)
-    plan = BatchPlan(
-        [(squares(config.image_size), 1.0, Mixture())], 2, 0, tag_side=8 if config.text_width else None
-    )
+    source = RenderedToybox(config.image_size) if stage == "base" else squares(config.image_size)
+    side = 8 if stage == "base" else None
+    plan = BatchPlan([(source, 1.0, Mixture(known=0, caption=1))], 2, 0, tag_side=side)
     batch = plan.make(0).to(meta)
     loss = trainee.loss(batch, torch.Generator())
     loss.backward()
