@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -12,6 +13,7 @@ from apps.studio.canvas import PaintCanvas, Painted, canvas_size, canvas_value, 
 from apps.studio.examples import PHOTOS, examples_html, find, picked_name
 from apps.studio.fields import sentence
 from apps.studio.panel import PICK, QUIET, Panel, Studio
+from apps.studio.selection import NO_PHOTO
 from apps.studio.uploads import opened
 from apps.studio.visits import Made, Visit
 from glide_edit.errors import GlideEditError, InputError
@@ -20,7 +22,6 @@ from glide_edit.requests import FINISHES, Inpaint, Remove, Request
 from masks import AUTOMATIC_CONTEXT, Mask, MaskError, mend, rough, shape
 
 HINT = "What changes appears here, step by step."
-NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
 
 
 class EditTab:
@@ -48,6 +49,8 @@ class EditTab:
         with gr.Column(visible=False, elem_classes="ge-plain") as self.easel:
             self._lay_out_easel()
         self.look = gr.Button("Look", elem_id="edit-look", elem_classes="ge-out-of-sight")
+        # page.js counts here, and presses Look: the canvas' own change event leaves out the first stroke.
+        self.strokes = gr.Number(0, label="Strokes", precision=0, visible="hidden", elem_id="edit-strokes")
         self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
         self._lay_out_examples()
 
@@ -95,17 +98,13 @@ class EditTab:
 
     # -- requests -----------------------------------------------------------------------------------
 
-    def _build(self, visit: Visit, settings: dict[str, Any], painted: Painted, *putting: Any) -> Request:
-        photo = _photo(visit)
-        return Inpaint(
-            image=photo, mask=painted_mask(painted, photo), **settings, **put_back_fields(*putting)
-        )
+    def _build(self, visit: Visit, settings: dict[str, Any], strokes: int, *putting: Any) -> Request:
+        photo, mask = _photo(visit), visit.selection.after(strokes)
+        return Inpaint(image=photo, mask=mask, **settings, **put_back_fields(*putting))
 
-    def _build_removal(
-        self, visit: Visit, settings: dict[str, Any], painted: Painted, *putting: Any
-    ) -> Request:
-        photo, settings = _photo(visit), {**settings, "prompt": ""}
-        return Remove(image=photo, mask=painted_mask(painted, photo), **settings, **put_back_fields(*putting))
+    def _build_removal(self, visit: Visit, settings: dict[str, Any], strokes: int, *putting: Any) -> Request:
+        photo, mask = _photo(visit), visit.selection.after(strokes)
+        return Remove(image=photo, mask=mask, **{**settings, "prompt": ""}, **put_back_fields(*putting))
 
     # -- the photograph -----------------------------------------------------------------------------
 
@@ -113,12 +112,13 @@ class EditTab:
         """What changes when another photograph is edited."""
         return [self.drop, self.examples, self.easel, self.canvas, self.undo, self.redo, self.words]
 
-    def photo_shown(self, visit: Visit, mask: Mask | None = None) -> tuple[Any, ...]:
-        """Values for ``photo_outputs``."""
+    def photo_shown(self, visit: Visit, strokes: int, mask: Mask | None = None) -> tuple[Any, ...]:
+        """Values for ``photo_outputs``, after so many strokes on the canvas."""
         current = visit.trail.current
         if current is None:
             return tuple(gr.skip() for _ in self.photo_outputs())
         picture, name = current
+        visit.selection.put(Mask.empty((picture.height, picture.width)) if mask is None else mask, strokes)
         size = f"{name}: {picture.width} x {picture.height} pixels, {picture.bit_depth} bits"
         return (
             gr.File(value=None, visible="hidden"),
@@ -134,27 +134,29 @@ class EditTab:
     def _lay_out_examples(self) -> None:
         self.examples = gr.HTML(examples_html(PHOTOS), elem_id="edit-examples", js_on_load=PICK)
 
-    def _example(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+    def _example(self, strokes: int, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """An example was clicked: its photograph, its selection and its words."""
         example = find(PHOTOS, picked_name(event))
         if example is None:
             return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
         visit = self.studio.visit(request)
         visit.trail.go_on_with(example.picture(), example.file)
-        return *self.photo_shown(visit, example.mask()), example.prompt
+        return *self.photo_shown(visit, strokes, example.mask()), example.prompt
 
     def _wire(self) -> None:
-        photo = self.photo_outputs()
-        self.drop.upload(self._opened, self.drop, photo, **QUIET)
+        # Nor may the canvas be what a handler shows its progress on; see _Arrived.
+        photo, beside = self.photo_outputs(), QUIET | {"show_progress_on": self.words}
+        self.drop.upload(self._opened, [self.drop, self.strokes], photo, **beside)
         self.other.click(
             lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
             [self.drop, self.examples, self.easel],
             **QUIET,
         )
-        # The canvas' own change event leaves out the first stroke; page.js presses this after each one.
-        looked_at = [self.canvas, self.context]
-        self.look.click(self._looked_at, looked_at, self.words, trigger_mode="always_last", **QUIET)
+        arrived = self.look.click(
+            self._arrived, [self.canvas, self.strokes], None, trigger_mode="always_last", **QUIET
+        )
+        arrived.failure(self._looked_at, [self.strokes, self.context], self.words, **QUIET)
         for button, change in (
             (self.grow, lambda mask, _, radius: shape.grow(mask, radius)),
             (self.shrink, lambda mask, _, radius: shape.shrink(mask, radius)),
@@ -166,34 +168,44 @@ class EditTab:
         ):
             button.click(
                 self._reshaping(change),
-                [*looked_at, self.radius],
+                [self.strokes, self.context, self.radius],
                 [self.canvas, self.words],
-                **QUIET,
+                **beside,
             )
-        self.examples.click(self._example, None, [*photo, self.panel.prompt], **QUIET)
-        self.undo.click(self._undone, None, photo, **QUIET)
-        self.redo.click(self._redone, None, photo, **QUIET)
-        asked = [self.canvas, self.finish, self.feather, self.context]
+        self.examples.click(self._example, self.strokes, [*photo, self.panel.prompt], **beside)
+        self.undo.click(self._undone, self.strokes, photo, **beside)
+        self.redo.click(self._redone, self.strokes, photo, **beside)
+        asked = [self.strokes, self.finish, self.feather, self.context]
         self.panel.wire(asked)
         self.panel.start_with(self.remove, self._build_removal, asked)
 
-    def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
+    def _opened(self, path: str | None, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
         try:
             picture, name = opened(path)
         except GlideEditError as error:
             return gr.File(value=None), *(gr.skip() for _ in range(5)), html.said(sentence(error), "error")
         visit.trail.go_on_with(picture, name)
-        return self.photo_shown(visit)
+        return self.photo_shown(visit, strokes)
 
-    def _looked_at(self, painted: Painted, context: float, request: gr.Request) -> Any:
-        """What there is to say about what is painted."""
+    def _arrived(self, painted: Painted, strokes: int, request: gr.Request) -> None:
+        """The canvas has come."""
         visit = self.studio.visit(request)
         visit.note(painted.files)
-        current = visit.trail.current
-        if current is None:
+        if visit.trail.current is not None:
+            visit.selection.arrive(painted_mask(painted, visit.trail.current[0]), strokes)
+        raise _Arrived()
+
+    def _looked_at(self, strokes: int, context: float, request: gr.Request) -> Any:
+        """What there is to say about what is painted."""
+        visit = self.studio.visit(request)
+        if visit.trail.current is None:
             return gr.skip()
-        return self._words(visit, current[0], painted_mask(painted, current[0]), context)
+        try:
+            mask = visit.selection.after(strokes, seconds=0)
+        except InputError:
+            return gr.skip()  # more was painted meanwhile, which comes next
+        return self._words(visit, visit.trail.current[0], mask, context)
 
     def _words(self, visit: Visit, picture: Picture, mask: Mask, context: float) -> str:
         """How much is selected, and what the mask doctor has to say of it."""
@@ -213,48 +225,65 @@ class EditTab:
         """A handler that puts a changed selection back on the canvas."""
 
         def reshape(
-            painted: Painted, context: float, radius: float | None, request: gr.Request
+            strokes: int, context: float, radius: float | None, request: gr.Request
         ) -> tuple[Any, Any]:
             visit = self.studio.visit(request)
             if visit.trail.current is None:
                 return gr.skip(), gr.skip()
             picture = visit.trail.current[0]
             try:
-                mask = change(painted_mask(painted, picture), picture, radius or 0)
-            except MaskError as error:
+                mask = change(visit.selection.after(strokes), picture, radius or 0)
+            except (GlideEditError, MaskError) as error:
                 return gr.skip(), html.said(sentence(error), "error")
+            visit.selection.put(mask, strokes)
             return canvas_value(visit, picture, mask), self._words(visit, picture, mask, context)
 
         return reshape
 
-    def _undone(self, request: gr.Request) -> tuple[Any, ...]:
+    def _undone(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
         visit.trail.undo()
-        return self.photo_shown(visit)
+        return self.photo_shown(visit, strokes)
 
-    def _redone(self, request: gr.Request) -> tuple[Any, ...]:
+    def _redone(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
         visit.trail.redo()
-        return self.photo_shown(visit)
+        return self.photo_shown(visit, strokes)
 
     def take_from(self, panel: Panel, tabs: gr.Tabs) -> None:
         """Let "Edit this further" of a panel bring its picture here."""
 
-        def take(painted: Painted, request: gr.Request) -> tuple[Any, ...]:
+        def take(strokes: int, request: gr.Request) -> tuple[Any, ...]:
             visit = self.studio.visit(request)
-            return self.taken(visit, panel.picked(visit), painted)
+            return self.taken(visit, panel.picked(visit), strokes)
 
-        panel.further.click(take, self.canvas, [*self.photo_outputs(), tabs], **QUIET)
+        panel.further.click(
+            take, self.strokes, [*self.photo_outputs(), tabs], **QUIET, show_progress_on=self.words
+        )
 
-    def taken(self, visit: Visit, made: Made | None, painted: Painted) -> tuple[Any, ...]:
+    def taken(self, visit: Visit, made: Made | None, strokes: int) -> tuple[Any, ...]:
         """Go on with a picture of the visit; what is painted stays where it has the same size."""
         if made is None:
             return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
         before = visit.trail.current
         visit.trail.go_on_with(made.picture, f"number {made.number}")
         same = before is not None and before[0].pixels.shape == made.picture.pixels.shape
-        mask = painted_mask(painted, made.picture) if same else None
-        return *self.photo_shown(visit, mask), gr.Tabs(selected="edit")
+        mask = None
+        if same:
+            with suppress(InputError):  # a stroke that did not arrive is lost with the canvas
+                mask = visit.selection.after(strokes)
+        return *self.photo_shown(visit, strokes, mask), gr.Tabs(selected="edit")
+
+
+class _Arrived(gr.Error):
+    """That a canvas has come, told as a failure that nobody sees.
+
+    gradio's page asks whatever was an input of a handler that succeeded for its value again at every step of
+    every later run, and a canvas takes a tenth of a second to give it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("", visible=False, print_exception=False)
 
 
 def put_back_fields(finish: str, feather: float | None, context: float) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import Painted
 from apps.studio.download import format_choice, saved
 from apps.studio.edit import EditTab
 from apps.studio.panel import PICK, QUIET, Studio, picked_number
@@ -44,10 +43,10 @@ class HistoryTab:
         tab.select(self._shown, None, shown, **QUIET)
         self.strip.click(self._pick, None, shown, **QUIET)
         pin.click(self._pin, None, shown, **QUIET)
-        taken = [*self.edit.photo_outputs(), tabs]
-        further.click(self._further, self.edit.canvas, taken, **QUIET)
+        taken, beside = [*self.edit.photo_outputs(), tabs], QUIET | {"show_progress_on": self.edit.words}
+        further.click(self._further, self.edit.strokes, taken, **beside)
         settings = [self.edit.panel.prompt, self.edit.panel.seed]
-        back.click(self._back, None, [*taken, *settings], **QUIET)
+        back.click(self._back, self.edit.strokes, [*taken, *settings], **beside)
         download.click(self._save, file_format, [self.about, file], **QUIET).success(
             None, None, None, js="() => document.querySelector('#history-file').click()", **QUIET
         )
@@ -89,19 +88,24 @@ class HistoryTab:
             visit.picked[PINNED] = visit.picked[HERE] = made.number
         return self._all(visit)
 
-    def _further(self, painted: Painted, request: gr.Request) -> tuple[Any, ...]:
+    def _further(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
-        return self.edit.taken(visit, self._picked(visit), painted)
+        return self.edit.taken(visit, self._picked(visit), strokes)
 
-    def _back(self, request: gr.Request) -> tuple[Any, ...]:
+    def _back(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         """Branch: the photograph, the selection, the words and the seed that a picture was made from."""
         visit = self.studio.visit(request)
         made = self._picked(visit)
         asked = made.result.request if made else None
         if made is None or not isinstance(asked, Inpaint):
-            return *self.edit.taken(visit, None, Painted(None)), gr.skip(), gr.skip()
+            return *self.edit.taken(visit, None, strokes), gr.skip(), gr.skip()
         visit.trail.go_on_with(asked.image, f"before-{made.number}.png")
-        return *self.edit.photo_shown(visit, asked.mask), gr.Tabs(selected="edit"), asked.prompt, made.seed
+        return (
+            *self.edit.photo_shown(visit, strokes, asked.mask),
+            gr.Tabs(selected="edit"),
+            asked.prompt,
+            made.seed,
+        )
 
     def _save(self, chosen: str, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)

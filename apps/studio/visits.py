@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from apps.studio.selection import Selection
 from glide_edit.images import Picture
 from glide_edit.results import EditResult, Receipt
 
@@ -135,6 +136,7 @@ class Visit:
     folder: Path
     model: str
     trail: Trail = field(default_factory=Trail)
+    selection: Selection = field(default_factory=Selection)
     sheet: Picture | None = None
     photos: dict[str, Picture] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)

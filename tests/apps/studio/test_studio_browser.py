@@ -129,6 +129,34 @@ def test_an_edit_from_the_photograph_to_the_download(visit: Visit, photo: Path, 
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
+def test_a_run_takes_the_last_stroke_and_leaves_the_canvas_alone(visit: Visit, photo: Path) -> None:
+    page = visit()
+    open_photo(page, photo)
+    page.evaluate("""() => { window.reads = 0;
+        const read = WebGL2RenderingContext.prototype.readPixels;
+        WebGL2RenderingContext.prototype.readPixels = function (...given) {
+            window.reads++;
+            return read.apply(this, given);
+        }; }""")
+    paint_selection(page)
+    share = shown(page, "#edit-words").split(" %")[0]
+    paint(page, across=-25)
+    paint(page, across=90)
+    finish(page)  # at once: the strokes are not there yet
+    assert page.evaluate("window.reads") > 0
+    page.wait_for_function(f"!document.querySelector('#edit-words').innerText.startsWith('{share} %')")
+    selected = re.search(r"\(([\d,]+) pixels\)", shown(page, "#edit-words"))
+    outside = re.search(r"0 of ([\d,]+) pixels outside", shown(page, "#edit-status"))
+    assert selected
+    assert outside
+    height, width = open_picture(photo).pixels.shape[:2]
+    assert int(selected[1].replace(",", "")) + int(outside[1].replace(",", "")) == height * width
+    page.evaluate("window.reads = 0")
+    make_it_long(page, count=1, steps=50)
+    finish(page)
+    assert page.evaluate("window.reads") == 0
+
+
 def test_stopping_keeps_what_there_was(visit: Visit, photo: Path, tmp_path: Path) -> None:
     page = visit()
     open_photo(page, photo)

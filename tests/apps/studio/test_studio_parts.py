@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from apps.studio.fields import sentence, settings_of
 from apps.studio.launch import Settings, password_of
 from apps.studio.pace import Pace
 from apps.studio.running import Ending, Moment, follow
+from apps.studio.selection import Selection
 from apps.studio.shelf import Shelf
 from apps.studio.strip import strip
 from apps.studio.uploads import opened
@@ -96,6 +98,26 @@ def test_undo_and_redo_go_through_the_photographs() -> None:
     assert not trail.can_redo
     trail.undo()
     assert trail.current == (pictures[0], "0")
+
+
+def test_a_run_waits_for_the_strokes_it_was_asked_after() -> None:
+    none, first, second, third = (Mask(np.arange(16).reshape(4, 4) < n) for n in range(4))
+    selection = Selection()
+    with pytest.raises(InputError, match="Open a photograph first"):
+        selection.after(0)
+    selection.put(none, 0)
+    selection.arrive(first, 1)
+    assert selection.after(1) == first
+    with pytest.raises(InputError, match="not arrived yet"):
+        selection.after(2, seconds=0.01)
+    late = threading.Timer(0.05, selection.arrive, (second, 2))
+    late.start()
+    assert selection.after(2) == second
+    selection.arrive(first, 1)  # overtaken on its way
+    assert selection.after(2) == second
+    selection.put(third, 3)  # the studio grew it; what was still under way is of before
+    selection.arrive(second, 3)
+    assert selection.after(3) == third
 
 
 def test_a_visit_takes_its_files_with_it(tmp_path: Path) -> None:
