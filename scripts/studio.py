@@ -1,7 +1,8 @@
-"""Make the studio's pictures.
+"""Make the studio's pictures, and measure it in a browser.
 
 scripts/studio examples        what the studio begins with: apps/studio/examples
 scripts/studio screenshots     each tab at 1280 x 800 and 390 x 844, light and dark: docs/studio
+scripts/studio times           how long a page, a stroke and an edit take in Chromium, without a GPU
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import io
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from glide_edit import open_picture, save_picture
 from glide_edit.toybox import Scene, render, sample_scene
@@ -74,6 +79,79 @@ def _single(kind: str, ground: str | None = None) -> Scene:
 def make_screenshots() -> None:
     """Each tab after it has been used, with the model that ships."""
     SCREENSHOTS.mkdir(exist_ok=True)
+    with _opened() as (browser, address):
+        for theme in THEMES:
+            page = browser.new_page(viewport=_viewport("desk"), color_scheme=theme)
+            page.set_default_timeout(A_WHILE)
+            page.add_init_script(SLOW_FRAMES)
+            page.goto(address)
+            _walk(page, theme)
+            page.close()
+
+
+def measure(runs: int = 5) -> None:
+    """Seconds, by the page's own clock from a press on: of a photograph of 600 x 400, edited with detail."""
+    began = time.monotonic()
+    with _opened() as (browser, address):
+        page = browser.new_page(viewport=_viewport("desk"))
+        page.goto(address)
+        page.wait_for_selector("#edit-run", state="visible")
+        print(f"usable page, from the start of the command   {time.monotonic() - began:.2f}")
+        page.click('#edit-examples [data-pick="cup.jpg"]')
+        page.wait_for_selector("#edit-canvas canvas")
+        page.wait_for_timeout(2000)
+        page.fill("#edit-prompt textarea", "a red ball")
+        page.evaluate(CLOCK)
+        told, previews, ends = [], [], []
+        for run in range(runs):
+            told.append(_painted(page, 10 * run))
+            page.click("#edit-run")
+            page.wait_for_function("clock.ended")
+            pressed, previewed, ended = page.evaluate("[clock.pressed, clock.previewed, clock.ended]")
+            previews.append((previewed - pressed) / 1000)
+            ends.append((ended - pressed) / 1000)
+            page.wait_for_selector("#edit-run", state="visible")
+        for what, seconds in (
+            ("what is selected is told, from the end of a stroke", told),
+            ("first preview, from a press on Run", previews),
+            ("finished, from a press on Run", ends),
+        ):
+            print(f"{what:<52} {statistics.median(seconds):.2f}   (", *(f"{s:.2f}" for s in seconds), ")")
+
+
+CLOCK = """() => {
+    window.clock = {};
+    document.addEventListener('click', (event) => {
+        if (event.target.closest('#edit-run')) window.clock = {pressed: performance.now()};
+    }, true);
+    new MutationObserver(() => {
+        const seen = (key, selector) => {
+            if (!clock[key] && document.querySelector(selector)) clock[key] = performance.now();
+        };
+        seen('previewed', '#edit-view .ge-preview');
+        if (clock.previewed) seen('ended', '#edit-view .ge-compare');
+    }).observe(document.body, {childList: true, subtree: true, attributes: true});
+}"""
+
+
+def _painted(page: Page, down: int) -> float:
+    """Paint a stroke, and wait until the studio says what is selected: so many seconds."""
+    box = page.locator("#edit-canvas canvas").first.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + down
+    before = page.inner_text("#edit-words")
+    page.mouse.move(x - 40, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y, steps=8)
+    page.mouse.up()
+    began = time.monotonic()
+    page.wait_for_function("before => document.querySelector('#edit-words').innerText !== before", arg=before)
+    return time.monotonic() - began
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Browser, str]]:
+    """A browser, and the address of a studio that runs as long."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -84,14 +162,7 @@ def make_screenshots() -> None:
         address = server.stdout.readline().split()[-1]
         with sync_playwright() as playwright:
             found = next(path for name in CHROMIUM if (path := shutil.which(name)))
-            browser = playwright.chromium.launch(executable_path=found, args=QUIET)
-            for theme in THEMES:
-                page = browser.new_page(viewport=_viewport("desk"), color_scheme=theme)
-                page.set_default_timeout(A_WHILE)
-                page.add_init_script(SLOW_FRAMES)
-                page.goto(address)
-                _walk(page, theme)
-                page.close()
+            yield playwright.chromium.launch(executable_path=found, args=QUIET), address
     finally:
         server.terminate()
         server.wait()
@@ -150,6 +221,8 @@ def main() -> None:
             make_examples()
         case ["screenshots"]:
             make_screenshots()
+        case ["times"]:
+            measure()
         case _:
             sys.exit(__doc__)
 

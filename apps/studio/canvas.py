@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from abc import ABCMeta
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,49 @@ class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
         return Painted(_flattened(layers), tuple(Path(each.path) for each in sent_files))
 
 
+class Strokes:
+    """What page.js counts a canvas' strokes in, and what it presses to hand the canvas over (``Handover``).
+
+    The canvas' own change event leaves out the first stroke.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._look = gr.Button("Look", elem_id=f"{name}-look", elem_classes="ge-out-of-sight")
+        self.count = gr.Number(0, label="Strokes", precision=0, visible="hidden", elem_id=f"{name}-strokes")
+
+    def wire(self, canvas: PaintCanvas, take: Callable[[Painted, int, gr.Request], None]) -> Any:
+        """Let ``take`` have what is on the canvas after so many strokes.
+
+        What comes back is an event, whose ``failure`` is that it has.
+        """
+
+        def arrived(painted: Painted, strokes: int, request: gr.Request) -> None:
+            take(painted, strokes, request)
+            raise _Arrived
+
+        return self._look.click(
+            arrived,
+            [canvas, self.count],
+            None,
+            trigger_mode="always_last",
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+class _Arrived(gr.Error):
+    """That a canvas has come, told as a failure that nobody sees.
+
+    gradio's page asks whatever was an input of a handler that succeeded for its value again at every step of
+    every later run, and a canvas takes a tenth of a second to give it. It does the same with what a handler
+    shows its progress on, which is what it gives out unless ``show_progress_on`` says otherwise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("", visible=False, print_exception=False)
+
+
 def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> EditorValue:
     """A photograph, scaled for the canvas, and on it a selection as if it had been painted."""
     small, _ = scaled_down(picture, LONGEST_CANVAS)
@@ -105,12 +149,11 @@ def painted_mask(painted: Painted, picture: Picture) -> Mask:
     return Mask(alpha >= 128)
 
 
-def painted_over(painted: Painted, paper: Picture) -> Picture:
+def painted_over(layer: NDArray[np.uint8], paper: Picture) -> Picture:
     """The paper with what was painted on it, at the size of the canvas."""
     under = Image.fromarray(scaled_down(paper, LONGEST_CANVAS)[0]).convert("RGBA")
-    if painted.layer is not None:
-        under = Image.alpha_composite(under, Image.fromarray(painted.layer).resize(under.size))
-    return open_picture(under.convert("RGB"))
+    over = Image.fromarray(layer).resize(under.size)
+    return open_picture(Image.alpha_composite(under, over).convert("RGB"))
 
 
 def _painted(mask: Mask, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,11 +9,10 @@ from typing import Any
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, canvas_size, canvas_value, painted_mask
+from apps.studio.canvas import PaintCanvas, Painted, Strokes, canvas_size, canvas_value, painted_mask
 from apps.studio.examples import PHOTOS, examples_html, find, picked_name
 from apps.studio.fields import sentence
 from apps.studio.panel import PICK, QUIET, Panel, Studio
-from apps.studio.selection import NO_PHOTO
 from apps.studio.uploads import opened
 from apps.studio.visits import Made, Visit
 from glide_edit.errors import GlideEditError, InputError
@@ -21,6 +20,7 @@ from glide_edit.images import Picture
 from glide_edit.requests import FINISHES, Inpaint, Remove, Request
 from masks import AUTOMATIC_CONTEXT, Mask, MaskError, mend, rough, shape
 
+NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
 HINT = "What changes appears here, step by step."
 
 
@@ -48,9 +48,7 @@ class EditTab:
         )
         with gr.Column(visible=False, elem_classes="ge-plain") as self.easel:
             self._lay_out_easel()
-        self.look = gr.Button("Look", elem_id="edit-look", elem_classes="ge-out-of-sight")
-        # page.js counts here, and presses Look: the canvas' own change event leaves out the first stroke.
-        self.strokes = gr.Number(0, label="Strokes", precision=0, visible="hidden", elem_id="edit-strokes")
+        self.strokes = Strokes("edit")
         self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
         self._lay_out_examples()
 
@@ -112,6 +110,10 @@ class EditTab:
         """What changes when another photograph is edited."""
         return [self.drop, self.examples, self.easel, self.canvas, self.undo, self.redo, self.words]
 
+    def beside(self) -> dict[str, Any]:
+        """How handlers with ``photo_outputs`` are joined: no progress on the canvas, see ``Strokes``."""
+        return QUIET | {"show_progress_on": self.words}
+
     def photo_shown(self, visit: Visit, strokes: int, mask: Mask | None = None) -> tuple[Any, ...]:
         """Values for ``photo_outputs``, after so many strokes on the canvas."""
         current = visit.trail.current
@@ -144,19 +146,16 @@ class EditTab:
         return *self.photo_shown(visit, strokes, example.mask()), example.prompt
 
     def _wire(self) -> None:
-        # Nor may the canvas be what a handler shows its progress on; see _Arrived.
-        photo, beside = self.photo_outputs(), QUIET | {"show_progress_on": self.words}
-        self.drop.upload(self._opened, [self.drop, self.strokes], photo, **beside)
+        photo, beside, strokes = self.photo_outputs(), self.beside(), self.strokes.count
+        self.drop.upload(self._opened, [self.drop, strokes], photo, **beside)
         self.other.click(
             lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
             [self.drop, self.examples, self.easel],
             **QUIET,
         )
-        arrived = self.look.click(
-            self._arrived, [self.canvas, self.strokes], None, trigger_mode="always_last", **QUIET
-        )
-        arrived.failure(self._looked_at, [self.strokes, self.context], self.words, **QUIET)
+        arrived = self.strokes.wire(self.canvas, self._arrived)
+        arrived.failure(self._looked_at, [strokes, self.context], self.words, **QUIET)
         for button, change in (
             (self.grow, lambda mask, _, radius: shape.grow(mask, radius)),
             (self.shrink, lambda mask, _, radius: shape.shrink(mask, radius)),
@@ -168,14 +167,14 @@ class EditTab:
         ):
             button.click(
                 self._reshaping(change),
-                [self.strokes, self.context, self.radius],
+                [strokes, self.context, self.radius],
                 [self.canvas, self.words],
                 **beside,
             )
-        self.examples.click(self._example, self.strokes, [*photo, self.panel.prompt], **beside)
-        self.undo.click(self._undone, self.strokes, photo, **beside)
-        self.redo.click(self._redone, self.strokes, photo, **beside)
-        asked = [self.strokes, self.finish, self.feather, self.context]
+        self.examples.click(self._example, strokes, [*photo, self.panel.prompt], **beside)
+        self.undo.click(self._undone, strokes, photo, **beside)
+        self.redo.click(self._redone, strokes, photo, **beside)
+        asked = [strokes, self.finish, self.feather, self.context]
         self.panel.wire(asked)
         self.panel.start_with(self.remove, self._build_removal, asked)
 
@@ -194,7 +193,6 @@ class EditTab:
         visit.note(painted.files)
         if visit.trail.current is not None:
             visit.selection.arrive(painted_mask(painted, visit.trail.current[0]), strokes)
-        raise _Arrived()
 
     def _looked_at(self, strokes: int, context: float, request: gr.Request) -> Any:
         """What there is to say about what is painted."""
@@ -257,9 +255,7 @@ class EditTab:
             visit = self.studio.visit(request)
             return self.taken(visit, panel.picked(visit), strokes)
 
-        panel.further.click(
-            take, self.strokes, [*self.photo_outputs(), tabs], **QUIET, show_progress_on=self.words
-        )
+        panel.further.click(take, self.strokes.count, [*self.photo_outputs(), tabs], **self.beside())
 
     def taken(self, visit: Visit, made: Made | None, strokes: int) -> tuple[Any, ...]:
         """Go on with a picture of the visit; what is painted stays where it has the same size."""
@@ -273,17 +269,6 @@ class EditTab:
             with suppress(InputError):  # a stroke that did not arrive is lost with the canvas
                 mask = visit.selection.after(strokes)
         return *self.photo_shown(visit, strokes, mask), gr.Tabs(selected="edit")
-
-
-class _Arrived(gr.Error):
-    """That a canvas has come, told as a failure that nobody sees.
-
-    gradio's page asks whatever was an input of a handler that succeeded for its value again at every step of
-    every later run, and a canvas takes a tenth of a second to give it.
-    """
-
-    def __init__(self) -> None:
-        super().__init__("", visible=False, print_exception=False)
 
 
 def put_back_fields(finish: str, feather: float | None, context: float) -> dict[str, Any]:

@@ -43,10 +43,10 @@ class HistoryTab:
         tab.select(self._shown, None, shown, **QUIET)
         self.strip.click(self._pick, None, shown, **QUIET)
         pin.click(self._pin, None, shown, **QUIET)
-        taken, beside = [*self.edit.photo_outputs(), tabs], QUIET | {"show_progress_on": self.edit.words}
-        further.click(self._further, self.edit.strokes, taken, **beside)
+        taken, beside = [*self.edit.photo_outputs(), tabs], self.edit.beside()
+        further.click(self._further, self.edit.strokes.count, taken, **beside)
         settings = [self.edit.panel.prompt, self.edit.panel.seed]
-        back.click(self._back, self.edit.strokes, [*taken, *settings], **beside)
+        back.click(self._back, self.edit.strokes.count, [*taken, *settings], **beside)
         download.click(self._save, file_format, [self.about, file], **QUIET).success(
             None, None, None, js="() => document.querySelector('#history-file').click()", **QUIET
         )

@@ -18,26 +18,28 @@
     }
   });
 
-  // After a stroke, or a press on one of the canvas' own tools, the canvas is handed over: that takes seconds,
+  // After a stroke, or a press on one of the canvas' own tools, the canvas is handed over: that takes a second,
   // and what is asked of the studio later only says after how many strokes. A stroke may end outside.
-  let soon, painting = false, strokes = 0;
-  const changed = () => {
-    const count = document.querySelector('#edit-strokes input');
-    if (!count) return;
-    count.value = ++strokes;
-    count.dispatchEvent(new Event('input', {bubbles: true}));
-    clearTimeout(soon);
-    soon = setTimeout(() => document.querySelector('#edit-look')?.click(), 250);
-  };
-  const onCanvas = (event) => Boolean(event.target.closest?.('#edit-canvas'));
-  document.addEventListener('pointerdown', (event) => { painting = onCanvas(event); }, true);
-  for (const end of ['pointerup', 'pointercancel']) {
-    document.addEventListener(end, () => {
-      if (painting) changed();
-      painting = false;
-    }, true);
+  for (const name of ['edit', 'sketch']) {
+    let soon, painting = false, strokes = 0;
+    const changed = () => {
+      const count = document.querySelector(`#${name}-strokes input`);
+      if (!count) return;
+      count.value = ++strokes;
+      count.dispatchEvent(new Event('input', {bubbles: true}));
+      clearTimeout(soon);
+      soon = setTimeout(() => document.querySelector(`#${name}-look`)?.click(), 250);
+    };
+    const onCanvas = (event) => Boolean(event.target.closest?.(`#${name}-canvas`));
+    document.addEventListener('pointerdown', (event) => { painting = onCanvas(event); }, true);
+    for (const end of ['pointerup', 'pointercancel']) {
+      document.addEventListener(end, () => {
+        if (painting) changed();
+        painting = false;
+      }, true);
+    }
+    document.addEventListener('keyup', (event) => onCanvas(event) && changed(), true);
   }
-  document.addEventListener('keyup', (event) => onCanvas(event) && changed(), true);
 
   // Two pictures under a slider, seen pixel for pixel: around the mouse, or where a finger came down.
   document.addEventListener('click', (event) => {

@@ -9,7 +9,7 @@ import gradio as gr
 import numpy as np
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, canvas_value, painted_over
+from apps.studio.canvas import PaintCanvas, Painted, Strokes, canvas_value, painted_over
 from apps.studio.examples import DRAWINGS, examples_html, find, picked_name
 from apps.studio.fields import sentence
 from apps.studio.panel import PICK, QUIET, Panel, Studio
@@ -58,6 +58,7 @@ class SketchTab:
             elem_id="sketch-canvas",
             buttons=[],
         )
+        self.strokes = Strokes("sketch")
         with gr.Row(elem_classes="ge-tools"):
             self.blank = gr.Button("Blank sheet", size="sm", min_width=90, elem_id="sketch-blank")
             self.file = gr.UploadButton(
@@ -85,45 +86,52 @@ class SketchTab:
         self,
         visit: Visit,
         settings: dict[str, Any],
-        painted: Painted,
+        strokes: int,
         mode: str,
         strength: float,
         several: bool,
     ) -> Request | Sequence[Request]:
-        visit.note(painted.files)
-        paper = visit.sheet or blank_sheet()
-        untouched = painted.layer is None or not painted.layer[:, :, 3].any()
-        drawing = paper if untouched else painted_over(painted, paper)
+        paper, ink = visit.sheet or blank_sheet(), visit.ink.after(strokes)
+        drawing = paper if ink is None else painted_over(ink, paper)
         request = Sketch(drawing=drawing, mode=mode, strength=strength, **settings)  # type: ignore[arg-type]
         return over_strengths(request, STRENGTHS) if several else request
 
     def _wire(self) -> None:
-        sheet = [self.canvas, self.words]
-        self.blank.click(self._blank, None, sheet, **QUIET)
-        self.file.upload(self._opened, self.file, sheet, **QUIET)
-        self.examples.click(self._example, None, [*sheet, self.panel.prompt], **QUIET)
-        self.panel.wire([self.canvas, self.mode, self.strength, self.several])
+        strokes, sheet = self.strokes.count, [self.canvas, self.words]
+        beside = QUIET | {"show_progress_on": self.words}  # never on the canvas; see Strokes
+        self.strokes.wire(self.canvas, self._arrived)
+        self.blank.click(self._blank, strokes, sheet, **beside)
+        self.file.upload(self._opened, [self.file, strokes], sheet, **beside)
+        self.examples.click(self._example, strokes, [*sheet, self.panel.prompt], **beside)
+        self.panel.wire([strokes, self.mode, self.strength, self.several])
 
-    def _blank(self, request: gr.Request) -> tuple[Any, ...]:
+    def _arrived(self, painted: Painted, strokes: int, request: gr.Request) -> None:
         visit = self.studio.visit(request)
-        visit.sheet = None
-        return canvas_value(visit, blank_sheet()), ""
+        visit.note(painted.files)
+        untouched = painted.layer is None or not painted.layer[:, :, 3].any()
+        visit.ink.arrive(None if untouched else painted.layer, strokes)
 
-    def _opened(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
-        visit = self.studio.visit(request)
+    def _shown(self, visit: Visit, sheet: Picture | None, strokes: int) -> Any:
+        """A sheet to draw on, a blank one for None, as the canvas takes it."""
+        visit.sheet = sheet
+        visit.ink.put(None, strokes)
+        return canvas_value(visit, sheet or blank_sheet())
+
+    def _blank(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
+        return self._shown(self.studio.visit(request), None, strokes), ""
+
+    def _opened(self, path: str | None, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         try:
-            visit.sheet, name = opened(path)
+            sheet, name = opened(path)
         except GlideEditError as error:
             return gr.skip(), html.said(sentence(error), "error")
-        return canvas_value(visit, visit.sheet), html.said(name)
+        return self._shown(self.studio.visit(request), sheet, strokes), html.said(name)
 
-    def _example(self, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        visit = self.studio.visit(request)
+    def _example(self, strokes: int, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         example = find(DRAWINGS, picked_name(event))
         if example is None:
             return gr.skip(), gr.skip(), gr.skip()
-        visit.sheet = example.picture()
-        return canvas_value(visit, visit.sheet), "", example.prompt
+        return self._shown(self.studio.visit(request), example.picture(), strokes), "", example.prompt
 
 
 def blank_sheet() -> Picture:

@@ -10,9 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from apps.studio.selection import Selection
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.studio.handover import Handover
 from glide_edit.images import Picture
 from glide_edit.results import EditResult, Receipt
+from masks import Mask
 
 MOST_BYTES = 512 * 2**20
 """Of finished pictures that a visit holds on to; beyond it the oldest are let go."""
@@ -129,15 +133,18 @@ MOST_SENT = 12
 class Visit:
     """One open page.
 
-    ``sheet`` is the drawing that was opened to sketch on. By the names of tabs, ``photos`` are what is open
-    there, ``tickets`` their latest runs, ``strips`` what those made, ``picked`` the one that is looked at.
+    ``selection`` is of the photograph in ``trail``. ``sheet`` is the drawing that was opened to sketch on,
+    and ``ink`` the layer that was drawn over it, None for none. By the names of tabs, ``photos`` are what is
+    open there, ``tickets`` their latest runs, ``strips`` what those made, ``picked`` the one that is looked
+    at.
     """
 
     folder: Path
     model: str
     trail: Trail = field(default_factory=Trail)
-    selection: Selection = field(default_factory=Selection)
+    selection: Handover[Mask] = field(default_factory=lambda: Handover(Mask.empty((1, 1))))
     sheet: Picture | None = None
+    ink: Handover[NDArray[np.uint8] | None] = field(default_factory=lambda: Handover(None))
     photos: dict[str, Picture] = field(default_factory=dict)
     made: list[Made] = field(default_factory=list)
     tickets: dict[str, Ticket] = field(default_factory=dict)

@@ -23,10 +23,10 @@ pytest.importorskip("gradio", reason="the extra studio is not installed")
 from apps.studio import html
 from apps.studio.edit import put_back_fields
 from apps.studio.fields import sentence, settings_of
+from apps.studio.handover import Handover
 from apps.studio.launch import Settings, password_of
 from apps.studio.pace import Pace
 from apps.studio.running import Ending, Moment, follow
-from apps.studio.selection import Selection
 from apps.studio.shelf import Shelf
 from apps.studio.strip import strip
 from apps.studio.uploads import opened
@@ -102,10 +102,8 @@ def test_undo_and_redo_go_through_the_photographs() -> None:
 
 def test_a_run_waits_for_the_strokes_it_was_asked_after() -> None:
     none, first, second, third = (Mask(np.arange(16).reshape(4, 4) < n) for n in range(4))
-    selection = Selection()
-    with pytest.raises(InputError, match="Open a photograph first"):
-        selection.after(0)
-    selection.put(none, 0)
+    selection = Handover(none)
+    assert selection.after(0) == none
     selection.arrive(first, 1)
     assert selection.after(1) == first
     with pytest.raises(InputError, match="not arrived yet"):
