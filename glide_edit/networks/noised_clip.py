@@ -182,14 +182,22 @@ class CausalTextEncoder(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids (B, L) and lengths (B,) -> (B, E), not normalised."""
+        return self.summary(self.states(ids), lengths)
+
+    def states(self, ids: Tensor) -> Tensor:
+        """ids (B, L) -> (B, L, width): all tokens after the last block."""
         stream = working_dtype(self.positions)
         x = self.tokens(ids).to(stream) + self.positions[: ids.shape[1]]
         length = ids.shape[1]
         later = torch.ones(length, length, dtype=torch.bool, device=ids.device).triu(1)
         for block in self.blocks:
             x = block(x, hidden=later)
+        return x
+
+    def summary(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """What ``states`` gave, lengths (B,) -> (B, E), not normalised."""
         last = (lengths - 1).clamp(min=0)
-        return _linear(self.projection, _norm(self.norm_out, x[torch.arange(len(ids)), last]))
+        return _linear(self.projection, _norm(self.norm_out, states[torch.arange(len(states)), last]))
 
 
 class _Block(nn.Module):

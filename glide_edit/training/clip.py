@@ -39,6 +39,7 @@ from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import Hooks, LoopOptions, train
 from glide_edit.training.losses import stratified_times
+from glide_edit.training.meanings import Meanings, WordReader, meanings_of
 from glide_edit.training.run import CONTEXT, TOKENIZER_NAME, TrainOutcome, failures_told, run_tokenizer
 from glide_edit.training.sources import RenderedToybox, Source
 from glide_edit.training.tags import TAGS, tagging_loss, tags_of
@@ -66,6 +67,9 @@ PLAIN_CONFIG = replace(
 TAGS_WEIGHT = 0.5
 """How much what the patches say counts beside captions and pictures that match."""
 
+MEANINGS_WEIGHT = 0.2
+"""How much what the words of true captions say counts beside that."""
+
 FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
 """Where the learned logit scale begins, and where it is held so that training stays stable."""
 
@@ -74,7 +78,8 @@ FIRST_SCALE, LARGEST_SCALE = 10.0, 100.0
 class ClipBatch:
     """``image`` (B, 3, S, S), clean, in [-1, 1]; a true and a false caption for each picture.
 
-    ``tags`` (B, len(TAGS), S/patch, S/patch) are what is where, as ``tags_of`` gives it.
+    ``tags`` (B, len(TAGS), S/patch, S/patch) and ``meanings`` are what is where and what words speak of, as
+    ``tags_of`` and ``meanings_of`` give it.
     """
 
     step: int
@@ -82,6 +87,7 @@ class ClipBatch:
     captions: tuple[str, ...]
     altered: tuple[str, ...]
     tags: Tensor
+    meanings: tuple[Meanings, ...]
 
     def to(self, device: torch.device) -> ClipBatch:
         return replace(self, image=self.image.to(device), tags=self.tags.to(device))
@@ -110,6 +116,7 @@ class ClipPlan:
             captions=captions,
             altered=tuple(altered(caption, rng).caption for caption in captions),
             tags=torch.stack([tags_of(item, item.image.shape[0] // self.patch) for item in items]),
+            meanings=tuple(meanings_of(item) for item in items),
         )
 
     def stream(self, first_step: int) -> Generator[ClipBatch, None, None]:
@@ -119,8 +126,9 @@ class ClipPlan:
 class ClipLearner(Learner[ClipBatch]):
     """A CLIP and its logit scale, which training finds. A ``plain`` one sees pictures at t = 0 only.
 
-    Captions alone teach a small transformer slowly what things look like. So each patch also has to say what
-    is in it (``TAGS``), by a layer that is thrown away afterwards.
+    Captions alone teach a small transformer slowly what things look like, and which words belong together. So
+    each patch also has to say what is in it (``TAGS``) and each word what it means (``WordReader``), by
+    layers that are thrown away afterwards.
     """
 
     def __init__(self, clip: NoisedCLIP, tokenizer: BytePairTokenizer, plain: bool) -> None:
@@ -131,23 +139,28 @@ class ClipLearner(Learner[ClipBatch]):
         self.schedule = Schedule.cosine(clip.config.timesteps)
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
         self.tagger = nn.Linear(clip.config.image_width, len(TAGS))
+        self.reader = WordReader(clip.config.text_width, tokenizer)
 
     def loss(self, batch: ClipBatch, generator: torch.Generator) -> Tensor:
         """Symmetric cross-entropy of the batch, where false captions are wrong answers for every picture, and
-        the patches' cross-entropy."""
+        what patches and words say wrongly."""
         count, device = len(batch.captions), batch.image.device
         t = self._times(count, generator).to(device)
         eps = torch.randn(batch.image.shape, generator=generator).to(device)
         states = self.clip.image.tokens(self.schedule.add_noise(batch.image, eps, t), t)
         pictures = F.normalize(self.clip.image.summary(states), dim=-1)
         tokens = self.tokenizer.encode([*batch.captions, *batch.altered])
-        texts = self.clip.text_embeddings(tokens.ids.to(device), tokens.token_mask.sum(1).to(device))
+        words = self.clip.text.states(tokens.ids.to(device))
+        texts = F.normalize(self.clip.text.summary(words, tokens.token_mask.sum(1).to(device)), dim=-1)
         scale = self.log_scale.float().clamp(max=math.log(LARGEST_SCALE)).exp()
         logits = scale * pictures @ texts.T
         right = torch.arange(count, device=device)
         matching = (F.cross_entropy(logits, right) + F.cross_entropy(logits[:, :count].T, right)) / 2
         said = self.tagger(states[:, 1:].to(self.tagger.weight.dtype)).transpose(1, 2)
-        return matching + TAGS_WEIGHT * tagging_loss(said.unflatten(2, batch.tags.shape[2:]), batch.tags)
+        tagging = tagging_loss(said.unflatten(2, batch.tags.shape[2:]), batch.tags)
+        own = words[:count].to(self.reader.layer.weight.dtype)
+        reading = self.reader.loss(own, tokens.ids[:count], batch.meanings)
+        return matching + TAGS_WEIGHT * tagging + MEANINGS_WEIGHT * reading
 
     def _times(self, count: int, generator: torch.Generator) -> Tensor:
         """(count,) times, denser where there is less noise: where there is most, little can be learned."""

@@ -22,6 +22,7 @@ from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.training.checkpoint import FILE_NAME
 from glide_edit.training.clip import ClipLearner, ClipPlan, ClipSettings, run_clip
 from glide_edit.training.loop import LoopOptions, train
+from glide_edit.training.meanings import meanings_of
 from glide_edit.training.sources import RenderedToybox
 from glide_edit.training.tags import tags_of
 from tests.glide_edit.operations.stand_ins import write_tiny
@@ -93,6 +94,19 @@ def test_patches_have_their_tags() -> None:
     rng = np.random.default_rng([0, 3])
     expected = [tags_of(plan.source.draw(rng), 2) for _ in range(4)]
     assert torch.equal(plan.make(3).tags, torch.stack(expected))
+
+
+def test_words_have_their_meanings() -> None:
+    batch = ClipPlan(FewScenes(16), 4, seed=0).make(3)
+    rng = np.random.default_rng([0, 3])
+    for told, item in zip(batch.meanings, [FewScenes(16).draw(rng) for _ in range(4)], strict=True):
+        expected = meanings_of(item)
+        assert told.keys() == expected.keys()
+        assert all(torch.equal(told[word], expected[word]) for word in told)
+    trainee, mute = learner(), replace(batch, meanings=({},) * 4)
+    with torch.no_grad():
+        read, unread = (trainee.loss(each, torch.Generator().manual_seed(0)) for each in (batch, mute))
+    assert read > unread + 1  # nothing is learned yet
 
 
 def test_a_few_pictures_are_learnt(tmp_path: Path) -> None:
