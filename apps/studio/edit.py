@@ -152,7 +152,7 @@ class EditTab:
             lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
             [self.drop, self.examples, self.easel],
-            **QUIET,
+            **beside,
         )
         arrived = self.strokes.wire(self.canvas, self._arrived)
         arrived.failure(self._looked_at, [strokes, self.context], self.words, **QUIET)

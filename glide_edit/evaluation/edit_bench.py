@@ -31,6 +31,7 @@ from glide_edit.models.model import Model
 from glide_edit.operations.finished import Drawn
 from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.requests import Inpaint
+from masks import AUTOMATIC_CONTEXT
 
 Image = NDArray[np.uint8]
 Painter = Callable[[Sequence[EditItem], Sequence[InpaintWork]], Sequence[Drawn]]
@@ -228,7 +229,7 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     """What the numbers follow from but the model."""
     return {
         "bench": "edits",
-        "version": 1,
+        "version": 2,
         **how_judged("a window about the mask", SCENES),
         "count": count,
         "seed": seed,
@@ -236,6 +237,7 @@ def protocol(count: int, seed: int) -> dict[str, object]:
         "sizes": {name: list(ends) for name, ends in SIZES.items()},
         "shapes": list(SHAPES),
         "wordings": list(WORDINGS),
+        "context": AUTOMATIC_CONTEXT,
         "seam": {"features": list(FEATURES), "fitted": list(FITTED)},
         "opencv": {"method": "telea", "radius": _TELEA_RADIUS},
     }
