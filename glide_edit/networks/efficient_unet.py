@@ -27,8 +27,9 @@ class EfficientUNetConfig:
     """The shape of an Efficient U-Net.
 
     ``channels``, ``blocks`` and ``attention`` have one entry a level, from fine to coarse; level 0 works at
-    ``image_size / patch`` cells. ``text_width`` 0 means no text. ``known``, ``drawing`` and ``low_res``
-    declare input channels: known image 3 + keep-mask 1, drawing 1, low-resolution image 3.
+    ``image_size / patch`` cells. ``text_width`` 0 means no text. ``positions`` tells attention where in the
+    picture a cell is, without which words like "left" are learned late. ``known``, ``drawing`` and
+    ``low_res`` declare input channels: known image 3 + keep-mask 1, drawing 1, low-resolution image 3.
 
     Raises:
         InputError: no network can be built like this, or it could not take a picture of ``image_size``.
@@ -42,6 +43,7 @@ class EfficientUNetConfig:
     head_width: int = 32
     embedding_width: int = 256
     text_width: int = 0
+    positions: bool = False
     known: bool = False
     drawing: bool = False
     low_res: bool = False
@@ -98,6 +100,21 @@ def _group_norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(_groups(channels), channels)
 
 
+PLACE_WAVES = 4
+
+
+def places(height: int, width: int, device: torch.device) -> Tensor:
+    """(height * width, 4 * PLACE_WAVES), for cells in reading order: sines and cosines, across and down, of
+    half a wave over the picture, and of twice as many each time."""
+    waves = torch.pi / 2 * 2.0 ** torch.arange(PLACE_WAVES, device=device)
+    down, across = (
+        torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+        for count in (height, width)
+        for angles in [((2 * torch.arange(count, device=device) + 1) / count - 1)[:, None] * waves]
+    )
+    return torch.cat([across.repeat(height, 1), down.repeat_interleave(width, dim=0)], dim=1)
+
+
 class ResidualBlock(nn.Module):
     """norm - SiLU - conv, norm - scale and shift by the time embedding - SiLU - conv, beside a shortcut."""
 
@@ -124,12 +141,17 @@ class ResidualBlock(nn.Module):
 
 
 class TextAttention(nn.Module):
-    """Self-attention over the cells with the text's keys and values prepended (GLIDE, section 2)."""
+    """Self-attention over the cells with the text's keys and values prepended (GLIDE, section 2).
 
-    def __init__(self, channels: int, text_width: int, head_width: int) -> None:
+    With ``positions`` each cell's place in the picture is added to what its queries, keys and values are made
+    of.
+    """
+
+    def __init__(self, channels: int, text_width: int, head_width: int, positions: bool = False) -> None:
         super().__init__()
         self.heads = channels // head_width
         self.norm = _group_norm(channels)
+        self.place = zeroed(nn.Linear(4 * PLACE_WAVES, channels, bias=False)) if positions else None
         self.qkv = nn.Linear(channels, 3 * channels)
         self.text_kv = nn.Linear(text_width, 2 * channels, bias=False) if text_width else None
         self.out = zeroed(nn.Linear(channels, channels))
@@ -144,6 +166,8 @@ class TextAttention(nn.Module):
         batch, channels, height, width = x.shape
         cells = height * width
         h = self.norm(x).permute(0, 2, 3, 1).reshape(batch, cells, channels)
+        if self.place is not None:
+            h = h + self.place(places(height, width, h.device).to(h.dtype))
         q, k, v = self.qkv(h).reshape(batch, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if text_kv is not None:
             k, v = torch.cat([text_kv[0], k], dim=2), torch.cat([text_kv[1], v], dim=2)
@@ -165,7 +189,9 @@ class _Level(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(width, channels, embedding) for width in widths)
         self.attentions = nn.ModuleList(
-            TextAttention(channels, config.text_width, config.head_width) for _ in widths if attend
+            TextAttention(channels, config.text_width, config.head_width, config.positions)
+            for _ in widths
+            if attend
         )
 
 
@@ -202,7 +228,7 @@ class EfficientUNet(nn.Module):
             self.upsample.append(nn.Conv2d(width, finer, 3, padding=1) if i else nn.Identity())
         self.middle_in = ResidualBlock(channels[-1], channels[-1], embedding)
         self.middle_attention = (
-            TextAttention(channels[-1], config.text_width, config.head_width)
+            TextAttention(channels[-1], config.text_width, config.head_width, config.positions)
             if config.attention[-1]
             else None
         )

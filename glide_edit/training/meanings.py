@@ -24,7 +24,7 @@ Meanings = Mapping[str, Tensor]
 """Of words: which of ``TAGS`` are true of the toy, 0 or 1, and x and y of its middle, -1 to 1 over the
 picture: (len(TAGS) + 2,) each."""
 
-PLACE_WEIGHT = 5.0
+PLACE_WEIGHT = 20.0
 """How much the squared error of x and y counts beside the tags' cross-entropy."""
 
 

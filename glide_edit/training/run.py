@@ -65,6 +65,7 @@ BASE_CONFIG = EfficientUNetConfig(
     blocks=(1, 2, 2),
     attention=(False, True, True),
     text_width=192,
+    positions=True,
     known=True,
     drawing=True,
 )
@@ -415,8 +416,8 @@ def run_tokenizer(
 def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> dict[str, Tensor]:
     """The weights to begin with, by the trainee's names.
 
-    Attention that the network has and ``start`` lacks begins as it is made, which is without effect; and so
-    do the taggers, which no model holds.
+    Attention and positions that the network has and ``start`` lacks begin as they are made, which is without
+    effect; and so do the layers that no model holds.
     """
     given = next((stage.network for stage in start.stages if stage.name == settings.stage), None)
     if given is None:
@@ -443,8 +444,11 @@ def _reads_alike(text: TextNetwork | None, other: TextTransformer | FrozenText) 
 
 
 def _extends(config: EfficientUNetConfig, start: EfficientUNetConfig) -> bool:
-    """Whether the two are one network but for attention that ``config`` has at more levels."""
-    if len(config.attention) != len(start.attention) or replace(start, attention=config.attention) != config:
+    """Whether the two are one network but for what ``config`` has beyond the other: attention at more levels,
+    positions."""
+    if len(config.attention) != len(start.attention) or start.positions > config.positions:
+        return False
+    if replace(start, attention=config.attention, positions=config.positions) != config:
         return False
     return all(new or not old for new, old in zip(config.attention, start.attention, strict=True))
 

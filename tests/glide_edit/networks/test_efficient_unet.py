@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.diffusion.schedule import Schedule, per_image
 from glide_edit.errors import InputError
-from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
+from glide_edit.networks.efficient_unet import (
+    PLACE_WAVES,
+    EfficientUNet,
+    EfficientUNetConfig,
+    TextAttention,
+    places,
+)
 
 SCHEDULE = Schedule.cosine()
 TEXT_WIDTH = 12
@@ -278,7 +284,12 @@ def test_images_of_a_batch_do_not_see_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "config", [EVERYTHING, UPSAMPLER, replace(BASE, channels=(32,), blocks=(1,), attention=(True,))]
+    "config",
+    [
+        replace(EVERYTHING, positions=True),
+        UPSAMPLER,
+        replace(BASE, channels=(32,), blocks=(1,), attention=(True,)),
+    ],
 )
 def test_gradients_reach_every_parameter_and_the_picture(config: EfficientUNetConfig) -> None:
     network = make(config)
@@ -289,6 +300,29 @@ def test_gradients_reach_every_parameter_and_the_picture(config: EfficientUNetCo
     assert x_t.grad.abs().min() > 0
     dead = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []
+
+
+def test_cells_are_told_where_they_are() -> None:
+    found = places(3, 5, torch.device("cpu")).reshape(3, 5, 4 * PLACE_WAVES)
+    across, down = found[..., : 2 * PLACE_WAVES], found[..., 2 * PLACE_WAVES :]
+    assert torch.equal(across, across[:1].expand_as(across))
+    assert torch.equal(down, down[:, :1].expand_as(down))
+    assert torch.allclose(across[0, :, 0], torch.sin(torch.linspace(-0.8, 0.8, 5) * torch.pi / 2))
+    assert across[0, :, 0].diff().min() > 0  # from left to right
+    assert down[:, 0, 0].diff().min() > 0  # from top to bottom
+    assert (torch.cdist(found.reshape(15, -1), found.reshape(15, -1)) + torch.eye(15)).min() > 0.1
+
+
+def test_attention_knows_left_from_right() -> None:
+    """Attention alone treats cells alike wherever they are."""
+    x = noise(1, 16, 4, 4)
+    for positions in (False, True):
+        torch.manual_seed(0)
+        layer = TextAttention(16, 0, 16, positions)
+        for parameter in layer.parameters():
+            nn.init.normal_(parameter, std=0.3)
+        mirrored = layer(x.flip(3), None, None).flip(3)
+        assert torch.allclose(mirrored, layer(x, None, None), atol=1e-5) != positions
 
 
 @pytest.mark.parametrize("config", [EVERYTHING, UPSAMPLER])

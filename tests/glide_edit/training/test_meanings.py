@@ -11,7 +11,7 @@ import torch
 
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
-from glide_edit.training.meanings import Meanings, WordReader, meanings_of
+from glide_edit.training.meanings import PLACE_WEIGHT, Meanings, WordReader, meanings_of
 from glide_edit.training.sources import Item, RenderedToybox
 from glide_edit.training.tags import TAGS
 
@@ -90,7 +90,7 @@ def test_the_error_is_of_the_words_that_mean_one_toy(tokenizer: BytePairTokenize
     assert reader.loss(states, tokens.ids, [{}, {}]).item() == 0
     only = reader.loss(states, tokens.ids, [{"ball": meaning("ball", "red", 0.5)}, {}])
     # Nothing is learned yet: each tag is as likely as not, and every place in the middle.
-    assert only.item() == pytest.approx(len(TAGS) * np.log(2) + 5 * 0.5**2, rel=1e-5)
+    assert only.item() == pytest.approx(len(TAGS) * np.log(2) + PLACE_WEIGHT * 0.5**2, rel=1e-5)
     torch.nn.init.ones_(reader.layer.weight)
     reader.loss(states, tokens.ids, [{"ball": meaning("ball", "red", 0.5)}, {}]).backward()
     assert states.grad is not None

@@ -262,6 +262,19 @@ def test_a_run_begins_with_the_weights_it_is_given(settings: TrainSettings, tmp_
     assert run(replace(second, steps=2)).progress.step == 2
 
 
+def test_a_network_may_begin_with_less_than_it_has(settings: TrainSettings, tmp_path: Path) -> None:
+    assert settings.network is not None
+    more = replace(settings.network, positions=True)
+    less = run(replace(settings, steps=2, out=tmp_path / "less")).model
+    begun = run(replace(settings, steps=1, learning_rate=1e-12, start=less, network=more)).model
+    given, has = (load_file(model / "base.safetensors") for model in (less, begun))
+    assert has.keys() > given.keys()
+    assert all(torch.equal(value, has[name]) for name, value in given.items())
+    assert all(value.abs().max() < 1e-9 for name, value in has.items() if name not in given)
+    with pytest.raises(TrainingError, match="its network is another one"):
+        run(replace(settings, start=begun, steps=1, out=tmp_path / "back"))
+
+
 def test_weights_of_another_network_cannot_be_started_from(
     settings: TrainSettings, upsampler_config: EfficientUNetConfig, tmp_path: Path
 ) -> None:
