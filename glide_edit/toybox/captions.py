@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.toybox.camera import toy_extents
@@ -72,7 +75,7 @@ def _describe(scene: Scene, index: int, rng: np.random.Generator) -> str:
 
 def _relation(scene: Scene, a: int, b: int, rng: np.random.Generator) -> str:
     """A relation of toy a to toy b that the picture bears out."""
-    boxes = toy_extents(scene)
+    boxes = _boxes(scene)
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     across, deep = middle[a] - middle[b], boxes[a, 4] - boxes[b, 4]
     true = ["next to"]
@@ -81,6 +84,12 @@ def _relation(scene: Scene, a: int, b: int, rng: np.random.Generator) -> str:
     if abs(deep) > 0.55 and abs(across) < 0.75:
         true += 3 * ["behind" if deep > 0 else "in front of"]
     return true[int(rng.integers(len(true)))]
+
+
+@lru_cache(maxsize=64)
+def _boxes(scene: Scene) -> NDArray[np.float64]:
+    """Kept for the next phrasing: it takes most of a caption's time."""
+    return toy_extents(scene)
 
 
 def _place(scene: Scene, rng: np.random.Generator) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,11 @@ FIRST_TRAINING_SEED = 1_000_000
 
 TOY_COUNTS = (0.25, 0.50, 0.15, 0.10)
 """How often one, two, three and four toys are shown. What a word belongs to is learned from several."""
+
+
+DEPTH_TRIES = 4
+"""So many phrasings are looked at for one that says what stands in front, which few scenes allow."""
+_DEPTH = ("in front of", "behind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +66,21 @@ def toy_item(
     """An item of the toybox; see ``Item``."""
     return Item(
         image=image,
-        caption=lambda seed: caption(scene, seed),
+        caption=lambda seed: _telling(scene, seed),
         objects=objects,
         describe=lambda index, seed: describe_toy(scene, index, seed),
         foreground=foreground,
         drawing=drawing,
         scene=scene,
     )
+
+
+def _telling(scene: Scene, seed: int) -> str:
+    """The first phrasing that says which toy stands in front, or the first of all if none does."""
+    tries = DEPTH_TRIES if len(scene.toys) > 1 else 1
+    texts = (caption(scene, DEPTH_TRIES * seed + k) for k in range(tries))
+    first = next(texts)
+    return next((text for text in chain([first], texts) if any(words in text for words in _DEPTH)), first)
 
 
 def toybox_captions() -> Iterable[str]:

@@ -68,7 +68,8 @@ def test_boxes_and_strokes_hide_something_and_name_everything(squares: Any) -> N
 
 def test_a_view_follows_from_the_generator_alone(squares: Any) -> None:
     item = squares(16).draw(np.random.default_rng(0))
-    first, second, other = (make_view(item, Mixture(), np.random.default_rng(k)) for k in (5, 5, 6))
+    mixture = Mixture(known=1, drawing=1)
+    first, second, other = (make_view(item, mixture, np.random.default_rng(k)) for k in (5, 5, 6))
     assert first.caption == second.caption
     for name in ("image", "keep", "drawing", "foreground"):
         np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
