@@ -10,8 +10,8 @@ _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"
 CAN_AND_CANNOT = """
 The model that ships is small and was trained on a world of toys and some photographs of clothes. Asked
 for **one toy** in **one colour** on **one ground** it mostly gets all three right. Put into a photograph
-the toy has its colour and is often misshapen; two toys at once are often mixed up. It cannot draw
-people, animals, text or anything else that is not among the words under the prompt.
+the toy has its colour and is often misshapen; of two toys at once each mostly has its own colour. It
+cannot draw people, animals, text or anything else that is not among the words under the prompt.
 
 For everything else there is OpenAI's released **GLIDE**: `glide-edit models fetch glide` (7 GB, once),
 then choose it under *Models*. It is slow without a GPU.
