@@ -54,7 +54,7 @@ def questions(count: int, size: int) -> dict[str, list[Question]]:
         if len(scene.toys) != 2 or scene.toys[0].kind == scene.toys[1].kind:
             continue
         true = caption(scene, seed)
-        for _ in range(8):  # changes are drawn by chance: the rarest that is still missing is taken
+        for _ in range(8):  # drawn by chance, until one comes that is still missing
             false = altered(true, rng)
             if false.what in CHANGES and len(found[false.what]) < count:
                 picture = render(scene, size)

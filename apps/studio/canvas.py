@@ -17,6 +17,7 @@ from gradio.components.image_editor import AcceptBlobs, EditorData, EditorValue
 from numpy.typing import NDArray
 from PIL import Image
 
+from apps.studio.panel import QUIET
 from apps.studio.visits import Visit
 from glide_edit.errors import ImageError
 from glide_edit.images import Picture, open_picture
@@ -102,9 +103,7 @@ class Strokes:
             [canvas, self.count],
             None,
             trigger_mode="always_last",
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
+            **QUIET,
         )
 
 
@@ -112,12 +111,19 @@ class _Arrived(gr.Error):
     """That a canvas has come, told as a failure that nobody sees.
 
     gradio's page asks whatever was an input of a handler that succeeded for its value again at every step of
-    every later run, and a canvas takes a tenth of a second to give it. It does the same with what a handler
-    shows its progress on, which is what it gives out unless ``show_progress_on`` says otherwise.
+    every later run, and a canvas takes a tenth of a second to give it.
     """
 
     def __init__(self) -> None:
         super().__init__("", visible=False, print_exception=False)
+
+
+def beside(words: gr.HTML) -> dict[str, Any]:
+    """How handlers that change a canvas are joined: their progress is shown on ``words``.
+
+    gradio's page would show it on all that they give out, and ask that for its value as in ``_Arrived``.
+    """
+    return QUIET | {"show_progress_on": words}
 
 
 def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> EditorValue:

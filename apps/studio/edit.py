@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, Strokes, canvas_size, canvas_value, painted_mask
+from apps.studio.canvas import PaintCanvas, Painted, Strokes, beside, canvas_size, canvas_value, painted_mask
 from apps.studio.examples import PHOTOS, examples_html, find, picked_name
 from apps.studio.fields import sentence
 from apps.studio.panel import PICK, QUIET, Panel, Studio
@@ -20,8 +20,8 @@ from glide_edit.images import Picture
 from glide_edit.requests import FINISHES, Inpaint, Remove, Request
 from masks import AUTOMATIC_CONTEXT, Mask, MaskError, mend, rough, shape
 
-NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
 HINT = "What changes appears here, step by step."
+NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
 
 
 class EditTab:
@@ -110,10 +110,6 @@ class EditTab:
         """What changes when another photograph is edited."""
         return [self.drop, self.examples, self.easel, self.canvas, self.undo, self.redo, self.words]
 
-    def beside(self) -> dict[str, Any]:
-        """How handlers with ``photo_outputs`` are joined: no progress on the canvas, see ``Strokes``."""
-        return QUIET | {"show_progress_on": self.words}
-
     def photo_shown(self, visit: Visit, strokes: int, mask: Mask | None = None) -> tuple[Any, ...]:
         """Values for ``photo_outputs``, after so many strokes on the canvas."""
         current = visit.trail.current
@@ -146,13 +142,13 @@ class EditTab:
         return *self.photo_shown(visit, strokes, example.mask()), example.prompt
 
     def _wire(self) -> None:
-        photo, beside, strokes = self.photo_outputs(), self.beside(), self.strokes.count
-        self.drop.upload(self._opened, [self.drop, strokes], photo, **beside)
+        photo, quiet, strokes = self.photo_outputs(), beside(self.words), self.strokes.count
+        self.drop.upload(self._opened, [self.drop, strokes], photo, **quiet)
         self.other.click(
             lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
             [self.drop, self.examples, self.easel],
-            **beside,
+            **quiet,
         )
         arrived = self.strokes.wire(self.canvas, self._arrived)
         arrived.failure(self._looked_at, [strokes, self.context], self.words, **QUIET)
@@ -169,11 +165,11 @@ class EditTab:
                 self._reshaping(change),
                 [strokes, self.context, self.radius],
                 [self.canvas, self.words],
-                **beside,
+                **quiet,
             )
-        self.examples.click(self._example, strokes, [*photo, self.panel.prompt], **beside)
-        self.undo.click(self._undone, strokes, photo, **beside)
-        self.redo.click(self._redone, strokes, photo, **beside)
+        self.examples.click(self._example, strokes, [*photo, self.panel.prompt], **quiet)
+        self.undo.click(self._undone, strokes, photo, **quiet)
+        self.redo.click(self._redone, strokes, photo, **quiet)
         asked = [strokes, self.finish, self.feather, self.context]
         self.panel.wire(asked)
         self.panel.start_with(self.remove, self._build_removal, asked)
@@ -255,7 +251,7 @@ class EditTab:
             visit = self.studio.visit(request)
             return self.taken(visit, panel.picked(visit), strokes)
 
-        panel.further.click(take, self.strokes.count, [*self.photo_outputs(), tabs], **self.beside())
+        panel.further.click(take, self.strokes.count, [*self.photo_outputs(), tabs], **beside(self.words))
 
     def taken(self, visit: Visit, made: Made | None, strokes: int) -> tuple[Any, ...]:
         """Go on with a picture of the visit; what is painted stays where it has the same size."""

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from apps.studio import html
+from apps.studio.canvas import beside
 from apps.studio.download import format_choice, saved
 from apps.studio.edit import EditTab
 from apps.studio.panel import PICK, QUIET, Studio, picked_number
@@ -43,10 +44,10 @@ class HistoryTab:
         tab.select(self._shown, None, shown, **QUIET)
         self.strip.click(self._pick, None, shown, **QUIET)
         pin.click(self._pin, None, shown, **QUIET)
-        taken, beside = [*self.edit.photo_outputs(), tabs], self.edit.beside()
-        further.click(self._further, self.edit.strokes.count, taken, **beside)
+        taken, quiet = [*self.edit.photo_outputs(), tabs], beside(self.edit.words)
+        further.click(self._further, self.edit.strokes.count, taken, **quiet)
         settings = [self.edit.panel.prompt, self.edit.panel.seed]
-        back.click(self._back, self.edit.strokes.count, [*taken, *settings], **beside)
+        back.click(self._back, self.edit.strokes.count, [*taken, *settings], **quiet)
         download.click(self._save, file_format, [self.about, file], **QUIET).success(
             None, None, None, js="() => document.querySelector('#history-file').click()", **QUIET
         )

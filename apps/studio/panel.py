@@ -179,7 +179,7 @@ class Panel:
             show_progress_on=self.status,
             api_visibility="private",
         )
-        # What gradio itself refuses, such as a canvas that cannot be read, never comes to the run.
+        # What gradio itself refuses, such as a word where a number belongs, never comes to the run.
         done.failure(self._refused, None, self.status, **QUIET)
         done.then(self._leave, None, [self.run, self.stop], **QUIET)
 

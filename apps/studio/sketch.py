@@ -9,10 +9,10 @@ import gradio as gr
 import numpy as np
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, Strokes, canvas_value, painted_over
+from apps.studio.canvas import PaintCanvas, Painted, Strokes, beside, canvas_value, painted_over
 from apps.studio.examples import DRAWINGS, examples_html, find, picked_name
 from apps.studio.fields import sentence
-from apps.studio.panel import PICK, QUIET, Panel, Studio
+from apps.studio.panel import PICK, Panel, Studio
 from apps.studio.photo_tabs import strength_strip
 from apps.studio.uploads import opened
 from apps.studio.visits import Visit
@@ -98,11 +98,11 @@ class SketchTab:
 
     def _wire(self) -> None:
         strokes, sheet = self.strokes.count, [self.canvas, self.words]
-        beside = QUIET | {"show_progress_on": self.words}  # never on the canvas; see Strokes
+        quiet = beside(self.words)
         self.strokes.wire(self.canvas, self._arrived)
-        self.blank.click(self._blank, strokes, sheet, **beside)
-        self.file.upload(self._opened, [self.file, strokes], sheet, **beside)
-        self.examples.click(self._example, strokes, [*sheet, self.panel.prompt], **beside)
+        self.blank.click(self._blank, strokes, sheet, **quiet)
+        self.file.upload(self._opened, [self.file, strokes], sheet, **quiet)
+        self.examples.click(self._example, strokes, [*sheet, self.panel.prompt], **quiet)
         self.panel.wire([strokes, self.mode, self.strength, self.several])
 
     def _arrived(self, painted: Painted, strokes: int, request: gr.Request) -> None:

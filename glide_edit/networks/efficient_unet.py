@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 import torch
@@ -103,15 +104,22 @@ def _group_norm(channels: int) -> nn.GroupNorm:
 PLACE_WAVES = 4
 
 
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
 def places(height: int, width: int, device: torch.device) -> Tensor:
     """(height * width, 4 * PLACE_WAVES), for cells in reading order: sines and cosines, across and down, of
-    half a wave over the picture, and of twice as many each time."""
-    waves = torch.pi / 2 * 2.0 ** torch.arange(PLACE_WAVES, device=device)
-    down, across = (
-        torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
-        for count in (height, width)
-        for angles in [((2 * torch.arange(count, device=device) + 1) / count - 1)[:, None] * waves]
-    )
+    half a wave over the picture, and of twice as many each time.
+
+    Kept, because every attention layer asks at every step, and not as a tensor of inference
+    mode, whoever asks first: training could not use it.
+    """
+
+    def waves_along(count: int) -> Tensor:
+        middles = (2 * torch.arange(count, device=device) + 1) / count - 1
+        angles = middles[:, None] * (torch.pi / 2 * 2.0 ** torch.arange(PLACE_WAVES, device=device))
+        return torch.cat([torch.sin(angles), torch.cos(angles)], dim=1)
+
+    across, down = waves_along(width), waves_along(height)
     return torch.cat([across.repeat(height, 1), down.repeat_interleave(width, dim=0)], dim=1)
 
 

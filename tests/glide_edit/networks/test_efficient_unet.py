@@ -313,6 +313,13 @@ def test_cells_are_told_where_they_are() -> None:
     assert (torch.cdist(found.reshape(15, -1), found.reshape(15, -1)) + torch.eye(15)).min() > 0.1
 
 
+def test_places_asked_for_in_inference_mode_serve_training() -> None:
+    with torch.inference_mode():
+        kept = places(7, 9, torch.device("cpu"))
+    assert not kept.is_inference()
+    assert places(7, 9, torch.device("cpu")) is kept
+
+
 def test_attention_knows_left_from_right() -> None:
     """Attention alone treats cells alike wherever they are."""
     x = noise(1, 16, 4, 4)
