@@ -7,7 +7,6 @@ ask them.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -24,10 +23,9 @@ from glide_edit.evaluation.judging import (
     wanted_of,
 )
 from glide_edit.evaluation.seen import Seen
-from glide_edit.toybox import Scene, Toy, held_out_colour, sample_scene
+from glide_edit.toybox import Scene, Toy, held_out_colour, of_one_kind, sample_scene
 from glide_edit.toybox.camera import toy_extents
 from glide_edit.toybox.sampling import Split
-from glide_edit.toybox.shapes import FOOTPRINTS
 
 FIRST_PROMPT_SEED = 500_000
 """Of the scenes that are asked for: below all that training shows, and apart from the verifier's."""
@@ -184,7 +182,7 @@ def _counted(first: int) -> Iterator[Question]:
     scenes = {number: _scenes(first, number) for number in (1, 2, 3, 4)}
     for number in itertools.cycle(scenes):
         for scene in scenes[number]:
-            if (alike := _of_one_kind(scene)) is not None:
+            if (alike := of_one_kind(scene)) is not None:
                 yield _question("count", alike)
                 break
         else:
@@ -260,36 +258,6 @@ def _across(scene: Scene, a: int, b: int) -> float:
     boxes = toy_extents(scene)
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     return float(middle[a] - middle[b])
-
-
-def _of_one_kind(scene: Scene) -> Scene | None:
-    """The scene with all toys of the kind of one of them, None where colours, room or view forbid it."""
-    colours = {toy.colour for toy in scene.toys}
-    if len(colours) < len(scene.toys):
-        return None
-    for kind in dict.fromkeys(toy.kind for toy in scene.toys):
-        if any(held_out_colour(kind, colour) for colour in colours):
-            continue
-        toys = (toy if toy.kind == kind else replace(toy, kind=kind, stretch=1.0) for toy in scene.toys)
-        alike = replace(scene, toys=tuple(toys))
-        if _is_clear(alike):
-            return alike
-    return None
-
-
-def _is_clear(scene: Scene) -> bool:
-    """No toy stands in another, leaves the picture, or hides half of another."""
-    for a, b in itertools.combinations(scene.toys, 2):
-        if math.hypot(a.x - b.x, a.z - b.z) < FOOTPRINTS[a.kind] * a.scale + FOOTPRINTS[b.kind] * b.scale:
-            return False
-    boxes = toy_extents(scene)
-    if abs(boxes[:, :4]).max() > 1:
-        return False
-    for far, near in itertools.combinations(sorted(boxes.tolist(), key=lambda box: -box[4]), 2):
-        wide, tall = min(far[2], near[2]) - max(far[0], near[0]), min(far[3], near[3]) - max(far[1], near[1])
-        if max(wide, 0.0) * max(tall, 0.0) > 0.5 * (far[2] - far[0]) * (far[3] - far[1]):
-            return False
-    return True
 
 
 # Marking ---------------------------------------------------------------------------------------------------

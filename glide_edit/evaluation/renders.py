@@ -7,11 +7,9 @@ and gone on with.
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from glide_edit.errors import TrainingError
 from glide_edit.images import write_atomically
 from glide_edit.toybox import COLOURS, GROUNDS, KINDS, LIGHTS, MATERIALS, Scene, render, sample_scene
+from glide_edit.training.cache import render_pool
 
 FIRST_VERIFIER_SEED = 2**50
 """The verifier learns from scenes of this seed and above; models stay below, up to data seed 2**17."""
@@ -106,16 +105,21 @@ def render_folder(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         missing = [start for start in starts if not _file(folder, start).exists()]
-        pool = ThreadPoolExecutor(os.cpu_count())
+        pool = render_pool()
         try:
-            work = pool.map(partial(_render_span, folder, size, first_seed), missing)
-            for done, _ in enumerate(work, len(starts) - len(missing) + 1):
+            seeds = [range(first_seed + start, first_seed + start + _SPAN) for start in missing]
+            work = [
+                pool.submit(_render_span, _file(folder, start), size, span)
+                for start, span in zip(missing, seeds, strict=True)
+            ]
+            for done, future in enumerate(work, len(starts) - len(missing) + 1):
+                future.result()
                 if progress is not None:
                     progress(done * _SPAN, len(starts) * _SPAN)
         finally:
             pool.shutdown(cancel_futures=True)
         return _load([_file(folder, start) for start in starts], size)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BrokenProcessPool) as error:
         raise TrainingError(
             f"The renders in {folder} cannot be used ({error}): name another folder, or delete it."
         ) from error
@@ -125,11 +129,11 @@ def _file(folder: Path, start: int) -> Path:
     return folder / f"{start // _SPAN:05d}.npz"
 
 
-def _render_span(folder: Path, size: int, first_seed: int, start: int) -> None:
-    scenes = [sample_scene(first_seed + start + k, "all") for k in range(_SPAN)]
+def _render_span(path: Path, size: int, seeds: range) -> None:
+    scenes = [sample_scene(seed, "all") for seed in seeds]
     data = io.BytesIO()
     np.savez(data, **vars(label(scenes, size)))
-    write_atomically(_file(folder, start), data.getvalue(), force=True)
+    write_atomically(path, data.getvalue(), force=True)
 
 
 def _load(paths: list[Path], size: int) -> LabelledRenders:

@@ -68,12 +68,7 @@ class Verifier:
             ModelFormatError: a file is missing, damaged, too new, or of a toybox with other words.
             InputError: there is no such device.
         """
-        about = _read_about(folder / ABOUT_NAME)
-        path = folder / WEIGHTS_NAME
-        if sha256(path) != about["sha256"]:
-            raise ModelFormatError(f"{path} is not what {ABOUT_NAME} says: copy or fetch both again.")
-        network = blank(lambda: VerifierNetwork(about["config"]), str(folder))
-        network.load_state_dict(read([path], _stored(network)), strict=False)
+        network = read_network(folder)
         return cls(network, choose_runtime(device, "float32").device)
 
     def see(self, pictures: NDArray[np.uint8], boxes: NDArray[np.floating] | None = None) -> list[Seen]:
@@ -179,6 +174,21 @@ def decode(answers: Answers, seen_from: float = SEEN_FROM) -> list[Seen]:
             )
         )
     return [Seen(_apart(objects), GROUNDS[ground[n]], LIGHTS[light[n]]) for n, objects in enumerate(found)]
+
+
+def read_network(folder: Path) -> VerifierNetwork:
+    """The network of a folder that ``write_verifier`` wrote, on the CPU, in float32.
+
+    Raises:
+        ModelFormatError: as ``Verifier.load``.
+    """
+    about = _read_about(folder / ABOUT_NAME)
+    path = folder / WEIGHTS_NAME
+    if sha256(path) != about["sha256"]:
+        raise ModelFormatError(f"{path} is not what {ABOUT_NAME} says: copy or fetch both again.")
+    network = blank(lambda: VerifierNetwork(about["config"]), str(folder))
+    network.load_state_dict(read([path], _stored(network)), strict=False)
+    return network.float()
 
 
 def write_verifier(folder: Path, network: VerifierNetwork, provenance: dict[str, Any]) -> None:

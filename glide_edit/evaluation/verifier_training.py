@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from glide_edit.errors import GlideEditError
 from glide_edit.evaluation.corruptions import worn
 from glide_edit.evaluation.renders import FIRST_VERIFIER_SEED, LabelledRenders, render_folder
-from glide_edit.evaluation.verifier import default_config, to_input, write_verifier
+from glide_edit.evaluation.verifier import default_config, read_network, to_input, write_verifier
 from glide_edit.evaluation.verifier_network import STRIDE, VerifierNetwork
 from glide_edit.evaluation.verifier_targets import Targets, loss, targets
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
@@ -94,17 +94,21 @@ def stream(renders: LabelledRenders, first: int, seed: int) -> Generator[tuple[T
         pool.shutdown(cancel_futures=True)
 
 
-def train_verifier(out: Path, options: LoopOptions, scenes: int) -> Path:
+def train_verifier(out: Path, options: LoopOptions, scenes: int, start: Path | None = None) -> Path:
     """Train, or go on, and write the verifier with the averaged weights into ``out``, which is returned.
+
+    A new run begins from the verifier in the folder ``start``, or from nothing.
 
     Raises:
         TrainingError: renders or checkpoint cannot be used or written, or the loss is no number any more.
+        ModelFormatError: ``start`` cannot be read.
     """
     renders = render_folder(out / "renders", scenes, default_config().image_size, FIRST_VERIFIER_SEED, _say)
     runtime = choose_runtime()
     apply(runtime)
     torch.manual_seed(options.seed)
-    network = VerifierNetwork(default_config()).to(runtime.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = VerifierNetwork(default_config()) if start is None else read_network(start)
+    network = network.to(runtime.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     weights = MasterWeights(network, options.learning_rate, options.ema_decay)
     recipe = {"scenes": len(renders), "seed": options.seed, "network": vars(network.config)}
     recipe = json.loads(json.dumps(recipe))
@@ -168,12 +172,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True, help="of training, over all restarts")
     parser.add_argument("--scenes", type=int, default=12_000)
+    parser.add_argument("--start", type=Path, metavar="FOLDER", help="a verifier to begin from")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     try:
         options = LoopOptions(minutes=given.minutes, seed=given.seed)
         options = replace(options, learning_rate=2e-3, warmup_steps=100, decay_share=0.6, ema_decay=0.998)
-        print(train_verifier(given.out, options, given.scenes))
+        print(train_verifier(given.out, options, given.scenes, given.start))
     except GlideEditError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

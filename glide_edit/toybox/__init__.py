@@ -7,7 +7,7 @@
 from glide_edit.toybox.captions import caption, describe_toy, vocabulary
 from glide_edit.toybox.folder import write_folder
 from glide_edit.toybox.render import Rendering, render
-from glide_edit.toybox.sampling import sample_scene
+from glide_edit.toybox.sampling import of_one_kind, sample_scene
 from glide_edit.toybox.world import (
     COLOURS,
     GROUNDS,
@@ -35,6 +35,7 @@ __all__ = [
     "describe_toy",
     "held_out_colour",
     "held_out_pair",
+    "of_one_kind",
     "render",
     "sample_scene",
     "vocabulary",

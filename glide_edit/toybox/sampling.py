@@ -64,6 +64,32 @@ def sample_scene(seed: int, split: Split = "train") -> Scene:
     return _arrange(rng, scene)
 
 
+def of_one_kind(scene: Scene) -> Scene | None:
+    """The scene with all toys of the kind of one of them, in the colours they have, which must differ.
+
+    None where two colours are the same, a toy would be in a colour held out of training, stand in another,
+    leave the picture or be hidden by half.
+    """
+    colours = {toy.colour for toy in scene.toys}
+    if len(colours) < len(scene.toys):
+        return None
+    for kind in dict.fromkeys(toy.kind for toy in scene.toys):
+        if any(held_out_colour(kind, colour) for colour in colours):
+            continue
+        toys = (toy if toy.kind == kind else replace(toy, kind=kind, stretch=1.0) for toy in scene.toys)
+        alike = replace(scene, toys=tuple(toys))
+        if _is_clear(alike):
+            return alike
+    return None
+
+
+def _is_clear(scene: Scene) -> bool:
+    for a, b in combinations(scene.toys, 2):
+        if math.hypot(a.x - b.x, a.z - b.z) < FOOTPRINTS[a.kind] * a.scale + FOOTPRINTS[b.kind] * b.scale:
+            return False
+    return abs(toy_extents(scene)[:, :4]).max() <= 1 and _worst_cover(scene) <= 0.5
+
+
 def has_held_out(identities: list[tuple[str, str]]) -> bool:
     """True where any of the (kind, colour) toys, or any two of their kinds, are held out of training."""
     if any(held_out_colour(kind, colour) for kind, colour in identities):

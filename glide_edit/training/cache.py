@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from glide_edit.errors import TrainingError
-from glide_edit.toybox import Scene, render, sample_scene
-from glide_edit.training.sources import FIRST_TRAINING_SEED, TOY_COUNTS, Item, toy_item, toybox_captions
+from glide_edit.toybox import Scene, render
+from glide_edit.training.sources import TOY_COUNTS, Item, toy_item, toybox_captions, training_scene
 
 _ARRAYS = ("images", "bits", "drawings")
 _SPAN = 128
@@ -137,8 +137,7 @@ def _render_rest(
     scenes.write_text("".join(known), encoding="utf-8")
     _write_about(folder, about, first)
     starts = range(first, count, _SPAN)
-    # Processes, not threads: much of a scene is worked out in Python.
-    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_begin_worker)
+    pool = render_pool()
     try:
         work = [pool.submit(_render_span, folder, seed, k, min(k + _SPAN, count)) for k in starts]
         with open(scenes, "a", encoding="utf-8") as file:
@@ -151,6 +150,11 @@ def _render_rest(
                     progress(done, count)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def render_pool() -> ProcessPoolExecutor:
+    """A process for each core: much of a scene is worked out in Python, where threads wait for each other."""
+    return ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_begin_worker)
 
 
 def _begin_worker() -> None:
@@ -171,7 +175,7 @@ def _render_span(folder: Path, seed: int, start: int, end: int) -> list[str]:
     images, bits, drawings = (
         np.lib.format.open_memmap(folder / f"{name}.npy", mode="r+") for name in _ARRAYS
     )
-    scenes = [sample_scene(FIRST_TRAINING_SEED + seed * 2**32 + index) for index in range(start, end)]
+    scenes = [training_scene(seed * 2**32 + index) for index in range(start, end)]
     for index, scene in enumerate(scenes, start):
         picture = render(scene, images.shape[1], threads=1)
         powers = (1 << np.arange(len(picture.whole), dtype=np.uint8))[:, None, None]

@@ -13,7 +13,7 @@ import torch
 from glide_edit.evaluation import verifier_training
 from glide_edit.evaluation.renders import LabelledRenders
 from glide_edit.evaluation.seen import overlap
-from glide_edit.evaluation.verifier import Verifier, decode
+from glide_edit.evaluation.verifier import SHIPPED, Verifier, decode, read_network
 from glide_edit.evaluation.verifier_network import Answers
 from glide_edit.evaluation.verifier_targets import MIN_AREA, MIN_SHARE, Targets, loss, targets
 from glide_edit.evaluation.verifier_training import make_batch, train_verifier
@@ -125,3 +125,21 @@ def test_a_run_goes_on_and_ships(
     about = json.loads((tmp_path / "verifier.json").read_text())
     assert about["provenance"]["views"] == 4 * 32
     assert len(Verifier.load(tmp_path).see(truth.pictures[:2])) == 2
+
+
+def test_a_run_can_begin_from_a_verifier(
+    tmp_path: Path, truth: LabelledRenders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifier_training, "_SETTLING", 8)
+    (tmp_path / "renders").mkdir()
+    np.savez(
+        tmp_path / "renders" / "00000.npz",
+        **{name: np.concatenate([values] * 4) for name, values in vars(truth).items()},
+    )
+    options = LoopOptions(steps=1, learning_rate=1e-9)
+    train_verifier(tmp_path, options, 128, start=SHIPPED)
+    began, went_on = read_network(SHIPPED).state_dict(), read_network(tmp_path).state_dict()
+    weights = [name for name in began if name.endswith("convolution.weight")]
+    assert weights
+    for name in weights:
+        torch.testing.assert_close(went_on[name], began[name])

@@ -10,7 +10,16 @@ import pytest
 
 from glide_edit import toybox
 from glide_edit.errors import InputError
-from glide_edit.toybox import COLOURS, KINDS, Scene, held_out_colour, held_out_pair, render, sample_scene
+from glide_edit.toybox import (
+    COLOURS,
+    KINDS,
+    Scene,
+    held_out_colour,
+    held_out_pair,
+    of_one_kind,
+    render,
+    sample_scene,
+)
 from glide_edit.toybox.camera import project, toy_extents
 from glide_edit.toybox.shapes import FOOTPRINTS, hull_points
 
@@ -26,6 +35,33 @@ def holds_held_out(scene: Scene) -> bool:
 def test_a_seed_gives_one_scene_and_seeds_differ() -> None:
     assert sample_scene(5) == sample_scene(5)
     assert len({json.dumps(sample_scene(seed).to_json()) for seed in range(50)}) == 50
+
+
+def test_toys_of_one_kind_keep_their_colours_and_places_apart() -> None:
+    made = 0
+    for seed in range(120):
+        scene = sample(seed)
+        alike = of_one_kind(scene)
+        if alike is None:
+            continue
+        made += len(scene.toys) > 1
+        (kind,) = {toy.kind for toy in alike.toys}
+        assert kind in {toy.kind for toy in scene.toys}
+        assert [(toy.colour, toy.x, toy.z) for toy in alike.toys] == [
+            (toy.colour, toy.x, toy.z) for toy in scene.toys
+        ]
+        assert not holds_held_out(alike)
+        assert abs(toy_extents(alike)[:, :4]).max() <= 1
+        seen = render(alike, 64)
+        for k in range(len(alike.toys)):
+            assert (seen.visible == k).sum() > 0.3 * seen.whole[k].sum()
+    assert made > 20
+
+
+def test_two_toys_of_one_colour_cannot_be_of_one_kind() -> None:
+    scene = sample(next(seed for seed in range(200) if len(sample(seed).toys) == 2))
+    first, second = scene.toys
+    assert of_one_kind(replace(scene, toys=(first, replace(second, colour=first.colour)))) is None
 
 
 def test_json_round_trip_is_exact() -> None:

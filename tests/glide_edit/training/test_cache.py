@@ -10,9 +10,17 @@ import pytest
 
 from glide_edit.errors import TrainingError
 from glide_edit.toybox import caption, describe_toy, render, sample_scene
+from glide_edit.toybox.sampling import has_held_out
 from glide_edit.training import cache as cache_module
 from glide_edit.training.cache import CachedToybox, build_cache
-from glide_edit.training.sources import DEPTH_TRIES, FIRST_TRAINING_SEED, RenderedToybox, toy_item
+from glide_edit.training.sources import (
+    ALIKE_SHARE,
+    DEPTH_TRIES,
+    FIRST_TRAINING_SEED,
+    RenderedToybox,
+    toy_item,
+    training_scene,
+)
 
 COUNT, SIZE = 5, 32
 
@@ -52,7 +60,7 @@ def test_items_are_what_rendering_on_the_fly_gives(built: tuple[Path, list[tuple
     rng = np.random.default_rng(0)
     drawn = {item.scene: item for item in (cache.draw(rng) for _ in range(200))}
     for index in range(COUNT):
-        scene = sample_scene(FIRST_TRAINING_SEED + index)
+        scene = training_scene(index)
         item = drawn[scene]
         expected = render(scene, SIZE)
         np.testing.assert_array_equal(item.image, expected.image)
@@ -79,6 +87,22 @@ def test_what_stands_in_front_is_said_where_it_can_be() -> None:
         assert text == (deep[0] if deep else phrasings[0])
         told += bool(deep) and phrasings[0] not in deep
     assert told > 5
+
+
+def test_several_toys_are_often_of_one_kind_and_then_nothing_else_is_changed() -> None:
+    several = alike = changed = 0
+    for number in range(600):
+        scene, sampled = training_scene(number), sample_scene(FIRST_TRAINING_SEED + number)
+        changed += scene != sampled
+        if len(scene.toys) > 1:
+            several += 1
+            alike += len({toy.kind for toy in scene.toys}) == 1
+        assert [(toy.colour, toy.x, toy.z) for toy in scene.toys] == [
+            (toy.colour, toy.x, toy.z) for toy in sampled.toys
+        ]
+        assert not has_held_out([(toy.kind, toy.colour) for toy in scene.toys])
+    assert changed > 0.4 * ALIKE_SHARE * several
+    assert changed <= alike < 1.6 * ALIKE_SHARE * several
 
 
 def test_rendering_on_the_fly_draws_training_scenes() -> None:
