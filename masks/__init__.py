@@ -9,6 +9,7 @@ from masks.finishes import best_finish, mismatch
 from masks.grain import calmed, continued, grained
 from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
 from masks.membrane import RING_WIDTH, harmonic
+from masks.patches import patched
 from masks.show import change_map, preview, seen_by_network
 from masks.verify import Preservation, changed_outside, compare_outside
 
@@ -38,6 +39,7 @@ __all__ = [
     "harmonic",
     "mend",
     "mismatch",
+    "patched",
     "preview",
     "put_back",
     "require_usable",

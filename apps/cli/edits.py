@@ -71,15 +71,15 @@ Feather = Annotated[
     ),
 ]
 Content = Annotated[
-    Literal["noise", "original", "surroundings", "opencv"],
-    typer.Option("--content", help="What the selection begins from."),
+    Literal["noise", "original", "surroundings", "opencv", "patches"],
+    typer.Option("--content", help="What the selection begins from; patches are of what surrounds it."),
 ]
 Strength = Annotated[
     float | None,
     typer.Option(
         "--strength",
         metavar="X",
-        help="How much noise is added to --content, above 0 to 1 [default: 0.8].",
+        help="How much noise is added to --content, above 0 to 1 [default: 0.8, 0.25 where patches remove].",
         show_default=False,
     ),
 ]

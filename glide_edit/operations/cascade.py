@@ -56,7 +56,8 @@ class Job:
     (1, 1, S, S), ink +1 and paper -1.
 
     ``start`` gives a picture (1, 3, S, S) in [-1, 1] that the base stage begins from in place of pure noise
-    (SDEdit, Meng et al. 2021): noised as far as ``strength`` says, a share in (0, 1] of the noise axis.
+    (SDEdit, Meng et al. 2021): noised as far as ``strength`` says, a share in (0, 1] of the noise axis. The
+    stages after it and the detail begin from it as far as ``fine_strength`` says, None: not at all.
     ``strength_map`` gives (1, 1, S, S) in [0, 1], a strength for each pixel: those below ``strength`` are
     held to the start until the noise has fallen to their level.
 
@@ -70,6 +71,7 @@ class Job:
     drawing: Callable[[int], Tensor] | None = None
     start: Callable[[int], Tensor] | None = None
     strength: float = 1.0
+    fine_strength: float | None = None
     strength_map: Callable[[int], Tensor] | None = None
     side: int | None = None
     grain: bool = False
@@ -257,8 +259,9 @@ def _run_stage(
     denoiser = dialled(guided, stage.spec, group.job.request)
     steps = timesteps_of(stage.schedule, preset)
     x_T = noise.start() * preset.temperature
-    if before is None and group.job.start is not None:
-        denoiser, steps, x_T = _begun(group, stage, denoiser, steps, x_T)
+    strength = group.job.strength if before is None else group.job.fine_strength
+    if group.job.start is not None and strength is not None:
+        denoiser, steps, x_T = _begun(group, stage, strength, denoiser, steps, x_T)
     for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
         at_end = step.index + 1 == step.total
         if group.device.type == "cuda":
@@ -276,14 +279,14 @@ def _run_stage(
 
 
 def _begun(
-    group: _Group, stage: Stage, denoiser: Denoiser, steps: list[float], eps: Tensor
+    group: _Group, stage: Stage, strength: float, denoiser: Denoiser, steps: list[float], eps: Tensor
 ) -> tuple[Denoiser, list[float], Tensor]:
     """A sampler's denoiser, times and x_T where the job gives a picture to begin from."""
     job, size = group.job, stage.image_size
     assert job.start is not None
     start = group.repeat(job.start(size))
     last = stage.schedule.num_timesteps - 1
-    steps = [t for t in steps if t <= job.strength * last] or steps[-1:]
+    steps = [t for t in steps if t <= strength * last] or steps[-1:]
     at = torch.full((len(eps),), steps[0], device=eps.device)
     x_T = stage.schedule.add_noise(start, eps, at)
     if job.strength_map is not None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from masks import harmonic, shrink_known
+from masks import harmonic, patched, shrink_known
 
 Pixels = NDArray[np.float32]
 Start = Callable[[int], Tensor]
@@ -26,18 +26,24 @@ def start_of(content: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> Star
 
     ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture as it is,
     "surroundings" the colours around the selection led smoothly inwards, "opencv" OpenCV's inpainting (Telea
-    2004). But for "original" nothing that is not kept is looked at.
+    2004), "patches" what ``masks.patched`` puts together, or where it cannot the surroundings' colours. But
+    for "original" nothing that is not kept is looked at.
     """
     if content == "noise":
         return None
 
     @cache
+    def whole() -> Pixels | None:
+        """The picture at its own size, where it has to be looked at there."""
+        return np.asarray(image, np.float32) if content == "original" else patched(image, keep)
+
+    @cache
     def start(size: int) -> Tensor:
-        if content == "original":
-            picture = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.float32)
+        if content in ("original", "patches") and (picture := whole()) is not None:
+            picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.float32)
         else:
             known, kept = shrink_known(image, keep, (size, size))
-            picture = _surroundings(known, kept) if content == "surroundings" else _opencv(known, kept)
+            picture = _opencv(known, kept) if content == "opencv" else _surroundings(known, kept)
         return torch.from_numpy(np.clip(picture, -1, 1)).permute(2, 0, 1)[None]
 
     return start

@@ -78,7 +78,10 @@ def _detail(model: Model, job: Job, seed: int, picture: Tensor, sides: list[int]
         fitting = _fitting(upsampling, job, side)
         at_end = number + 1 == len(sides) or fitting < side
         place = Place(seed, number, job.frame * ROW**2)
-        level = Level.of(upsampling, picture, job.known(fitting), place)
+        start = None
+        if job.start is not None and job.fine_strength is not None:
+            start = job.start(fitting), job.fine_strength
+        level = Level.of(upsampling, picture, job.known(fitting), place, start)
         for step in level.run():
             picture = step.x0
             if step.is_last and not job.grain:

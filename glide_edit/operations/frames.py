@@ -19,10 +19,13 @@ from glide_edit.operations.detail import draw
 from glide_edit.operations.finished import Drawn, to_pixels
 from glide_edit.operations.matching import matching_of
 from glide_edit.operations.putting import put_in
-from glide_edit.requests import DEFAULT_STRENGTH, Inpaint, Outpaint
+from glide_edit.requests import Inpaint, Outpaint
 from masks import RING_WIDTH, Crop, Mask, shape, shrink_known
 
 Plane = NDArray[np.bool_]
+
+FINE_SHARE = 0.5
+"""Patches are as sharp as the photograph: of the strength so much is enough for the stages after the base."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,17 +49,18 @@ class Canvas:
 
 
 def frame_job(request: Inpaint | Outpaint, canvas: Canvas, crop: Crop, number: int = 0) -> Job:
-    """What the cascade draws: the crop, of which all is known but what is not, and the ring around that.
-
-    The membrane compares the ring with the original, as ``masks.derive_areas`` says.
-    """
+    """What the cascade draws: the crop, of which all is known but what is not, and the ring around that."""
     image = crop.extract(canvas.pixels).astype(np.float32) / canvas.white * 2 - 1
-    keep = ~shape.grow(Mask(crop.extract_mask(canvas.unknown)), RING_WIDTH).selected
-    return job_of(request, image, keep, number)
+    return job_of(request, image, ~crop.extract_mask(canvas.unknown), number)
 
 
-def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number: int = 0) -> Job:
-    """The job for a square (side, side, 3) in [-1, 1], of which ``keep``, bool (side, side), is known."""
+def job_of(request: Inpaint | Outpaint, image: NDArray[Any], stays: Plane, number: int = 0) -> Job:
+    """The job for a square (side, side, 3) in [-1, 1], of which ``stays``, bool (side, side), is known.
+
+    The networks are not told the ring around the rest: the membrane compares what they draw there with the
+    original, as ``masks.derive_areas`` says.
+    """
+    keep = ~shape.grow(Mask(~stays), RING_WIDTH).selected
 
     @cache
     def known(size: int) -> Known:
@@ -65,15 +69,14 @@ def job_of(request: Inpaint | Outpaint, image: NDArray[Any], keep: Plane, number
             small, kept = shrink_known(image, keep, (size, size))
         return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
 
-    content, strength = "noise", 1.0
-    if isinstance(request, Inpaint) and request.content != "noise":
-        content = request.content
-        strength = DEFAULT_STRENGTH if request.strength is None else request.strength
+    content = request.content if isinstance(request, Inpaint) else "noise"
+    strength = request.start_strength if isinstance(request, Inpaint) else 1.0
     return Job(
         request,
         known=known,
-        start=start_of(content, image, keep),
+        start=start_of(content, image, stays if content == "patches" else keep),
         strength=strength,
+        fine_strength=FINE_SHARE * strength if content == "patches" and strength < 1 else None,
         side=None if request.detail is False else len(image),
         grain=bool(request.detail),
         frame=number,

@@ -31,9 +31,14 @@ SMALLEST_CROP = 64
 """px; a smaller square shows the model too little of what surrounds a small selection."""
 
 
+PATCHES_CONTEXT = 2.2
+"""Patches have to be taken from somewhere."""
+
+
 def context_of(request: Inpaint) -> float:
     """What the request says, or where the model is best."""
-    return AUTOMATIC_CONTEXT if request.context is None else request.context
+    automatic = PATCHES_CONTEXT if request.content == "patches" else AUTOMATIC_CONTEXT
+    return automatic if request.context is None else request.context
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +67,9 @@ class InpaintWork:
         return self.areas.allowed
 
     def job(self) -> Job:
-        """What the cascade draws: the crop, of which all but the repaint area is known."""
+        """What the cascade draws: the crop, of which all but what is repainted is known."""
         image = self.crop.extract(self.request.image.pixels).astype(np.float32) / self._white * 2 - 1
-        keep = ~self.crop.extract_mask(self.areas.repaint.selected)
-        return job_of(self.request, image, keep)
+        return job_of(self.request, image, ~self.crop.extract_mask(self.areas.allowed.selected))
 
     def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""

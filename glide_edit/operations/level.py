@@ -32,6 +32,9 @@ MARGIN = 32
 """px around what is repainted that the tiles hold as well: what the repaint should go on from."""
 
 
+Start = tuple[Tensor, float]
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Which noise a level gets: its number, the first cell's, and its corner's place on a larger canvas."""
@@ -48,7 +51,8 @@ class Level:
     """(1, 3, H, W) drawn from the smaller picture before it, with what is known at the size (H, W).
 
     ``enlarged`` is the picture before at that size, with the known pixels in it; ``box`` the part of it that
-    is worked on, within the size rounded up to what tiles need, and ``tiles`` lie in the box.
+    is worked on, within the size rounded up to what tiles need, and ``tiles`` lie in the box. ``begun``
+    (1, 3, H, W) is what the tiles begin from, ``strength`` how much noise is added to it.
     """
 
     upsampling: Upsampling
@@ -58,17 +62,25 @@ class Level:
     box: Tile
     tiles: list[Tile]
     place: Place
+    begun: Tensor
+    strength: float
 
     @classmethod
-    def of(cls, upsampling: Upsampling, before: Tensor, known: Known, place: Place) -> Level:
-        """``before`` is (1, 3, h, w) in [-1, 1] and shows the same as ``known``, (1, 3, H, W)."""
+    def of(
+        cls, upsampling: Upsampling, before: Tensor, known: Known, place: Place, start: Start | None = None
+    ) -> Level:
+        """``before`` is (1, 3, h, w) in [-1, 1] and shows the same as ``known``, (1, 3, H, W).
+
+        ``start`` is what to begin from, (1, 3, H, W), and its strength; None: from the picture before.
+        """
         box, tiles = plan(upsampling, known[1])
         known = (known[0].to(upsampling.device), known[1].to(upsampling.device))
         size = known[0].shape[2:]
         before = before.to(upsampling.device).float()
         enlarged = F.interpolate(before, size, mode="bicubic", align_corners=False).clamp(-1, 1)
         enlarged = known[0] * known[1] + enlarged * (1 - known[1])
-        return cls(upsampling, before, known, enlarged, box, tiles, place)
+        begun, strength = (enlarged, BEGIN) if start is None else (start[0].to(upsampling.device), start[1])
+        return cls(upsampling, before, known, enlarged, box, tiles, place, begun, strength)
 
     def run(self) -> Iterator[CascadeStep]:
         """Its steps; the last one's ``is_last`` is True. Stop iterating and the work stops."""
@@ -76,10 +88,10 @@ class Level:
         up, preset = self.upsampling, self.upsampling.preset
         denoiser = self._denoiser()
         noise = self._noise((3, self.box.height, self.box.width))
-        steps = [BEGIN * t for t in timesteps_of(up.stage.schedule, preset)]
+        steps = [self.strength * t for t in timesteps_of(up.stage.schedule, preset)]
         eps = noise(START) * preset.temperature
         x_T = up.stage.schedule.add_noise(
-            self._cut(self.enlarged), eps, torch.full((1,), steps[0], device=up.device)
+            self._cut(self.begun), eps, torch.full((1,), steps[0], device=up.device)
         )
         for step in get_sampler(preset.sampler)(denoiser, x_T, steps, noise):
             at_end = step.index + 1 == step.total

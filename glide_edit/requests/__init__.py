@@ -7,7 +7,6 @@ back from JSON, hand ``request_from_json`` the picture.
 from glide_edit.requests.records import OPERATIONS, fields_of, kind_of, request_from_json
 from glide_edit.requests.repaint import (
     CONTENTS,
-    DEFAULT_STRENGTH,
     FINISHES,
     LONGEST_SIDE,
     Inpaint,
@@ -21,7 +20,6 @@ from glide_edit.requests.whole import FACTORS, SKETCH_MODES, Generate, Sketch, S
 
 __all__ = [
     "CONTENTS",
-    "DEFAULT_STRENGTH",
     "FACTORS",
     "FINISHES",
     "LARGEST_SEED",

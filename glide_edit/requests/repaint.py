@@ -17,9 +17,12 @@ from masks import Finish, Mask, require_usable
 
 FINISHES: tuple[str, ...] = (*get_args(Finish), "auto")
 LONGEST_SIDE = 65_536
-CONTENTS = ("noise", "original", "surroundings", "opencv")
+CONTENTS = ("noise", "original", "surroundings", "opencv", "patches")
 DEFAULT_STRENGTH = 0.8
 """Of content other than noise: of its colours and rough shapes something is left."""
+
+REMOVAL_STRENGTH = 0.25
+"""Of patches where something is taken out: they are kept, and what does not fit together is smoothed."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,8 +65,9 @@ class Inpaint(Repaint):
     ``match_grain`` gives the repaint the grain of what surrounds it (``operations.matching``): None unless
     ``finish`` is "hard" or ``detail`` True, which show what the model draws.
 
-    ``content`` is what the selection begins from: noise, the original, the colours of the surroundings, or
-    OpenCV's inpainting; ``strength``, in (0, 1], is how much noise is added to the latter three (1: all).
+    ``content`` is what the selection begins from: noise, the original, the colours of the surroundings,
+    OpenCV's inpainting, or patches of what surrounds it; ``strength``, in (0, 1], is how much noise is added
+    to the latter four (1: all; None: 0.8).
     """
 
     operation = "inpaint"
@@ -116,23 +120,39 @@ class Inpaint(Repaint):
     def before(self) -> NDArray[Any]:
         return self.image.pixels
 
+    @property
+    def start_strength(self) -> float:
+        """How much noise is added to what the selection begins from, 1 for noise alone."""
+        if self.content == "noise":
+            return 1.0
+        return DEFAULT_STRENGTH if self.strength is None else self.strength
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Remove(Inpaint):
     """Take what is selected out of a picture: it is filled with what surrounds it, so there is no prompt.
 
     The selection is grown by a little, since what it leaves of an edge or a shadow would be continued.
+    Patches get less noise than other content: the model only joins them (``strength`` None: 0.25). They go on
+    from the edge as they are, so the finish is a feather, which leads no colour of the edge inwards.
     """
 
     operation = "remove"
 
     grow: int = 8
-    content: str = "surroundings"
+    finish: Finish | Literal["auto"] = "feather"
+    content: str = "patches"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prompt.strip():
             raise InputError("Removing takes no prompt: to put something else there, inpaint.")
+
+    @property
+    def start_strength(self) -> float:
+        if self.content == "patches" and self.strength is None:
+            return REMOVAL_STRENGTH
+        return super().start_strength
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
