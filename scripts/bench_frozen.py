@@ -86,7 +86,7 @@ class OneToy:
 
 
 def untaught(language: str | None, device: torch.device) -> Trainee:
-    """The U-Net that ships, and a new text encoder: a transformer of its own one's shape, or a projection."""
+    """The U-Net that ships, and a new text encoder: a transformer like its own, or a projection."""
     shipped = load_model(resolve("toybox"), choose_runtime("cpu", "float32"))
     network, reads = shipped.stages[0].network, shipped.text_encoder
     assert isinstance(network, EfficientUNet)
@@ -217,11 +217,11 @@ def row(cells: Iterable[object]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser("scripts/bench frozen", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--text-encoder", default="minilm")
     parser.add_argument("--out", type=Path, default=Path("runs/bench-frozen"))
     parser.add_argument("--sheet", type=Path)
-    parser.add_argument("--pictures", type=int, default=32)
+    parser.add_argument("--pictures", type=int, default=24)
     given = parser.parse_args()
     runtime = choose_runtime()
     apply(runtime)
@@ -238,7 +238,7 @@ def main() -> None:
                 learning_rate=1e-3,
                 warmup_steps=60,
                 ema_decay=0.995,
-                log_every=10,
+                log_every=50,
             )
             learn(untaught(language, runtime.device), source, out, options, runtime)
         models[name] = load_model(out / "model", runtime)
