@@ -437,7 +437,7 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> d
     own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
     tensors: dict[str, Tensor] = dict(trainee.named_parameters())
     tensors |= {f"network.{name}": known.get(name, value) for name, value in own.items()}
-    if alike and text is not None:
+    if alike and isinstance(text, TextTransformer | FrozenText):
         tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
     return tensors
 
