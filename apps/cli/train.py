@@ -92,7 +92,12 @@ LearningRate = Annotated[
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")]
 Start = Annotated[
     str | None,
-    typer.Option("--start", metavar="MODEL", help="A model's name or folder whose weights to begin with."),
+    typer.Option(
+        "--start",
+        metavar="MODEL",
+        help="A model's name or folder whose weights to begin with; "
+        "its U-Net's alone where --text-encoder is another than the model's.",
+    ),
 ]
 CheckpointSeconds = Annotated[
     float,

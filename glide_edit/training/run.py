@@ -97,9 +97,10 @@ class TrainSettings:
     photographs (see ``read_photos``), which ``photo_share`` of the views show, half of these with toys put
     onto them; they are decoded into ``cache``, without one into ``out``. ``text_encoder`` is a frozen
     language model to read captions with, a name or a folder (see ``find_language``); what it says of them is
-    kept there too. ``start`` is a model folder or a known model's name, whose weights to begin with; it
-    counts only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes`` and ``steps`` is
-    given; a later call may give more of them, and the run goes on.
+    kept there too. ``start`` is a model folder or a known model's name, whose weights to begin with; one that
+    reads with anything else than the ``text_encoder`` asked for gives its U-Net alone, and what reads is made
+    anew. It counts only where ``out`` holds no checkpoint to go on from. Exactly one of ``minutes`` and
+    ``steps`` is given; a later call may give more of them, and the run goes on.
 
     Raises:
         TrainingError: an impossible setting.
@@ -417,21 +418,26 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> d
     """The weights to begin with, by the trainee's names.
 
     Attention and positions that the network has and ``start`` lacks begin as they are made, which is without
-    effect; and so do the layers that no model holds.
+    effect; and so do the layers that no model holds, and a language model's projection where ``start`` reads
+    with something else.
     """
     given = next((stage.network for stage in start.stages if stage.name == settings.stage), None)
     if given is None:
         raise TrainingError(f"{settings.start} has no stage {settings.stage} to start from.")
     text = None if start.text_encoder is None else start.text_encoder.transformer
+    if isinstance(text, FrozenText) and isinstance(trainee.transformer, TextTransformer):
+        raise TrainingError(
+            f"{settings.start} reads with the language model {text.config.name}: "
+            f"say --text-encoder {text.config.name} to start from it."
+        )
+    alike = trainee.transformer is not None and _reads_alike(text, trainee.transformer)
     fits = isinstance(given.config, EfficientUNetConfig) and _extends(settings.config, given.config)
-    if trainee.transformer is not None:
-        fits = fits and _reads_alike(text, trainee.transformer)
-    if not fits:
+    if not fits or (isinstance(trainee.transformer, TextTransformer) and not alike):
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
     tensors: dict[str, Tensor] = dict(trainee.named_parameters())
     tensors |= {f"network.{name}": known.get(name, value) for name, value in own.items()}
-    if trainee.transformer is not None and isinstance(text, TextTransformer | FrozenText):
+    if alike and isinstance(text, TextTransformer | FrozenText):
         tensors |= {f"transformer.{name}": value for name, value in text.named_parameters()}
     return tensors
 

@@ -208,10 +208,30 @@ def test_a_run_starts_from_a_model_that_reads_alike(
     torch.testing.assert_close(
         ours.encode(["some"]).states, theirs.encode(["some"]).states, rtol=0, atol=2e-2
     )
-    other = str(write_language(tmp_path / "other", seed=1))
-    for text_encoder in (None, other):
-        with pytest.raises(TrainingError, match="its network is another one"):
-            run(replace(reading, out=tmp_path / "third", start=first, text_encoder=text_encoder))
+    with pytest.raises(TrainingError, match="reads with the language model tiny: say --text-encoder tiny"):
+        run(replace(reading, out=tmp_path / "third", start=first, text_encoder=None))
+
+
+@pytest.mark.parametrize("start_reads", ["byte pairs", "another language model"])
+def test_a_language_model_may_take_the_place_of_what_a_start_reads_with(
+    reading: TrainSettings, start_reads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "sample_sheet", lambda *arguments: None)
+    other = None if start_reads == "byte pairs" else str(write_language(tmp_path / "other", seed=1))
+    first = run(replace(reading, out=tmp_path / "first", text_encoder=other, seed=1)).model
+    only = replace(reading, steps=1, learning_rate=1e-12)
+    begun = run(replace(only, start=first)).model
+    fresh = run(replace(only, out=tmp_path / "fresh")).model
+    for file, same in (("base", first), ("text", fresh)):
+        has, expected = (load_file(model / f"{file}.safetensors") for model in (begun, same))
+        assert has.keys() == expected.keys()
+        assert all(torch.allclose(value, expected[name], atol=1e-9) for name, value in has.items())
+    assert load_model(begun).spec.text == load_model(fresh).spec.text
+
+    assert reading.network is not None
+    wider = replace(reading.network, text_width=32)
+    with pytest.raises(TrainingError, match="its network is another one"):
+        run(replace(only, out=tmp_path / "third", start=first, network=wider))
 
 
 def test_what_cannot_work_is_said_before_anything_is_made(
