@@ -100,9 +100,10 @@ class EditTab:
         photo, mask = _photo(visit), visit.selection.after(strokes)
         return Inpaint(image=photo, mask=mask, **settings, **put_back_fields(*putting))
 
-    def _build_removal(self, visit: Visit, settings: dict[str, Any], strokes: int, *putting: Any) -> Request:
+    def _build_removal(self, visit: Visit, settings: dict[str, Any], strokes: int) -> Request:
+        """Removing knows best how its patches are put back."""
         photo, mask = _photo(visit), visit.selection.after(strokes)
-        return Remove(image=photo, mask=mask, **{**settings, "prompt": ""}, **put_back_fields(*putting))
+        return Remove(image=photo, mask=mask, **{**settings, "prompt": ""})
 
     # -- the photograph -----------------------------------------------------------------------------
 
@@ -172,7 +173,7 @@ class EditTab:
         self.redo.click(self._redone, strokes, photo, **quiet)
         asked = [strokes, self.finish, self.feather, self.context]
         self.panel.wire(asked)
-        self.panel.start_with(self.remove, self._build_removal, asked)
+        self.panel.start_with(self.remove, self._build_removal, [strokes])
 
     def _opened(self, path: str | None, strokes: int, request: gr.Request) -> tuple[Any, ...]:
         visit = self.studio.visit(request)
