@@ -59,6 +59,7 @@ _LUMA_CHROMA = np.array(
 _EDGE = 3  # px on either side of the boundary that are not measured: there a seam would be taken for grain
 _WINDOW = 7  # px: the side of the squares whose mean energy is measured
 _BEYOND = 3.0  # noise varies from place to place: so many times its mean is taken out
+_CORE = 1.5  # of the noise's standard deviation: what is smaller in the finest octave is taken for noise
 _ALIKE = 2.0  # px: the blur of what is compared
 _FINE = 1.0  # px: the blur whose rest is fine
 _CLIPPED = 2.5  # levels from black and white within which grain is cut off and cannot be measured
@@ -72,8 +73,10 @@ def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pi
     """A repaint without the noise that its surroundings lack.
 
     Each octave is shrunk by Lee's local Wiener filter (1980): much where it holds little more than noise,
-    hardly where it holds an edge. The noise is what the smoothest CALM_SHARE of the repaint has above the
-    same share of its surroundings. Where they have as much, it is given back as it is.
+    hardly where it holds an edge. Of the finest what is small is then taken out pixel by pixel, since beside
+    an edge the filter leaves noise (soft thresholding: Donoho 1995). The noise is what the smoothest
+    CALM_SHARE of the repaint has above the same share of its surroundings. Where they have as much, it is
+    given back as it is.
 
     Args:
         repaint, original: float32 (H, W, 3), 0 to 255, finite.
@@ -92,12 +95,17 @@ def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pi
     for new, old in zip(_opponent(repaint), _opponent(original), strict=True):
         octaves, rest = _octaves(new)
         wanted = beside.levels(_octaves(old)[0], CALM_SHARE)
-        for octave, want in zip(octaves, wanted, strict=True):
+        for number, (octave, want) in enumerate(zip(octaves, wanted, strict=True)):
             energy = measured.energy(octave)
             own = max(_quantile(energy, inside, CALM_SHARE), _LEAST)
             is_calmed |= own > want
-            left = np.maximum(energy - _BEYOND * max(own - want, 0.0), energy * min(want / own, 1.0))
-            rest = rest + octave * np.sqrt(left / np.maximum(energy, _LEAST))
+            noise, least = max(own - want, 0.0), min(want / own, 1.0)
+            left = np.maximum(energy - _BEYOND * noise, energy * least)
+            shrunk = octave * np.sqrt(left / np.maximum(energy, _LEAST))
+            if number == 0:
+                size = np.maximum(np.abs(shrunk) - _CORE * noise**0.5, np.abs(shrunk) * least**0.5)
+                shrunk = np.copysign(size, shrunk)
+            rest = rest + shrunk
         channels.append(rest)
     return _colours(channels) if is_calmed else repaint
 
