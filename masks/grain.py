@@ -27,10 +27,10 @@ RADII = (0.8, 1.6, 3.2)
 REACH = 48
 """px from the repaint in which its surroundings are measured for how smooth they are."""
 
-OVER = 6.0
+OVER = 8.0
 """px inside the edge over which the surroundings pass into the repaint, where the two agree."""
 
-AGREE = 20.0
+AGREE = 25.0
 """Levels of 255: colours that are so far apart agree by 1/e, and twice as far hardly."""
 
 STREAK = 3.0
@@ -59,7 +59,7 @@ _LUMA_CHROMA = np.array(
 _EDGE = 3  # px on either side of the boundary that are not measured: there a seam would be taken for grain
 _WINDOW = 7  # px: the side of the squares whose mean energy is measured
 _BEYOND = 3.0  # noise varies from place to place: so many times its mean is taken out
-_CORE = 1.5  # of the noise's standard deviation: what is smaller in the finest octave is taken for noise
+_CORE = 2.0  # of the noise's standard deviation: what is smaller in the finest octave is taken for noise
 _ALIKE = 2.0  # px: the blur of what is compared
 _FINE = 1.0  # px: the blur whose rest is fine
 _CLIPPED = 2.5  # levels from black and white within which grain is cut off and cannot be measured

@@ -57,10 +57,12 @@ def patched(picture: Pixels, kept: Cells) -> Pixels | None:
     """
     if kept.all():
         return picture
+    *_, finest = sizes = list(_sizes(kept.shape))
+    fine, fine_kept = shrink_known(picture, kept, finest)
     filled: Pixels | None = None
     places: NDArray[np.intp] | None = None
-    for size in _sizes(kept.shape):
-        small, small_kept = shrink_known(picture, kept, size)
+    for size in sizes:
+        small, small_kept = shrink_known(fine, fine_kept, size)
         level = _Level(small, small_kept)
         if not level.has_sources:
             continue
