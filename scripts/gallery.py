@@ -201,10 +201,14 @@ def _photograph_edit(
     """Before, selection, ours, OpenCV's, and the row of the table: sharpness and the jump at the boundary."""
     before = PHOTOGRAPHS[case.photograph]()
     mask = case.mask(before)
-    result = editor.inpaint(before, mask, case.what if is_put_in else "", seed=seed)
+    if is_put_in:
+        result = editor.inpaint(before, mask, case.what, seed=seed)
+    else:
+        result = editor.remove(before, mask, seed=seed)
     assert result.receipts[0].kept
-    ours = np.asarray(result.pictures[0].pixels)
-    telea = opencv_inpaint(before, mask.selected)
+    assert result.allowed is not None
+    ours, changed = np.asarray(result.pictures[0].pixels), result.allowed.selected
+    telea = opencv_inpaint(before, changed)
     x0, y0, x1, y1 = mask.bounding_box()
     views = [
         _window(pixels, (x0 + x1) // 2, (y0 + y1) // 2, WIDE_WINDOW)
@@ -215,8 +219,8 @@ def _photograph_edit(
         measured
         for pixels in (before, ours, telea)
         for measured in (
-            sharpness_ratio(pixels, mask.selected),
-            float(np.exp(ring_features(pixels, mask.selected)[jump])),
+            sharpness_ratio(pixels, changed),
+            float(np.exp(ring_features(pixels, changed)[jump])),
         )
     ]
     what = f"{case.photograph}: {case.what} {'put in' if is_put_in else 'taken out'}"

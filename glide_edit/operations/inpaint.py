@@ -30,9 +30,8 @@ from masks import (
 SMALLEST_CROP = 64
 """px; a smaller square shows the model too little of what surrounds a small selection."""
 
-
 PATCHES_CONTEXT = 2.2
-"""Patches have to be taken from somewhere."""
+"""How much the model sees where the selection begins from patches, which have to be taken from somewhere."""
 
 
 def context_of(request: Inpaint) -> float:

@@ -31,8 +31,8 @@ upsampler's factor. On two photographs and two renders 0.8 came out sharper than
 MARGIN = 32
 """px around what is repainted that the tiles hold as well: what the repaint should go on from."""
 
-
 Start = tuple[Tensor, float]
+"""What a level begins from, (1, 3, H, W) in [-1, 1], and how much noise is added to it, in (0, 1]."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ class Level:
     ) -> Level:
         """``before`` is (1, 3, h, w) in [-1, 1] and shows the same as ``known``, (1, 3, H, W).
 
-        ``start`` is what to begin from, (1, 3, H, W), and its strength; None: from the picture before.
+        Without a ``start`` it begins from the picture before.
         """
         box, tiles = plan(upsampling, known[1])
         known = (known[0].to(upsampling.device), known[1].to(upsampling.device))
