@@ -198,11 +198,8 @@ def _print_model(info: ModelInfo, spec: ModelSpec) -> None:
         typer.echo(f"preset       {name}")
         for stage in spec.stages:
             preset = stage.presets[name]
-            apart = preset.repaint_guidance
-            repainting = "" if apart is None else f", {apart:g} where a part is repainted"
             typer.echo(
                 f"  {stage.name:<22} {preset.steps} steps of {preset.sampler}, guidance {preset.guidance:g}"
-                f"{repainting}"
             )
     typer.echo("provenance" if spec.provenance else "provenance   none stated")
     _print_tree(spec.provenance)

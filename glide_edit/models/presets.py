@@ -15,9 +15,8 @@ class StagePreset:
     """A stage's settings, as its model's author recommends them.
 
     ``steps`` is the number of network calls; ``respacing`` a named choice of the times they are made at, see
-    ``timesteps``, which must be so many; ``guidance`` the classifier-free weight, 1 for none, and
-    ``repaint_guidance`` that of inpainting and outpainting, None for the same; ``interval`` the part
-    (low, high) of the noise axis, 0 clean to 1 noise, where guidance acts, None for all of it;
+    ``timesteps``, which must be so many; ``guidance`` the classifier-free weight, 1 for none; ``interval``
+    the part (low, high) of the noise axis, 0 clean to 1 noise, where guidance acts, None for all of it;
     ``percentile`` belongs to the dynamic threshold; ``temperature`` multiplies the noise that sampling starts
     from; ``clip_guidance`` is the scale of guidance by CLIP, 0 for none, and with ``mask_score`` that
     guidance is kept off known pixels.
@@ -44,16 +43,14 @@ class StagePreset:
     enlarge_keep_mask: bool = False
     clip_guidance: float = 0.0
     mask_score: bool = True
-    repaint_guidance: float | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ModelFormatError(f"steps must be 1 or more, not {self.steps}.")
         if self.sampler not in SAMPLERS:
             raise ModelFormatError(f"Unknown sampler {self.sampler!r}; known are {', '.join(SAMPLERS)}.")
-        for name in ("guidance", "repaint_guidance"):
-            if not math.isfinite(getattr(self, name) or 0):
-                raise ModelFormatError(f"{name} must be a finite number, not {getattr(self, name)}.")
+        if not math.isfinite(self.guidance):
+            raise ModelFormatError(f"guidance must be a finite number, not {self.guidance}.")
         if self.interval is not None and not 0.0 <= self.interval[0] <= self.interval[1] <= 1.0:
             raise ModelFormatError(f"interval must be 0 <= low <= high <= 1, not {list(self.interval)}.")
         if self.threshold not in ("dynamic", "static"):
@@ -68,5 +65,5 @@ class StagePreset:
             raise ModelFormatError(f"clip_guidance must be 0 or a positive number, not {self.clip_guidance}.")
 
 
-BASE_PRESET = StagePreset(steps=20, sampler="dpm-solver++", guidance=3.0, repaint_guidance=2.0)
+BASE_PRESET = StagePreset(steps=20, sampler="dpm-solver++", guidance=3.0)
 UPSAMPLER_PRESET = StagePreset(steps=8, sampler="ddim", low_res_noise=0.1)

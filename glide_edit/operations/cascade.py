@@ -441,8 +441,6 @@ def with_low_res_noise(
 def settings_of(stage: StageSpec, request: Request) -> StagePreset:
     """The stage's preset with what the request says of it."""
     preset = stage.presets[request.preset or DEFAULT]
-    if request.repaints and preset.repaint_guidance is not None:
-        preset = replace(preset, guidance=preset.repaint_guidance)
     asked: dict[str, Any]
     if stage.role == "base":
         asked = {

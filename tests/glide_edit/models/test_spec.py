@@ -2,7 +2,6 @@
 
 import copy
 import json
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -219,9 +218,3 @@ class TestIdentity:
         changed = copy.deepcopy(record)
         put(changed, value)
         assert ModelSpec.from_json(changed).identity != ModelSpec.from_json(record).identity
-
-
-@pytest.mark.parametrize("name", ["guidance", "repaint_guidance"])
-def test_guidance_is_finite(name: str) -> None:
-    with pytest.raises(ModelFormatError, match=f"^{name} must be a finite number"):
-        StagePreset(steps=1, **{name: math.inf})

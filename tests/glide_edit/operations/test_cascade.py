@@ -15,8 +15,7 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.models import Model, StagePreset
-from glide_edit.operations.cascade import settings_of
-from glide_edit.requests import Generate, Inpaint, Request
+from glide_edit.requests import Generate, Inpaint
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
 
@@ -51,23 +50,6 @@ def inpainting(**settings: Any) -> Inpaint:
     selected[31:50, 37:60] = True
     mask = Mask.from_array(selected, means="change")
     return Inpaint(image=open_picture(noise(90, 100)), mask=mask, prompt="x", **settings)
-
-
-@pytest.mark.parametrize(
-    ("request_", "repainting", "expected"),
-    [
-        (Generate(prompt="x"), 2.0, 3.0),
-        (inpainting(), 2.0, 2.0),
-        (inpainting(), None, 3.0),
-        (inpainting(guidance=4.0), 2.0, 4.0),
-    ],
-)
-def test_repainting_may_have_a_guidance_of_its_own(
-    request_: Request, repainting: float | None, expected: float
-) -> None:
-    preset = replace(PLAIN, guidance=3.0, repaint_guidance=repainting)
-    editor = with_presets(stand_in_editor(torch.zeros_like), preset)
-    assert settings_of(editor.model.stages[0].spec, request_).guidance == expected
 
 
 def test_the_low_resolution_picture_is_rounded_where_the_preset_says_so() -> None:
