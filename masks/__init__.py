@@ -9,7 +9,7 @@ from masks.finishes import best_finish, mismatch
 from masks.grain import calmed, continued, grained
 from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
 from masks.membrane import RING_WIDTH, harmonic
-from masks.patches import patched
+from masks.patches import patched, telea
 from masks.show import change_map, preview, seen_by_network
 from masks.verify import Preservation, changed_outside, compare_outside
 
@@ -51,4 +51,5 @@ __all__ = [
     "shrink_known",
     "solve_crop",
     "split_selection",
+    "telea",
 ]

@@ -67,7 +67,7 @@ def patched(picture: Pixels, kept: Cells) -> Pixels | None:
         if not level.has_sources:
             continue
         if filled is None:
-            begun = _spread(small, small_kept)
+            begun = telea(small, small_kept, 3)
         else:
             begun = np.asarray(cv2.resize(filled, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
         filled, places = level.settled(begun)
@@ -85,11 +85,11 @@ def _sizes(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
         yield height, width
 
 
-def _spread(picture: Pixels, kept: Cells) -> Pixels:
-    """A first filling: colours led inwards (Telea 2004)."""
+def telea(picture: Pixels, kept: Cells, radius: int) -> Pixels:
+    """OpenCV's inpainting (Telea 2004), ``radius`` px around: (H, W, 3) in [-1, 1], rounded to 8 bits."""
     levels = np.rint((picture + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    filled = cv2.inpaint(levels, (~kept).astype(np.uint8), 3, cv2.INPAINT_TELEA)
-    return np.asarray(filled / np.float32(127.5) - 1, np.float32)
+    filled = cv2.inpaint(levels, (~kept).astype(np.uint8), radius, cv2.INPAINT_TELEA)
+    return np.asarray(filled.astype(np.float32) / np.float32(127.5) - 1, np.float32)
 
 
 class _Level:
@@ -109,6 +109,7 @@ class _Level:
         away = cv2.distanceTransform(kept.astype(np.uint8), cv2.DIST_L2, 5)[tuple(middles.T)]
         self._sources = middles[np.argsort(away, kind="stable")[:MOST_SOURCES]]
         self._known_patches = self._patches(picture, self._sources)
+        self._lengths = np.square(self._known_patches).sum(1)
         depth = cv2.distanceTransform(hidden, cv2.DIST_L2, 5)
         self._sureness = (_DEEPER ** -depth[self._touched]).astype(np.float32)
 
@@ -138,12 +139,11 @@ class _Level:
     def _nearest(self, wanted: Pixels) -> tuple[NDArray[np.intp], Pixels]:
         """(N,) each: the number of the source most like each of ``wanted``, (N, D), and how unlike it is."""
         sources = self._known_patches.T
-        lengths = np.square(sources).sum(0)
         best: list[NDArray[np.intp]] = []
         apart: list[Pixels] = []
         for start in range(0, len(wanted), _TOGETHER):
             part = wanted[start : start + _TOGETHER]
-            unlike = lengths - 2 * (part @ sources)
+            unlike = self._lengths - 2 * (part @ sources)
             best.append(unlike.argmin(1))
             apart.append(unlike.min(1) + np.square(part).sum(1))
         return np.concatenate(best), np.maximum(np.concatenate(apart), 0)

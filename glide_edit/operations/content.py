@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from masks import harmonic, patched, shrink_known
+from masks import harmonic, patched, shrink_known, telea
 
 Pixels = NDArray[np.float32]
 Start = Callable[[int], Tensor]
@@ -60,7 +60,5 @@ def _surroundings(known: Pixels, kept: NDArray[np.bool_]) -> Pixels:
 def _opencv(known: Pixels, kept: NDArray[np.bool_]) -> Pixels:
     if kept.all() or not kept.any():
         return known
-    bytes_ = np.rint((known + 1) * 127.5).clip(0, 255).astype(np.uint8)
-    radius = max(3, len(known) // _TELEA_SHARE)
-    filled = cv2.inpaint(bytes_, (~kept).astype(np.uint8) * 255, radius, cv2.INPAINT_TELEA)
-    return np.where(kept[..., None], known, filled.astype(np.float32) / np.float32(127.5) - 1)
+    filled = telea(known, kept, max(3, len(known) // _TELEA_SHARE))
+    return np.where(kept[..., None], known, filled)

@@ -168,6 +168,8 @@ class Outpaint(Repaint):
     has_drafts = False
     finish: ClassVar[Finish | Literal["auto"]] = "membrane"
     feather: ClassVar[float | None] = None
+    content: ClassVar[str] = "noise"
+    start_strength: ClassVar[float] = 1.0
 
     image: Picture
     left: int = 0
