@@ -21,9 +21,9 @@ from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.operations.advice import findings
 from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
-from glide_edit.operations.finished import Finished, preview
-from glide_edit.operations.shortlist import Drafts, Shortlist, rank
-from glide_edit.operations.turns import shared_device
+from glide_edit.operations.device_lock import shared_device
+from glide_edit.operations.postprocess import Postprocessed, preview
+from glide_edit.operations.rerank import Drafts, Ranking, rank
 from glide_edit.operations.work import AnyWork, carry_out, draft_jobs, work_for
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
 from glide_edit.requests import (
@@ -235,11 +235,11 @@ class Editor:
         self, request: Request, work: AnyWork, best: Drafts | None = None
     ) -> Generator[Progress | EditResult, None, None]:
         """``best`` are drafts by seed that need only be finished."""
-        done: list[Finished] = []
+        done: list[Postprocessed] = []
         network_seconds = 0.0
         with self._device.turn() as turn:
             began = time.perf_counter()
-            shortlist = Shortlist()
+            shortlist = Ranking()
             if request.candidates is not None:
                 drafts: dict[int, tuple[Tensor, ...]] = dict.fromkeys(request.candidate_seeds, ())
                 jobs = draft_jobs(work)

@@ -6,10 +6,10 @@ from masks.blend import FEATHER_RADIUS, Finish, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
 from masks.doctor import diagnose, mend
 from masks.finishes import best_finish, mismatch
-from masks.grain import calmed, continued, grained
+from masks.grain import add_grain, extend_edges, remove_excess_noise
 from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
 from masks.membrane import RING_WIDTH, harmonic
-from masks.patches import patched, telea
+from masks.patches import patch_fill, telea
 from masks.show import change_map, preview, seen_by_network
 from masks.verify import Preservation, changed_outside, compare_outside
 
@@ -26,22 +26,22 @@ __all__ = [
     "Means",
     "Preservation",
     "Size",
+    "add_grain",
     "best_finish",
-    "calmed",
     "change_map",
     "changed_outside",
     "compare_outside",
-    "continued",
     "derive_areas",
     "diagnose",
     "draw",
-    "grained",
+    "extend_edges",
     "harmonic",
     "mend",
     "mismatch",
-    "patched",
+    "patch_fill",
     "preview",
     "put_back",
+    "remove_excess_noise",
     "require_usable",
     "rough",
     "seen_by_network",

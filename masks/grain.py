@@ -69,7 +69,7 @@ _ENOUGH = 64  # px: of fewer nothing is measured
 _SAMPLES = 200_000
 
 
-def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pixels:
+def remove_excess_noise(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pixels:
     """A repaint without the noise that its surroundings lack.
 
     Each octave is shrunk by Lee's local Wiener filter (1980): much where it holds little more than noise,
@@ -110,7 +110,7 @@ def calmed(repaint: Pixels, original: Pixels, known: Cells, hidden: Cells) -> Pi
     return _colours(channels) if is_calmed else repaint
 
 
-def continued(picture: Pixels, known: Cells, allowed: Cells) -> Pixels:
+def extend_edges(picture: Pixels, known: Cells, allowed: Cells) -> Pixels:
     """A finished picture in which lines and gradients go on over the edge, where they agree with the repaint.
 
     In the first OVER px inside ``allowed`` the surroundings, reflected in the edge's own pixel (2 e - x, so
@@ -161,7 +161,7 @@ def _reflected(picture: Pixels, known: Cells, labels: NDArray[Any], band: Cells)
     return np.asarray(picture[edge] + slope, np.float32)
 
 
-def grained(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pixels:
+def add_grain(picture: Pixels, known: Cells, allowed: Cells, noise: Pixels) -> Pixels:
     """A finished picture with as much grain inside ``allowed`` as there is around it.
 
     What the smoothest FLOOR_SHARE of the surroundings has more than that of the inside is added, octave by

@@ -45,7 +45,7 @@ _LEAST_LIKE = 20.0  # beyond, votes would be rounded to nothing
 _TOGETHER = 1024
 
 
-def patched(picture: Pixels, kept: Cells) -> Pixels | None:
+def patch_fill(picture: Pixels, kept: Cells) -> Pixels | None:
     """The picture with its hidden part filled from the rest, which stays as it is.
 
     Args:

@@ -32,11 +32,11 @@ from glide_edit.evaluation.judging import right_share
 from glide_edit.evaluation.retrieval import questions, retrieval
 from glide_edit.evaluation.verifier import Verifier
 from glide_edit.guidance import (
+    CFGDenoiser,
     CleanJudge,
     ClipScore,
     DynamicThreshold,
     Finish,
-    Guided,
     NoisedClipScore,
     ScoreFn,
     classifier_free,
@@ -121,7 +121,7 @@ def _draw(stage: Stage, prompts: Sequence[str], seeds: tuple[int, ...], way: Way
     said, nothing = (
         Conditioning(text=stage.text_encoder.encode(texts)) for texts in (prompts, [""] * len(prompts))
     )
-    denoiser = Guided(
+    denoiser = CFGDenoiser(
         stage.network,
         classifier_free(said, nothing, way.guidance),
         finish=Finish(DynamicThreshold(stage.preset.percentile)),

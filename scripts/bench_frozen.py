@@ -42,7 +42,7 @@ from glide_edit.training.cache import CachedToybox
 from glide_edit.training.captions import CaptionStates, FewPhrasings, ReadingPlan
 from glide_edit.training.loop import Hooks, LoopOptions, train
 from glide_edit.training.sources import Item
-from glide_edit.training.trainee import Trainee
+from glide_edit.training.training_module import TrainingModule
 from glide_edit.training.views import Mixture
 from glide_edit.training.weights import under
 
@@ -85,7 +85,7 @@ class OneToy:
         return self.toys.captions()
 
 
-def untaught(language: str | None, device: torch.device) -> Trainee:
+def untaught(language: str | None, device: torch.device) -> TrainingModule:
     """The U-Net that ships, and a new text encoder: a transformer like its own, or a projection."""
     shipped = load_model(resolve("toybox"), choose_runtime("cpu", "float32"))
     network, reads = shipped.stages[0].network, shipped.text_encoder
@@ -95,16 +95,18 @@ def untaught(language: str | None, device: torch.device) -> Trainee:
         assert reads is not None
         assert isinstance(reads.transformer, TextTransformer)
         text = TextTransformer(reads.transformer.config)
-        trainee = Trainee(network, text, reads.tokenizer, tagging=True)
+        trainee = TrainingModule(network, text, reads.tokenizer, tagging=True)
         trainee.reader = None  # the other side has none
         return trainee
     name, folder = find_language(language)
     config = frozen_config(name, folder, network.config.text_width)
     opened = open_language(folder, config, device)
-    return Trainee(network, FrozenText(config, opened.model), opened.tokenizer, tagging=True)
+    return TrainingModule(network, FrozenText(config, opened.model), opened.tokenizer, tagging=True)
 
 
-def learn(trainee: Trainee, source: FewPhrasings, out: Path, options: LoopOptions, runtime: Runtime) -> None:
+def learn(
+    trainee: TrainingModule, source: FewPhrasings, out: Path, options: LoopOptions, runtime: Runtime
+) -> None:
     """Train into ``out`` and write ``out/model``."""
     trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
     trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

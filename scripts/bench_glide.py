@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from glide_edit import Editor, Inpaint, open_picture
 from glide_edit.conditioning import Conditioning, TextStates
-from glide_edit.guidance.guided import Guided, classifier_free
+from glide_edit.guidance.cfg import CFGDenoiser, classifier_free
 from glide_edit.models import Model, ModelSpec, Stage, glide, openai, tensors
 from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
@@ -214,11 +214,11 @@ def plain_step(case: Case, unet: ADMUNet, text: GlideTextTransformer) -> Step:
 
 @torch.no_grad()
 def our_step(case: Case, unet: ADMUNet, text: GlideTextTransformer) -> Step:
-    """What samplers run: ``Guided`` over prepared branches. The network's own output is caught on its way."""
+    """What samplers run: ``CFGDenoiser`` over prepared branches. Its own output is caught on the way."""
     ids, token_mask = prompts(case, unet.stem.weight.device)
     given = conditions(case, ids.device)
     branches = [replace(given, text=text(ids[k : k + 1], token_mask[k : k + 1])) for k in range(len(ids))]
-    guided = Guided(unet, classifier_free(*branches, 5.0) if case.guided else [(branches[0], 1.0)])
+    guided = CFGDenoiser(unet, classifier_free(*branches, 5.0) if case.guided else [(branches[0], 1.0)])
     x_t = start(case, ids.device)
     caught: list[Tensor] = []
     unet.register_forward_hook(lambda module, inputs, output: caught.append(output))

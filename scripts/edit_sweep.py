@@ -24,8 +24,8 @@ from glide_edit.evaluation.report import Table
 from glide_edit.evaluation.seam import FEATURES, ring_features
 from glide_edit.evaluation.verifier import Verifier
 from glide_edit.models.model import Model
-from glide_edit.operations.finished import Drawn
 from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.operations.postprocess import Drawn
 from glide_edit.requests import Inpaint
 
 TOGETHER = 24

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     "masks",
     "glide_edit.errors",
-    "glide_edit.extras",
+    "glide_edit.optional_dependencies",
     "glide_edit.images",
     "glide_edit.selections",
     "glide_edit.comparing",
@@ -135,7 +135,7 @@ def test_module_imports_only_what_is_above_it(module: str, path: Path) -> None:
         ("glide_edit.diffusion.schedule", "from glide_edit.diffusion import ddim"),
         ("glide_edit.diffusion.schedule", "from . import ddim"),
         ("glide_edit.diffusion.schedule", "from .ddim import ddim"),
-        ("glide_edit.diffusion.ddim", "from glide_edit.guidance.guided import Guided"),
+        ("glide_edit.diffusion.ddim", "from glide_edit.guidance.cfg import CFGDenoiser"),
         ("glide_edit.networks.unet", "import glide_edit.text.tokenizer"),
         ("glide_edit.requests", "from glide_edit import Editor"),
         ("glide_edit.requests", "import glide_edit"),

@@ -15,8 +15,8 @@ from glide_edit.editor import Editor
 from glide_edit.models import ModelSpec
 from glide_edit.operations.detail import DETAIL_FROM
 from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.operations.partial_result import PartialResult
 from glide_edit.operations.previews import PreviewFrame
-from glide_edit.operations.stopped import SoFar
 from glide_edit.operations.work import Work
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
@@ -56,7 +56,7 @@ def follow(
     # What is drawn in several frames, or in detail afterwards, has steps that are not known beforehand.
     foreseen = _has_no_detail(frame.work, editor.model.spec)
     clock = pace.clock(editor.model.spec, request, from_draft=drawn is not None)
-    so_far = SoFar(request, editor.label(request))
+    so_far = PartialResult(request, editor.label(request))
     stream = editor.stream(request) if drawn is None else editor.stream_candidate(drawn, request.seed)
     with closing(stream) as events:
         for event in events:

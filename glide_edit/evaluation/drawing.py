@@ -20,8 +20,8 @@ from glide_edit.diffusion.noise import NoiseSource
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.guidance import (
     Branch,
+    CFGDenoiser,
     Finish,
-    Guided,
     NoisedClipScore,
     PasteKnown,
     ScoreFn,
@@ -42,7 +42,7 @@ from glide_edit.operations.cascade import (
     threshold_of,
     timesteps_of,
 )
-from glide_edit.operations.finished import to_pixels, to_uint8
+from glide_edit.operations.postprocess import to_pixels, to_uint8
 from glide_edit.requests import Generate
 
 Pictures = NDArray[np.uint8]
@@ -159,7 +159,7 @@ def _draw_stage(
 
     def guided(context_guidance: float) -> Denoiser:
         branches = _branches(stage, condition, prompts, preset.guidance, context_guidance)
-        return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
+        return CFGDenoiser(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
 
     denoiser = dialled(guided, stage.spec, jobs[0].request)
     x = noise.start() * preset.temperature

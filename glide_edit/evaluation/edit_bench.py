@@ -28,8 +28,8 @@ from glide_edit.evaluation.seam import FEATURES, ring_features, seam_accuracy
 from glide_edit.evaluation.seen import Seen
 from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.models.model import Model
-from glide_edit.operations.finished import Drawn
 from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.operations.postprocess import Drawn
 from glide_edit.requests import Inpaint
 from masks import AUTOMATIC_CONTEXT
 

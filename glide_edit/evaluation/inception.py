@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.errors import InputError
 
 _WIDTH = 2048
@@ -32,7 +32,7 @@ class InceptionDistance:
     """
 
     def __init__(self, extractor: nn.Module | None = None) -> None:
-        package = extras.torchmetrics()
+        package = optional_dependencies.torchmetrics()
         try:
             from torchmetrics.image.fid import FrechetInceptionDistance
 

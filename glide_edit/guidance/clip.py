@@ -1,4 +1,4 @@
-"""Guidance by CLIP: which way a picture would fit its prompt better, as a score for ``Guided``.
+"""Guidance by CLIP: which way a picture would fit its prompt better, as a score for ``CFGDenoiser``.
 
 A CLIP says how likely a prompt is for a picture: logit_scale * cosine of their embeddings is the logarithm of
 that, up to a constant. ``NoisedClipScore`` asks a CLIP that was trained on noisy pictures and takes the
@@ -80,7 +80,7 @@ class NoisedClipScore:
     """A ``ScoreFn``: the gradient of scale * logit_scale * cosine at x_t, as published.
 
     ``text`` is (B, E), or (1, E) for all pictures alike: see ``prompt_embeddings``. ``interval`` is the part
-    of the noise axis where CLIP guides, as ``Guided`` has one: (low, high) as fractions t / (T-1), None for
+    of the noise axis where CLIP guides, as ``CFGDenoiser`` has: (low, high), fractions t / (T-1), None for
     everywhere. Elsewhere the score is 0, and no picture is read.
 
     Raises:

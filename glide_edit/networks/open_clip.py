@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.diffusion.schedule import working_dtype
 from glide_edit.errors import InputError, ModelFormatError, ModelNotFound
 
@@ -30,7 +30,7 @@ class OpenCLIP(nn.Module):
 
     def __init__(self, model: nn.Module, tokenizer: Callable[[list[str]], Tensor]) -> None:
         super().__init__()
-        preprocess = extras.open_clip().get_model_preprocess_cfg(model)
+        preprocess = optional_dependencies.open_clip().get_model_preprocess_cfg(model)
         size = preprocess["size"]
         height, width = (size, size) if isinstance(size, int) else size
         if height != width:
@@ -52,7 +52,7 @@ class OpenCLIP(nn.Module):
             ModelNotFound: the weights could not be fetched, or the file does not exist.
             ModelFormatError: the file holds no weights of this model.
         """
-        package = extras.open_clip()
+        package = optional_dependencies.open_clip()
         if name.startswith(_SCHEMES):
             return _created(name, None, f"{name} could not be loaded", ModelNotFound)
         architecture, _, tag = name.partition("/")
@@ -122,7 +122,7 @@ def fit_square(pictures: Tensor, size: int) -> Tensor:
 def _created(
     name: str, pretrained: str | None, failure: str, kind: type[ModelNotFound] | type[ModelFormatError]
 ) -> OpenCLIP:
-    package = extras.open_clip()
+    package = optional_dependencies.open_clip()
     # Some weights were trained with another activation than the architecture of their name has by now.
     recorded = package.get_pretrained_cfg(name, pretrained) if pretrained else {}
     try:

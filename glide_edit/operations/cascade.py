@@ -20,14 +20,14 @@ from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
 from glide_edit.errors import InputError
 from glide_edit.guidance import (
     Branch,
+    CFGDenoiser,
+    DifferentialDiffusion,
     DynamicThreshold,
     Finish,
-    Guided,
-    Held,
+    IntervalGuidance,
     PasteKnown,
     ScoreFn,
     StaticThreshold,
-    Switched,
     mixture,
 )
 from glide_edit.models.memory import give_back_freed_memory, keep_freed_memory
@@ -36,7 +36,7 @@ from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import DEFAULT, StageSpec
 from glide_edit.operations.clip import Clip, clip_score
 from glide_edit.requests import Repaint, Request, Sketch, Upscale
-from glide_edit.text.emphasis import read_words
+from glide_edit.text.prompt_weights import read_words
 
 LOW_RES_NOISE = -2
 """The step number under which the noise for the upsampler's low-resolution picture is drawn."""
@@ -254,7 +254,7 @@ def _run_stage(
 
     def guided(context_guidance: float) -> Denoiser:
         branches = _branches(condition, group, stage, text, context_guidance)
-        return Guided(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
+        return CFGDenoiser(stage.network, branches, preset.interval, finish, score, score_mask=score_mask)
 
     denoiser = dialled(guided, stage.spec, group.job.request)
     steps = timesteps_of(stage.schedule, preset)
@@ -290,7 +290,7 @@ def _begun(
     at = torch.full((len(eps),), steps[0], device=eps.device)
     x_T = stage.schedule.add_noise(start, eps, at)
     if job.strength_map is not None:
-        denoiser = Held(denoiser, start, group.repeat(job.strength_map(size)))
+        denoiser = DifferentialDiffusion(denoiser, start, group.repeat(job.strength_map(size)))
     return denoiser, steps, x_T
 
 
@@ -315,7 +315,7 @@ def dialled(guided: Callable[[float], Denoiser], stage: StageSpec, request: Requ
     denoiser = guided(request.context_guidance)
     if request.context_guidance == 1 or request.context_interval is None:
         return denoiser
-    return Switched(denoiser, guided(1.0), request.context_interval)
+    return IntervalGuidance(denoiser, guided(1.0), request.context_interval)
 
 
 def _branches(
@@ -390,12 +390,12 @@ class Upsampling:
         """Heights, widths and places of tiles are multiples of this."""
         return math.lcm(self.stage.spec.config.stride, self.factor)
 
-    def denoiser(self, low_res: Tensor, noise_level: Tensor, known: Known | None) -> Guided:
+    def denoiser(self, low_res: Tensor, noise_level: Tensor, known: Known | None) -> CFGDenoiser:
         """For a part of (1, 3, h, w) shown at a ``factor``-th of its size; all on the model's device."""
         condition = Conditioning(low_res=low_res, low_res_noise=noise_level)
         if known is not None and self.stage.spec.config.known:
             condition = replace(condition, known=known[0], keep_mask=known[1])
-        return Guided(
+        return CFGDenoiser(
             self.stage.network,
             _branches(condition, self._group, self.stage, self._text),
             self.preset.interval,

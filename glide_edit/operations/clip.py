@@ -13,7 +13,7 @@ from glide_edit.guidance import ClipScore, NoisedClipScore, ScoreFn, prompt_embe
 from glide_edit.models.model import NoisedClip
 from glide_edit.networks.open_clip import OpenCLIP
 from glide_edit.requests import Request
-from glide_edit.text.emphasis import read_words
+from glide_edit.text.prompt_weights import read_words
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 """Words of prompts that are not true of a picture's mirror image."""

@@ -16,8 +16,8 @@ from torch import Tensor
 from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job, Upsampling, run_cascade
 from glide_edit.operations.clip import Clip
-from glide_edit.operations.finished import to_pixels
 from glide_edit.operations.level import Level, Place, plan
+from glide_edit.operations.postprocess import to_pixels
 from glide_edit.operations.sharpness import without_grain
 from glide_edit.operations.tiles import ROW
 

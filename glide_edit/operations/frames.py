@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job, Known
 from glide_edit.operations.clip import Clip
-from glide_edit.operations.content import start_of
+from glide_edit.operations.composite import composite_into
 from glide_edit.operations.detail import draw
-from glide_edit.operations.finished import Drawn, to_pixels
-from glide_edit.operations.matching import matching_of
-from glide_edit.operations.putting import put_in
+from glide_edit.operations.grain import grain_match_for
+from glide_edit.operations.mask_fill import start_of
+from glide_edit.operations.postprocess import Drawn, to_pixels
 from glide_edit.requests import Inpaint, Outpaint
 from masks import RING_WIDTH, Crop, Mask, shape, shrink_known
 
@@ -93,8 +93,8 @@ def settle(
     x0, y0, x1, y1 = frame.crop.box
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed & canvas.unknown[inside]
-    matching = matching_of(request, seed, number, ~canvas.unknown[inside])
-    canvas.pixels[inside], notes = put_in(
+    matching = grain_match_for(request, seed, number, ~canvas.unknown[inside])
+    canvas.pixels[inside], notes = composite_into(
         canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, matching
     )
     canvas.unknown[inside] &= ~allowed

@@ -10,8 +10,8 @@ import numpy as np
 from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job
 from glide_edit.operations.clip import Clip
-from glide_edit.operations.finished import Drawn, Finished
 from glide_edit.operations.frames import Canvas, Frame, frame_job, job_of, run_frames, settle
+from glide_edit.operations.postprocess import Drawn, Postprocessed
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
 from masks import (
@@ -70,7 +70,7 @@ class InpaintWork:
         image = self.crop.extract(self.request.image.pixels).astype(np.float32) / self._white * 2 - 1
         return job_of(self.request, image, ~self.crop.extract_mask(self.areas.allowed.selected))
 
-    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Postprocessed:
         """Put what was drawn back into the picture, and check the rest of it. Alpha stays as it is."""
         source, allowed = self.request.image, self.areas.allowed.selected
         x0, y0, x1, y1 = self.crop.box
@@ -79,7 +79,7 @@ class InpaintWork:
         notes = settle(canvas, frame, drawn, self.request, self.request.seed if seed is None else seed)
         pixels = canvas.pixels
         receipt = Receipt(compare_outside(source.pixels, pixels, allowed))
-        return Finished(replace(source, pixels=pixels), receipt, notes)
+        return Postprocessed(replace(source, pixels=pixels), receipt, notes)
 
     @property
     def _white(self) -> int:
@@ -115,7 +115,7 @@ class PartsWork:
 
     def run(
         self, model: Model, clip: Clip | None, seeds: Sequence[int]
-    ) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+    ) -> Iterator[tuple[CascadeStep, list[Postprocessed]]]:
         """The steps of all parts of a picture for each seed; a picture comes with its last step."""
         source, allowed = self.request.image, self.areas.allowed.selected
         for seed in seeds:
@@ -127,7 +127,7 @@ class PartsWork:
                 done = []
                 if step.is_last:
                     receipt = Receipt(compare_outside(source.pixels, canvas.pixels, allowed))
-                    done = [Finished(replace(source, pixels=canvas.pixels), receipt, notes)]
+                    done = [Postprocessed(replace(source, pixels=canvas.pixels), receipt, notes)]
                 yield step, done
 
 

@@ -11,8 +11,8 @@ from glide_edit.errors import InputError
 from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep
 from glide_edit.operations.clip import Clip
-from glide_edit.operations.finished import Finished
 from glide_edit.operations.frames import Canvas, Frame, run_frames
+from glide_edit.operations.postprocess import Postprocessed
 from glide_edit.requests import Outpaint
 from glide_edit.results import Receipt
 from masks import Crop, Mask, compare_outside
@@ -58,7 +58,7 @@ class OutpaintWork:
 
     def run(
         self, model: Model, clip: Clip | None, seeds: Sequence[int]
-    ) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+    ) -> Iterator[tuple[CascadeStep, list[Postprocessed]]]:
         """The steps of all frames of a picture for each seed; a picture comes with its last step."""
         before, allowed = self.request.before, self.allowed
         for seed in seeds:
@@ -69,14 +69,14 @@ class OutpaintWork:
                 notes += said
                 yield step, [self._finished(canvas, allowed, notes)] if step.is_last else []
 
-    def _finished(self, canvas: Canvas, allowed: Mask, notes: tuple[str, ...]) -> Finished:
+    def _finished(self, canvas: Canvas, allowed: Mask, notes: tuple[str, ...]) -> Postprocessed:
         source = self.request.image
         alpha = None
         if source.alpha is not None:
             alpha = np.full(self.request.size, canvas.white, source.alpha.dtype)
             alpha[self.request.place] = source.alpha
         receipt = Receipt(compare_outside(self.request.before, canvas.pixels, allowed.selected))
-        return Finished(replace(source, pixels=canvas.pixels, alpha=alpha), receipt, notes)
+        return Postprocessed(replace(source, pixels=canvas.pixels, alpha=alpha), receipt, notes)
 
 
 def plan(request: Outpaint) -> Iterator[Frame]:

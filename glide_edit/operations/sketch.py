@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from glide_edit.operations.cascade import Job
-from glide_edit.operations.finished import Drawn, Finished
-from glide_edit.operations.ink import Ink, clean_colours, ink_of
-from glide_edit.operations.squares import cut_to_shape
-from glide_edit.operations.tone import Tone, tone_of
+from glide_edit.operations.letterbox import crop_letterbox
+from glide_edit.operations.postprocess import Drawn, Postprocessed
+from glide_edit.operations.scribble import Ink, clean_colours, scribble_lines
+from glide_edit.operations.scribble_fill import ScribbleFill, fill_scribble
 from glide_edit.requests import Sketch
 from masks import Mask
 
@@ -32,13 +32,13 @@ class SketchWork:
 
     request: Sketch
     ink: Ink | None
-    tone: Tone | None
+    tone: ScribbleFill | None
     notes: tuple[str, ...]
     allowed: Mask | None = None
 
     @classmethod
     def of(cls, request: Sketch) -> SketchWork:
-        ink, notes = ink_of(request.drawing)
+        ink, notes = scribble_lines(request.drawing)
         notes = (*request.drawing.notes, *notes)
         if request.mode == "lines":
             return cls(request, ink, None, notes)
@@ -46,7 +46,7 @@ class SketchWork:
         if colours is None:
             notes = (*notes, "Colours are read from light paper alone: this drawing's were left out.")
             colours = np.repeat(1 - ink[..., None], 3, axis=2)
-        tone = tone_of(ink, colours)
+        tone = fill_scribble(ink, colours)
         if request.mode == "tone":
             return cls(request, None, tone, notes)
         if request.mode == "auto" and not tone.is_coloured:
@@ -81,12 +81,12 @@ class SketchWork:
         full = float(np.quantile(lines, 0.8)) if lines.size else float(max(small.max(), 1e-6))
         return torch.from_numpy(np.clip(small / full, 0, 1) * 2 - 1)[None, None]
 
-    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Postprocessed:
         """Cut the padding off again: a picture of the drawing's shape, its longer side the model's."""
-        return cut_to_shape(drawn, self.request.drawing.height, self.request.drawing.width)
+        return crop_letterbox(drawn, self.request.drawing.height, self.request.drawing.width)
 
 
-def _without(ink: Ink, tone: Tone) -> Ink:
+def _without(ink: Ink, tone: ScribbleFill) -> Ink:
     """The ink less the scribbles that only say a colour: the drawing channel knows outlines alone."""
     height, width = ink.shape
     grown = cv2.dilate(tone.scribbles.astype(np.uint8), np.ones((3, 3), np.uint8))

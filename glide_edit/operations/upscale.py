@@ -16,8 +16,8 @@ from torch import Tensor
 from glide_edit.images import Picture, to_tensor
 from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job, Upsampling
-from glide_edit.operations.finished import Drawn, Finished, to_pixels
 from glide_edit.operations.level import Level, Place
+from glide_edit.operations.postprocess import Drawn, Postprocessed, to_pixels
 from glide_edit.requests import Upscale
 from masks import Mask
 
@@ -44,7 +44,7 @@ class UpscaleWork:
     def notes(self) -> tuple[str, ...]:
         return self.request.image.notes
 
-    def run(self, model: Model) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+    def run(self, model: Model) -> Iterator[tuple[CascadeStep, list[Postprocessed]]]:
         """The steps of all blocks of all pictures; a picture comes with the last step of its last block."""
         source, factor = _framed(self.request.image.pixels), self.request.factor
         size = (source.shape[0] * factor, source.shape[1] * factor)
@@ -82,7 +82,7 @@ class UpscaleWork:
         for step in Level.of(upsampling, small, nothing, Place(seed, y=y, x=x)).run():
             yield replace(step, x0=faithful(step.x0, small)) if step.is_last else step
 
-    def _finished(self, drawn: Drawn) -> Finished:
+    def _finished(self, drawn: Drawn) -> Postprocessed:
         """At the source's depth, with its profile; alpha is enlarged smoothly."""
         source = self.request.image
         white = int(np.iinfo(source.pixels.dtype).max)
@@ -94,7 +94,9 @@ class UpscaleWork:
             notes = ("The model's output was not finite everywhere; the picture is black there.",)
         values = np.where(finite, drawn, 0) * np.float32(white / 255)
         pixels = np.rint(values).clip(0, white).astype(source.pixels.dtype)
-        return Finished(replace(source, pixels=pixels, alpha=_enlarged_alpha(source, pixels)), notes=notes)
+        return Postprocessed(
+            replace(source, pixels=pixels, alpha=_enlarged_alpha(source, pixels)), notes=notes
+        )
 
 
 def _framed(pixels: NDArray[Any]) -> NDArray[Any]:

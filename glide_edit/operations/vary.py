@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from glide_edit.operations.cascade import Job
-from glide_edit.operations.finished import Drawn, Finished
-from glide_edit.operations.squares import cut_to_shape, in_square
+from glide_edit.operations.letterbox import crop_letterbox, letterbox
+from glide_edit.operations.postprocess import Drawn, Postprocessed
 from glide_edit.requests import Vary
 from masks import Mask
 
@@ -31,8 +31,8 @@ class VaryWork:
         return Job(self.request, start=self._start, strength=self.request.strength)
 
     def _start(self, size: int) -> Tensor:
-        return in_square(self.request.image.pixels, size)
+        return letterbox(self.request.image.pixels, size)
 
-    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Postprocessed:
         """A picture of the source's shape, its longer side the model's."""
-        return cut_to_shape(drawn, self.request.image.height, self.request.image.width)
+        return crop_letterbox(drawn, self.request.image.height, self.request.image.width)

@@ -11,10 +11,10 @@ from glide_edit.models.model import Model
 from glide_edit.operations.cascade import CascadeStep, Job
 from glide_edit.operations.clip import Clip
 from glide_edit.operations.detail import draw
-from glide_edit.operations.finished import Drawn, Finished, new_picture, to_pixels
 from glide_edit.operations.inpaint import PartsWork, inpaint_work
 from glide_edit.operations.outpaint import OutpaintWork
-from glide_edit.operations.shortlist import Drafts
+from glide_edit.operations.postprocess import Drawn, Postprocessed, new_picture, to_pixels
+from glide_edit.operations.rerank import Drafts
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.operations.upscale import UpscaleWork
 from glide_edit.operations.vary import VaryWork
@@ -35,7 +35,7 @@ class Work(Protocol):
         """What the cascade is asked to draw."""
         ...
 
-    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Postprocessed:
         """From what was drawn for ``seed`` (None: the request's first) to the picture and its receipt."""
         ...
 
@@ -51,7 +51,7 @@ class GenerateWork:
     def job(self) -> Job:
         return Job(self.request)
 
-    def finish(self, drawn: Drawn, seed: int | None = None) -> Finished:
+    def finish(self, drawn: Drawn, seed: int | None = None) -> Postprocessed:
         return new_picture(drawn)
 
 
@@ -82,7 +82,7 @@ def draft_jobs(work: AnyWork) -> tuple[Job, ...]:
 
 def carry_out(
     model: Model, work: AnyWork, clip: Clip | None, drafts: Drafts | None = None
-) -> Iterator[tuple[CascadeStep, list[Finished]]]:
+) -> Iterator[tuple[CascadeStep, list[Postprocessed]]]:
     """All steps of an operation, each with the pictures that it finished. Stop iterating and it stops.
 
     ``drafts`` are what the base stage has drawn already: only their seeds are drawn. What is drawn in several

@@ -14,7 +14,7 @@ from glide_edit.errors import InputError
 from glide_edit.images import Picture
 from glide_edit.requests.checks import check_unicode
 from glide_edit.requests.seeds import LARGEST_SEED, MOST_IMAGES, checked_seeds
-from glide_edit.text.emphasis import read_words
+from glide_edit.text.prompt_weights import read_words
 from masks import Mask
 
 MOST_STEPS = 1000

@@ -9,7 +9,7 @@ from glide_edit.errors import InputError
 from glide_edit.images import MAX_PIXELS, Picture
 from glide_edit.requests.checks import check_picture
 from glide_edit.requests.request import Request
-from glide_edit.text.emphasis import read_words
+from glide_edit.text.prompt_weights import read_words
 
 SketchMode = Literal["auto", "lines", "tone", "both"]
 SKETCH_MODES: tuple[str, ...] = get_args(SketchMode)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.errors import InputError
 from glide_edit.text.tokenizer import Tokens
 
@@ -23,7 +23,7 @@ class CLIPTokenizer:
     def __init__(self, context: int = 77) -> None:
         if context < 3:
             raise InputError(f"The context of a CLIP must be 3 tokens or more, not {context}.")
-        extras.open_clip()
+        optional_dependencies.open_clip()
         from open_clip.tokenizer import SimpleTokenizer
 
         self._tokenizer = SimpleTokenizer(context_length=context, clean="lower")

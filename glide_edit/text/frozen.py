@@ -17,7 +17,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.conditioning import TextStates
 from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.text.tokenizer import Tokens, cleaned
@@ -148,7 +148,7 @@ class LanguageModel:
             InputError: transformers is not installed.
         """
         architecture = architecture_of(folder)
-        package = extras.transformers()
+        package = optional_dependencies.transformers()
         try:
             with _quiet(package):
                 model, info = getattr(package, architecture).from_pretrained(

@@ -39,11 +39,11 @@ from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import Hooks, LoopOptions, train
 from glide_edit.training.losses import stratified_times
-from glide_edit.training.meanings import Meanings, WordReader, meanings_of
+from glide_edit.training.meanings import Meanings, TextProbe, meanings_of
 from glide_edit.training.run import CONTEXT, TOKENIZER_NAME, TrainOutcome, failures_told, run_tokenizer
 from glide_edit.training.sources import RenderedToybox, Source
 from glide_edit.training.tags import TAGS, tagging_loss, tags_of
-from glide_edit.training.trainee import Learner
+from glide_edit.training.training_module import Learner
 from glide_edit.training.weights import under
 
 CLIP_CONFIG = NoisedCLIPConfig(
@@ -127,7 +127,7 @@ class ClipLearner(Learner[ClipBatch]):
     """A CLIP and its logit scale, which training finds. A ``plain`` one sees pictures at t = 0 only.
 
     Captions alone teach a small transformer slowly what things look like, and which words belong together. So
-    each patch also has to say what is in it (``TAGS``) and each word what it means (``WordReader``), by
+    each patch also has to say what is in it (``TAGS``) and each word what it means (``TextProbe``), by
     layers that are thrown away afterwards.
     """
 
@@ -139,7 +139,7 @@ class ClipLearner(Learner[ClipBatch]):
         self.schedule = Schedule.cosine(clip.config.timesteps)
         self.log_scale = nn.Parameter(torch.tensor(math.log(FIRST_SCALE)))
         self.tagger = nn.Linear(clip.config.image_width, len(TAGS))
-        self.reader = WordReader(clip.config.text_width, tokenizer)
+        self.reader = TextProbe(clip.config.text_width, tokenizer)
 
     def loss(self, batch: ClipBatch, generator: torch.Generator) -> Tensor:
         """Symmetric cross-entropy of the batch, where false captions are wrong answers for every picture, and

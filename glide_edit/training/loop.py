@@ -20,7 +20,7 @@ from glide_edit.errors import TrainingError
 from glide_edit.training import checkpoint
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, RunLog
-from glide_edit.training.trainee import Learner
+from glide_edit.training.training_module import Learner
 from glide_edit.training.weights import MasterWeights
 
 

@@ -43,7 +43,7 @@ def meanings_of(item: Item) -> Meanings:
     return meanings
 
 
-class WordReader(nn.Module):
+class TextProbe(nn.Module):
     """A layer over the states of a text encoder, ``width`` wide.
 
     Words that its tokenizer cuts into pieces are left out.

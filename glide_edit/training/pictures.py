@@ -17,11 +17,11 @@ from glide_edit.diffusion.ddim import ddim
 from glide_edit.diffusion.noise import NoiseSource
 from glide_edit.diffusion.schedule import timesteps
 from glide_edit.errors import TrainingError
-from glide_edit.guidance import Branch, Finish, Guided, StaticThreshold, classifier_free
+from glide_edit.guidance import Branch, CFGDenoiser, Finish, StaticThreshold, classifier_free
 from glide_edit.images import from_tensor
 from glide_edit.training.batches import shrink
 from glide_edit.training.sources import Source
-from glide_edit.training.trainee import Trainee
+from glide_edit.training.training_module import TrainingModule
 
 PROMPTS = (
     "a red ball on grass",
@@ -40,7 +40,12 @@ PROMPTS = (
 
 
 def sample_sheet(
-    trainee: Trainee, source: Source, prompts: Sequence[str], seed: int, path: Path, device: torch.device
+    trainee: TrainingModule,
+    source: Source,
+    prompts: Sequence[str],
+    seed: int,
+    path: Path,
+    device: torch.device,
 ) -> None:
     """Base: twelve prompts. Upsampler: low resolution, what was made of it, and the truth, six times.
 
@@ -59,7 +64,7 @@ def sample_sheet(
     temporary.replace(path)
 
 
-def _drawn(trainee: Trainee, prompts: list[str], seed: int, device: torch.device) -> Tensor:
+def _drawn(trainee: TrainingModule, prompts: list[str], seed: int, device: torch.device) -> Tensor:
     branches: list[Branch] = [(Conditioning(), 1.0)]
     if trainee.transformer is not None and trainee.tokenizer is not None:
         tokens = trainee.tokenizer.encode(prompts)
@@ -71,7 +76,9 @@ def _drawn(trainee: Trainee, prompts: list[str], seed: int, device: torch.device
     return _sampled(trainee, branches, noise, steps=24)
 
 
-def _upsampled(trainee: Trainee, source: Source, seed: int, device: torch.device) -> list[NDArray[np.uint8]]:
+def _upsampled(
+    trainee: TrainingModule, source: Source, seed: int, device: torch.device
+) -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
     images = np.stack([source.draw(rng).image for _ in range(6)])
     truth = torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1
@@ -82,9 +89,9 @@ def _upsampled(trainee: Trainee, source: Source, seed: int, device: torch.device
     return [np.concatenate(_to_uint8(row), axis=1) for row in (enlarged, made, truth)]
 
 
-def _sampled(trainee: Trainee, branches: Sequence[Branch], noise: NoiseSource, steps: int) -> Tensor:
+def _sampled(trainee: TrainingModule, branches: Sequence[Branch], noise: NoiseSource, steps: int) -> Tensor:
     with torch.no_grad():  # here the text is prepared for the network
-        denoiser = Guided(trainee.network, branches, finish=Finish(StaticThreshold()))
+        denoiser = CFGDenoiser(trainee.network, branches, finish=Finish(StaticThreshold()))
     picture = noise.start()
     for step in ddim(denoiser, picture, timesteps(trainee.schedule, steps), noise):
         picture = step.x

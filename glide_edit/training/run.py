@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import TrainingError
 from glide_edit.models.folder import Model, load_model, write_model
@@ -53,7 +53,7 @@ from glide_edit.training.photos import (
 )
 from glide_edit.training.pictures import PROMPTS, sample_sheet
 from glide_edit.training.sources import RenderedToybox, Source
-from glide_edit.training.trainee import Trainee
+from glide_edit.training.training_module import TrainingModule
 from glide_edit.training.views import Mixture
 from glide_edit.training.weights import under
 
@@ -244,7 +244,7 @@ def _run(
     apply(runtime)
     # What cannot work is said before any time is spent.
     if settings.language is not None:
-        extras.transformers()
+        optional_dependencies.transformers()
     stage, options = _stage(settings), settings.options()
     resuming = checkpoint.exists(settings.out, settings.recipe())
     start = None
@@ -342,25 +342,25 @@ def _trainee(
     start: Model | None,
     resuming: bool,
     device: torch.device,
-) -> Trainee:
+) -> TrainingModule:
     """The networks with fresh weights."""
     network = EfficientUNet(settings.config, Schedule.cosine())
     tagging = settings.data == TOYBOX and any(settings.config.attention)
     if not settings.config.text_width:
-        return Trainee(network, None, None)
+        return TrainingModule(network, None, None)
     if settings.language is not None:
         folder, frozen = settings.language
         language = open_language(folder, frozen, device)
-        return Trainee(network, FrozenText(frozen, language.model), language.tokenizer, tagging)
+        return TrainingModule(network, FrozenText(frozen, language.model), language.tokenizer, tagging)
     tokenizer = run_tokenizer(settings.out, captions, start, resuming)
     config = TextTransformerConfig(
         tokenizer.vocabulary_size, width=settings.config.text_width, context=CONTEXT
     )
-    return Trainee(network, TextTransformer(config), tokenizer, tagging)
+    return TrainingModule(network, TextTransformer(config), tokenizer, tagging)
 
 
 def _reading(
-    settings: TrainSettings, trainee: Trainee, plan: BatchPlan, device: torch.device
+    settings: TrainSettings, trainee: TrainingModule, plan: BatchPlan, device: torch.device
 ) -> BatchPlan | ReadingPlan:
     """The plan, with what a frozen language model says of the captions where there is one."""
     text, tokenizer = trainee.transformer, trainee.tokenizer
@@ -414,7 +414,7 @@ def run_tokenizer(
     return tokenizer
 
 
-def _start_tensors(settings: TrainSettings, start: Model, trainee: Trainee) -> dict[str, Tensor]:
+def _start_tensors(settings: TrainSettings, start: Model, trainee: TrainingModule) -> dict[str, Tensor]:
     """The weights to begin with, by the trainee's names.
 
     Attention and positions that the network has and ``start`` lacks begin as they are made, which is without
@@ -462,7 +462,7 @@ def _extends(config: EfficientUNetConfig, start: EfficientUNetConfig) -> bool:
 def _export(
     settings: TrainSettings,
     stage: StageSpec,
-    trainee: Trainee,
+    trainee: TrainingModule,
     averaged: dict[str, Tensor],
     progress: Progress,
 ) -> Path:

@@ -54,7 +54,7 @@ def tagging_loss(said: Tensor, tags: Tensor) -> Tensor:
     return (wrong * known).sum() / known.sum().clamp(min=1)
 
 
-class Taggers(nn.Module):
+class FeatureProbe(nn.Module):
     """A layer for each of a U-Net's levels that read words on the way up, at the end of the level.
 
     ``side`` is how many cells a side the finest of them has, and the tags should have.

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.models import ClipSpec, Model, openai_clip
 from glide_edit.models.model import NoisedClip
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
@@ -63,7 +63,7 @@ def recorded_clip() -> NoisedCLIP:
 
 def write_open_clip(folder: Path, seed: int = 0) -> Path:
     """A folder as open_clip's "local-dir:" reads one, with random weights that tell pictures apart."""
-    package = extras.open_clip()
+    package = optional_dependencies.open_clip()
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     model = package.CLIP(**TINY["model_cfg"])

@@ -11,7 +11,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.models.language import PACKAGED, find_language
 
 needs_transformers = pytest.mark.skipif(
@@ -74,7 +74,7 @@ def tiny_tokenizer() -> Tokenizer:
 
 def write_language(folder: Path, kind: str = "T5", seed: int = 0) -> Path:
     """A folder with a random encoder of one of the ``SHAPES`` and a tokenizer."""
-    package = extras.transformers()
+    package = optional_dependencies.transformers()
     tokenizer = tiny_tokenizer()
     shape = SHAPES[kind] | {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": 0}
     name = f"{kind}EncoderModel" if "d_model" in shape else f"{kind}Model"

@@ -7,8 +7,8 @@ import torch
 from glide_edit.diffusion.ddim import ddim
 from glide_edit.diffusion.ddpm import ddpm
 from glide_edit.diffusion.schedule import timesteps
-from glide_edit.guidance.finish import Finish, PasteKnown, StaticThreshold
-from glide_edit.guidance.guided import Guided, classifier_free
+from glide_edit.guidance.cfg import CFGDenoiser, classifier_free
+from glide_edit.guidance.x0_transform import Finish, PasteKnown, StaticThreshold
 from tests.glide_edit import golden, golden_unets
 
 GOLDEN = golden.load()
@@ -24,7 +24,7 @@ def test_guided_ddpm_inpainting() -> None:
     assert given.known.abs().max() <= 1
     shape = GOLDEN["base_inpaint.in.tokens"].shape
     empty = text(torch.full(shape, golden_unets.END_TOKEN), torch.zeros(shape, dtype=torch.bool))
-    denoiser = Guided(
+    denoiser = CFGDenoiser(
         unet,
         classifier_free(given, replace(given, text=empty), float(GOLDEN["ddpm.scale"])),
         finish=Finish(StaticThreshold(), PasteKnown(given.known, given.keep_mask)),
@@ -37,7 +37,7 @@ def test_guided_ddpm_inpainting() -> None:
 
 def test_ddim_upsampling() -> None:
     unet, text = golden_unets.networks("upsample")
-    denoiser = Guided(
+    denoiser = CFGDenoiser(
         unet, [(golden_unets.condition("upsample", text), 1.0)], finish=Finish(StaticThreshold())
     )
 

@@ -16,7 +16,7 @@ from skimage import data
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations.ink import LARGEST, ink_of
+from glide_edit.operations.scribble import LARGEST, scribble_lines
 from glide_edit.toybox import render, sample_scene
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
 
@@ -53,7 +53,7 @@ def photographed(pixels: Pixels, darkest: float, grain: float, exposure: float =
 
 def agreement(pixels: Pixels, truth: NDArray[np.bool_]) -> float:
     """Intersection over union of what is taken for ink and what is."""
-    ink, _ = ink_of(open_picture(pixels))
+    ink, _ = scribble_lines(open_picture(pixels))
     found = ink > 0.5
     return float((found & truth).sum() / (found | truth).sum())
 
@@ -80,7 +80,7 @@ def agreement(pixels: Pixels, truth: NDArray[np.bool_]) -> float:
 )
 def test_lines_are_found_on_any_paper_in_any_light(name: str, pixels: Pixels) -> None:
     assert agreement(pixels, lines()) > 0.9
-    assert ink_of(open_picture(pixels))[1] == ()
+    assert scribble_lines(open_picture(pixels))[1] == ()
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_lines_are_found_on_any_paper_in_any_light(name: str, pixels: Pixels) ->
 )
 def test_light_lines_on_a_dark_ground_are_noticed_and_said(name: str, pixels: Pixels) -> None:
     assert agreement(pixels, lines()) > 0.9
-    (note,) = ink_of(open_picture(pixels))[1]
+    (note,) = scribble_lines(open_picture(pixels))[1]
     assert "light lines on a dark ground" in note
 
 
@@ -102,7 +102,7 @@ def test_grain_is_not_ink() -> None:
     small = cv2.resize(sheet(ink=(120, 120, 120), thickness=9), (128, 128), interpolation=cv2.INTER_AREA)
     truth = cv2.resize(lines(9).astype(np.uint8), (128, 128), interpolation=cv2.INTER_AREA) > 0
     grain = np.random.default_rng(0).normal(0, 10, small.shape)
-    ink, _ = ink_of(open_picture((small * 0.8 + grain).clip(0, 255).astype(np.uint8)))
+    ink, _ = scribble_lines(open_picture((small * 0.8 + grain).clip(0, 255).astype(np.uint8)))
     paper = cv2.erode((~truth).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     assert ink[paper].mean() < 0.02
     assert ink[truth].mean() > 0.7
@@ -138,7 +138,7 @@ def test_filled_shapes_are_ink_too() -> None:
 def test_of_a_pale_shape_the_rim_is_drawn() -> None:
     pixels = np.full((SIDE, SIDE, 3), 240, np.uint8)
     cv2.circle(pixels, (240, 240), 150, (180, 180, 180), -1)
-    ink, _ = ink_of(open_picture(pixels))
+    ink, _ = scribble_lines(open_picture(pixels))
     y, x = np.nonzero(ink > 0.5)
     away = np.hypot(y - 240, x - 240)
     assert 140 < away.min() < away.max() < 160
@@ -147,7 +147,7 @@ def test_of_a_pale_shape_the_rim_is_drawn() -> None:
 
 def test_a_page_photographed_in_a_gradient_of_light() -> None:
     """scikit-image's own: dark on the left, bright in the middle."""
-    ink, notes = ink_of(open_picture(data.page()))
+    ink, notes = scribble_lines(open_picture(data.page()))
     assert notes == ()
     assert 0.05 < ink.mean() < 0.15
     # Where nothing is written there is paper, also on the left, where it is nearly as dark as ink.
@@ -176,12 +176,12 @@ def test_a_page_photographed_in_a_gradient_of_light() -> None:
 )
 def test_an_empty_sheet_is_refused(pixels: Pixels) -> None:
     with pytest.raises(InputError, match="empty sheet: draw dark lines on light paper"):
-        ink_of(open_picture(pixels))
+        scribble_lines(open_picture(pixels))
 
 
 def test_large_drawings_are_read_at_a_sensible_size() -> None:
     large = cv2.resize(sheet(thickness=3), (4000, 3000), interpolation=cv2.INTER_NEAREST)
-    ink, _ = ink_of(open_picture(large))
+    ink, _ = scribble_lines(open_picture(large))
     assert ink.shape == (LARGEST * 3 // 4, LARGEST)
     truth = cv2.resize(lines(3).astype(np.uint8), (1024, 768), interpolation=cv2.INTER_NEAREST) > 0
     assert ((ink > 0.5) & truth).sum() / truth.sum() > 0.9
@@ -214,7 +214,7 @@ def test_any_picture_has_ink_or_is_empty(
     elif kind == "pale halves":
         pixels[: height // 2, :, :3] = 210
     try:
-        ink, _ = ink_of(open_picture(pixels))
+        ink, _ = scribble_lines(open_picture(pixels))
     except InputError:
         return  # nothing to be seen on it
     assert ink.shape == (height, width)

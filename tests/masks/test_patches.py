@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from masks import patched
+from masks import patch_fill
 from masks.patches import FINEST
 
 
@@ -26,7 +26,7 @@ def hole(side: int, low: float, high: float) -> NDArray[np.bool_]:
 @pytest.mark.parametrize("side", [64, 96])
 def test_a_texture_goes_on(side: int) -> None:
     picture, kept = textured(side, 16), hole(side, 0.35, 0.6)
-    filled = patched(picture, kept)
+    filled = patch_fill(picture, kept)
     assert filled is not None
     wrong = np.abs(filled - picture)[~kept].mean()
     shuffled = np.abs(picture[kept][np.arange((~kept).sum())] - picture[~kept]).mean()
@@ -37,7 +37,7 @@ def test_above_and_below_stay_apart() -> None:
     picture = np.empty((80, 80, 3), np.float32)
     picture[:40], picture[40:] = (-0.5, 0.0, 0.9), (0.1, 0.6, -0.8)
     kept = hole(80, 0.3, 0.7)
-    filled = patched(picture, kept)
+    filled = patch_fill(picture, kept)
     assert filled is not None
     clear = np.abs(np.arange(80) - 39.5) > 3
     np.testing.assert_allclose(filled[clear], picture[clear], atol=1e-5)
@@ -45,10 +45,10 @@ def test_above_and_below_stay_apart() -> None:
 
 def test_what_is_known_stays_and_what_is_hidden_is_not_read() -> None:
     picture, kept = textured(70, 14), hole(70, 0.2, 0.5)
-    filled = patched(picture, kept)
+    filled = patch_fill(picture, kept)
     assert filled is not None
     np.testing.assert_array_equal(filled[kept], picture[kept])
-    other = patched(np.where(kept[..., None], picture, np.float32(np.nan)), kept)
+    other = patch_fill(np.where(kept[..., None], picture, np.float32(np.nan)), kept)
     assert other is not None
     np.testing.assert_array_equal(filled, other)
 
@@ -58,7 +58,7 @@ def test_larger_pictures_get_the_photographs_own_pixels() -> None:
     side = 3 * FINEST + 5
     picture = rng.uniform(-1, 1, (side, side - 30, 3)).astype(np.float32)
     kept = hole(side, 0.4, 0.55)[:, :-30]
-    filled = patched(picture, kept)
+    filled = patch_fill(picture, kept)
     assert filled is not None
     known = {tuple(colour) for colour in picture[kept].tolist()}
     assert all(tuple(colour) in known for colour in filled[~kept].tolist())
@@ -69,7 +69,7 @@ def test_larger_pictures_get_the_photographs_own_pixels() -> None:
 def test_an_even_picture_is_filled_evenly() -> None:
     picture = np.full((64, 64, 3), 0.25, np.float32)
     picture[:4] = -0.9
-    filled = patched(picture, hole(64, 0.3, 0.8))
+    filled = patch_fill(picture, hole(64, 0.3, 0.8))
     assert filled is not None
     np.testing.assert_allclose(filled[4:], 0.25, atol=1e-5)
 
@@ -77,11 +77,11 @@ def test_an_even_picture_is_filled_evenly() -> None:
 def test_with_too_little_known_there_is_no_filling() -> None:
     kept = np.zeros((64, 64), bool)
     kept[:3] = True
-    assert patched(textured(64, 16), kept) is None
+    assert patch_fill(textured(64, 16), kept) is None
 
 
 def test_a_picture_without_a_hole_is_given_back() -> None:
     picture = textured(32, 8)
-    filled = patched(picture, np.ones((32, 32), bool))
+    filled = patch_fill(picture, np.ones((32, 32), bool))
     assert filled is not None
     np.testing.assert_array_equal(filled, picture)

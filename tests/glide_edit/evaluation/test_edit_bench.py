@@ -26,8 +26,9 @@ from glide_edit.evaluation.edit_items import EditItem, edit_items
 from glide_edit.evaluation.judging import Wanted
 from glide_edit.evaluation.report import Report
 from glide_edit.evaluation.seen import Seen, SeenObject
-from glide_edit.operations.finished import Drawn
+from glide_edit.operations import composite
 from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.operations.postprocess import Drawn
 from tests.glide_edit.operations.stand_ins import tiny_editor, tiny_model
 
 COUNT = 4
@@ -152,12 +153,11 @@ def test_a_batch_holds_the_edits_that_an_editor_makes(items: list[EditItem]) -> 
 
 def test_a_drawing_put_outside_would_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison does not trust the finish: it sees what a broken one would change."""
-    from glide_edit.operations import putting
 
     def everywhere(original, repaint, allowed, finish, radius):  # type: ignore[no-untyped-def]
         return np.full_like(original, 7)
 
-    monkeypatch.setattr(putting, "put_back", everywhere)
+    monkeypatch.setattr(composite, "put_back", everywhere)
     report, _ = bench_edits(truth_painter, "broken", count=1)
     assert report.measures["changed_outside"] > 1000
     assert report.measures["changed_outside"] == report.measures["changed_outside_receipts"]

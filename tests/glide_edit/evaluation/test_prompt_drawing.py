@@ -13,8 +13,8 @@ from glide_edit.evaluation import drawing
 from glide_edit.evaluation.drawing import Settings, draw, draw_jobs
 from glide_edit.images import open_picture
 from glide_edit.operations.cascade import run_cascade
-from glide_edit.operations.finished import to_pixels
 from glide_edit.operations.inpaint import InpaintWork
+from glide_edit.operations.postprocess import to_pixels
 from glide_edit.requests import Generate, Inpaint
 from masks import Mask
 from tests.glide_edit.clips import model_with_clip

@@ -18,9 +18,9 @@ from glide_edit.diffusion.schedule import Schedule, per_image, timesteps
 from glide_edit.diffusion.step import Step
 from glide_edit.errors import InputError
 from glide_edit.guidance import (
+    CFGDenoiser,
     ClipScore,
     Finish,
-    Guided,
     NoisedClipScore,
     StaticThreshold,
     classifier_free,
@@ -56,7 +56,7 @@ class TestPublished:
     def walk(self, score: NoisedClipScore | None, start: Tensor, skipped: int = 0) -> list[Step]:
         """The recorded walk from ``start``, without its first ``skipped`` steps."""
         network, told, _ = recorded_base()
-        denoiser = Guided(network, [(told, 1.0)], finish=Finish(StaticThreshold()), score=score)
+        denoiser = CFGDenoiser(network, [(told, 1.0)], finish=Finish(StaticThreshold()), score=score)
         noise = GOLDEN["clip_ddpm.noise"][skipped:]
         return list(ddpm(denoiser, start, timesteps(COSINE, 10)[skipped:], lambda step: noise[step]))
 
@@ -147,7 +147,7 @@ class TestNoised:
         counting = CountingClip()
         score = NoisedClipScore(counting, TEXT, scale=3.0)
         branches = classifier_free(told, nothing, 3.0)
-        guided, plain = Guided(network, branches, score=score), Guided(network, branches)
+        guided, plain = CFGDenoiser(network, branches, score=score), CFGDenoiser(network, branches)
         x_t, t = GOLDEN["base.in.x"], GOLDEN["base.in.t"]
         with torch.no_grad():
             prediction, without = guided(x_t, t), plain(x_t, t)
@@ -365,7 +365,7 @@ class TestWithOpenClip:
 
         def fit(scale: float) -> float:
             score = ClipScore(judge, text, COSINE, seeds, scale, cuts=2)
-            denoiser = Guided(GaussianNetwork(), [(Conditioning(), 1.0)], score=score)
+            denoiser = CFGDenoiser(GaussianNetwork(), [(Conditioning(), 1.0)], score=score)
             *_, last = ddim(denoiser, noise.start(), timesteps(COSINE, 16), noise)
             return float((judge.image_embeddings(last.x) * text).sum(-1).mean())
 

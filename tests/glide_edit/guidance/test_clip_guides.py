@@ -17,11 +17,11 @@ from glide_edit.errors import ModelError
 from glide_edit.evaluation.judging import right_share
 from glide_edit.evaluation.verifier import Verifier
 from glide_edit.guidance import (
+    CFGDenoiser,
     CleanJudge,
     ClipScore,
     DynamicThreshold,
     Finish,
-    Guided,
     NoisedClipScore,
     ScoreFn,
     prompt_embeddings,
@@ -68,7 +68,7 @@ def parts() -> tuple[Stage, NoisedClip, Verifier]:
 def draw(stage: Stage, prompts: Sequence[str], score: ScoreFn | None) -> Tensor:
     """(N, 3, S, S) in [-1, 1], without classifier-free guidance; prompt k's picture has seed k."""
     assert stage.text_encoder is not None
-    denoiser = Guided(
+    denoiser = CFGDenoiser(
         stage.network,
         [(Conditioning(text=stage.text_encoder.encode(prompts)), 1.0)],
         finish=Finish(DynamicThreshold(stage.preset.percentile)),

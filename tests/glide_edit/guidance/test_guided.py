@@ -1,4 +1,4 @@
-"""Guided, on a network whose every answer is known: each branch believes in a Gaussian of its own mean."""
+"""CFGDenoiser, on a network whose every answer is known: each branch predicts a Gaussian of its own mean."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,9 +16,9 @@ from glide_edit.diffusion.schedule import Schedule, per_image, solver_timesteps,
 from glide_edit.diffusion.step import Sampler
 from glide_edit.errors import InputError
 from glide_edit.guidance import (
+    CFGDenoiser,
     DynamicThreshold,
     Finish,
-    Guided,
     PasteKnown,
     StaticThreshold,
     Threshold,
@@ -74,7 +74,7 @@ T_MIDDLE = torch.tensor([400.0, 400.0])
 
 def test_classifier_free_guidance_is_the_published_formula() -> None:
     x_t, scale = noisy(), 3.0
-    guided = Guided(GaussianNetwork(), classifier_free(around(0.5), around(-0.2), scale))(x_t, T_MIDDLE)
+    guided = CFGDenoiser(GaussianNetwork(), classifier_free(around(0.5), around(-0.2), scale))(x_t, T_MIDDLE)
     conditional, unconditional = (
         ideal(x_t, T_MIDDLE, torch.tensor(0.5)),
         ideal(x_t, T_MIDDLE, torch.tensor(-0.2)),
@@ -98,12 +98,12 @@ def test_weights_mix_gaussians_into_the_gaussian_between(weights: list[float], t
     branches = [(around(mean), weight) for mean, weight in zip(means, weights, strict=True)]
     between = torch.tensor(sum(m * w for m, w in zip(means, weights, strict=True)), dtype=torch.float64)
     torch.testing.assert_close(
-        Guided(GaussianNetwork(), branches)(x_t, times).x0, ideal(x_t, times, between), rtol=0, atol=1e-5
+        CFGDenoiser(GaussianNetwork(), branches)(x_t, times).x0, ideal(x_t, times, between), rtol=0, atol=1e-5
     )
 
 
 def test_sampling_with_guidance_reaches_the_mean_between() -> None:
-    denoiser = Guided(GaussianNetwork(), classifier_free(around(0.3), around(0.1), 3.0))
+    denoiser = CFGDenoiser(GaussianNetwork(), classifier_free(around(0.3), around(0.1), 3.0))
     *_, last = SAMPLERS["dpm-solver++"](
         denoiser, torch.zeros(1, *SHAPE), solver_timesteps(COSINE, 100), noisy
     )
@@ -115,16 +115,18 @@ def test_branches_are_mixed_before_they_are_finished() -> None:
     t = torch.tensor([999.0, 999.0])
     branches = classifier_free(around(1.4), around(0.9), 2.0)
     # In pure noise x0 is the branch's mean: 2 * 1.4 - 0.9 = 1.9. Clipped first, it would come to 1.1.
-    unfinished = Guided(GaussianNetwork(), branches)(x_t, t).x0
+    unfinished = CFGDenoiser(GaussianNetwork(), branches)(x_t, t).x0
     torch.testing.assert_close(unfinished, torch.full_like(x_t, 1.9), rtol=0, atol=1e-4)
-    halved = Guided(GaussianNetwork(), branches, finish=lambda x0: x0 / 2)(x_t, t).x0
+    halved = CFGDenoiser(GaussianNetwork(), branches, finish=lambda x0: x0 / 2)(x_t, t).x0
     torch.testing.assert_close(halved, torch.full_like(x_t, 0.95), rtol=0, atol=1e-4)
-    assert torch.all(Guided(GaussianNetwork(), branches, finish=Finish(StaticThreshold()))(x_t, t).x0 == 1)
+    assert torch.all(
+        CFGDenoiser(GaussianNetwork(), branches, finish=Finish(StaticThreshold()))(x_t, t).x0 == 1
+    )
 
 
 def test_conditions_are_prepared_once_and_run_in_one_call() -> None:
     network = GaussianNetwork()
-    denoiser = Guided(network, [(around(0.1), 1.5), (around(0.2), 1.0), (around(0.3), -1.5)])
+    denoiser = CFGDenoiser(network, [(around(0.1), 1.5), (around(0.2), 1.0), (around(0.3), -1.5)])
     for t in (900.0, 500.0, 100.0):
         denoiser(noisy(), torch.tensor([t, t]))
     assert network.prepared == 3
@@ -134,15 +136,17 @@ def test_conditions_are_prepared_once_and_run_in_one_call() -> None:
 
 def test_branches_of_no_weight_are_not_run_except_the_first() -> None:
     network = GaussianNetwork()
-    Guided(network, classifier_free(around(0.5), around(-0.2), 1.0))(noisy(), T_MIDDLE)
+    CFGDenoiser(network, classifier_free(around(0.5), around(-0.2), 1.0))(noisy(), T_MIDDLE)
     assert network.branches_run == [1]
-    prediction = Guided(network, classifier_free(around(0.5), around(-0.2), 0.0))(noisy(), T_MIDDLE)
+    prediction = CFGDenoiser(network, classifier_free(around(0.5), around(-0.2), 0.0))(noisy(), T_MIDDLE)
     assert network.branches_run == [1, 2]
     torch.testing.assert_close(prediction.x0, ideal(noisy(), T_MIDDLE, torch.tensor(-0.2)))
 
 
 def test_the_variance_is_that_of_branch_0() -> None:
-    prediction = Guided(GaussianNetwork(), classifier_free(around(0.5), around(-0.2), 3.0))(noisy(), T_MIDDLE)
+    prediction = CFGDenoiser(GaussianNetwork(), classifier_free(around(0.5), around(-0.2), 3.0))(
+        noisy(), T_MIDDLE
+    )
     assert prediction.variance_fraction is not None
     assert torch.equal(prediction.variance_fraction, fraction(torch.tensor(0.5), noisy()))
 
@@ -161,7 +165,7 @@ def test_the_variance_is_that_of_branch_0() -> None:
 )
 def test_outside_the_interval_branch_0_runs_alone(t: float, guided: bool) -> None:
     network = GaussianNetwork()
-    denoiser = Guided(network, classifier_free(around(0.5), around(-0.2), 3.0), interval=(0.2, 0.8))
+    denoiser = CFGDenoiser(network, classifier_free(around(0.5), around(-0.2), 3.0), interval=(0.2, 0.8))
     # 0.2 * 999 = 199.8 and 0.8 * 999 = 799.2.
     times = torch.tensor([t, t])
     x0 = denoiser(noisy(), times).x0
@@ -171,7 +175,9 @@ def test_outside_the_interval_branch_0_runs_alone(t: float, guided: bool) -> Non
 
 
 def test_the_interval_holds_for_every_picture_of_a_batch() -> None:
-    denoiser = Guided(GaussianNetwork(), classifier_free(around(0.5), around(-0.2), 3.0), interval=(0.2, 0.8))
+    denoiser = CFGDenoiser(
+        GaussianNetwork(), classifier_free(around(0.5), around(-0.2), 3.0), interval=(0.2, 0.8)
+    )
     times = torch.tensor([100.0, 500.0])
     x0 = denoiser(noisy(), times).x0
     expected = ideal(noisy(), times, torch.tensor([0.5, 1.9]).reshape(2, 1, 1, 1))
@@ -193,7 +199,7 @@ def test_a_score_shifts_what_solvers_use_and_leaves_the_rest() -> None:
     branches = [(around(1.2), 1.0)]
     unclipped = ideal(x_t, T_MIDDLE, torch.tensor(1.2))
     assert float(unclipped.max()) > 1.2
-    prediction = Guided(
+    prediction = CFGDenoiser(
         GaussianNetwork(), branches, None, Finish(StaticThreshold()), score, score_mask=repaint_mask
     )(x_t, T_MIDDLE)
     torch.testing.assert_close(seen[0], unclipped)
@@ -213,7 +219,7 @@ def test_a_score_tilts_what_is_sampled() -> None:
         alpha_bar = per_image(COSINE.alpha_bar(t), x_t)
         return a * alpha_bar.sqrt() * VARIANCE / (alpha_bar * VARIANCE + 1 - alpha_bar) * torch.ones_like(x_t)
 
-    denoiser = Guided(GaussianNetwork(), [(around(0.2), 1.0)], score=score)
+    denoiser = CFGDenoiser(GaussianNetwork(), [(around(0.2), 1.0)], score=score)
     tilted = torch.full((1, *SHAPE), 0.2 + VARIANCE * a)
     for name in ("ddim", "dpm-solver++"):
         *_, last = SAMPLERS[name](denoiser, torch.zeros(1, *SHAPE), solver_timesteps(COSINE, 100), noisy)
@@ -227,7 +233,7 @@ def test_known_pixels_come_out_exactly(sampler: Sampler, count: int, threshold: 
     generator = torch.Generator().manual_seed(3)
     known = torch.rand(2, *SHAPE, generator=generator) * 2 - 1
     keep_mask = (torch.rand(2, 1, 4, 5, generator=generator) < 0.5).float()
-    denoiser = Guided(
+    denoiser = CFGDenoiser(
         GaussianNetwork(),
         classifier_free(around(0.5), around(-0.2), 5.0),
         finish=Finish(threshold, PasteKnown(known * keep_mask, keep_mask)),
@@ -248,7 +254,7 @@ def test_half_precision_answers_are_mixed_in_float32() -> None:
             return [Prediction(p.x0.bfloat16()) for p in super().predict(x_t, t, branches)]
 
     branches = classifier_free(around(0.5), around(-0.2), 3.0)
-    prediction = Guided(Half(), branches)(noisy(), T_MIDDLE)
+    prediction = CFGDenoiser(Half(), branches)(noisy(), T_MIDDLE)
     c, u = (ideal(noisy(), T_MIDDLE, torch.tensor(mean)).bfloat16().float() for mean in (0.5, -0.2))
     assert (prediction.x0.dtype, prediction.variance_fraction) == (torch.float32, None)
     torch.testing.assert_close(prediction.x0, 3 * c - 2 * u, rtol=0, atol=1e-6)
@@ -257,10 +263,10 @@ def test_half_precision_answers_are_mixed_in_float32() -> None:
 @pytest.mark.parametrize("weights", [[], [0.5], [3.0, -1.0], [float("nan")], [float("inf"), float("-inf")]])
 def test_weights_that_do_not_sum_to_1_are_refused(weights: list[float]) -> None:
     with pytest.raises(InputError):
-        Guided(GaussianNetwork(), [(around(0.0), weight) for weight in weights])
+        CFGDenoiser(GaussianNetwork(), [(around(0.0), weight) for weight in weights])
 
 
 @pytest.mark.parametrize("interval", [(0.6, 0.4), (-0.1, 0.5), (0.5, 1.1), (float("nan"), 1.0)])
 def test_an_interval_out_of_range_is_refused(interval: tuple[float, float]) -> None:
     with pytest.raises(InputError, match="interval"):
-        Guided(GaussianNetwork(), [(around(0.0), 1.0)], interval)
+        CFGDenoiser(GaussianNetwork(), [(around(0.0), 1.0)], interval)

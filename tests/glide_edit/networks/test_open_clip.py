@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.errors import InputError, ModelFormatError, ModelNotFound
 from glide_edit.networks.open_clip import OpenCLIP, fit_square
 from tests.glide_edit.clips import TINY, needs_open_clip, write_open_clip
@@ -33,7 +33,7 @@ def architecture(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A name that open_clip knows from a file of ours, beside those that it brings along."""
     path = tmp_path_factory.mktemp("configs") / "tiny-of-ours.json"
     path.write_text(json.dumps(TINY["model_cfg"]), encoding="utf-8")
-    extras.open_clip().add_model_config(path)
+    optional_dependencies.open_clip().add_model_config(path)
     return path.stem
 
 
@@ -47,7 +47,7 @@ def as_tensor(pixels: np.ndarray) -> Tensor:
 
 def by_open_clip(clip: OpenCLIP, pixels: np.ndarray) -> Tensor:
     """The embedding through open_clip's own preprocessing of a file's picture."""
-    package = extras.open_clip()
+    package = optional_dependencies.open_clip()
     recorded = package.transform.PreprocessCfg(**package.get_model_preprocess_cfg(clip.model))
     preprocess = package.transform.image_transform_v2(recorded, is_train=False)
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_pictures_of_other_sizes_are_resized_as_open_clip_does(clip: OpenCLIP, s
 def test_prompts_are_read_as_open_clip_reads_them(clip: OpenCLIP) -> None:
     prompts = ["a red ball", "Two blue boxes, left of a cone"]
     embeddings = clip.text_embeddings(prompts)
-    ids = extras.open_clip().tokenize(prompts, context_length=20)
+    ids = optional_dependencies.open_clip().tokenize(prompts, context_length=20)
     with torch.no_grad():
         assert torch.allclose(embeddings, clip.model.encode_text(ids, normalize=True), atol=1e-6)
     assert embeddings.shape == (2, 16)
@@ -166,7 +166,7 @@ class TestByName:
         def offline(*args: Any, **kwargs: Any) -> None:
             raise OSError("no way\nout")
 
-        monkeypatch.setattr(extras.open_clip().factory, "download_pretrained", offline)
+        monkeypatch.setattr(optional_dependencies.open_clip().factory, "download_pretrained", offline)
         with pytest.raises(ModelNotFound, match=r"ViT-B-32/openai could not be fetched \(.*no way out"):
             OpenCLIP.load("ViT-B-32/openai")
 
@@ -182,7 +182,7 @@ def test_weights_get_the_activation_they_were_trained_with(
         built.append(settings["force_quick_gelu"])
         raise OSError("far enough")
 
-    monkeypatch.setattr(extras.open_clip(), "create_model", create)
+    monkeypatch.setattr(optional_dependencies.open_clip(), "create_model", create)
     with pytest.raises(ModelNotFound, match="far enough"):
         OpenCLIP.load(f"ViT-B-32/{tag}")
     assert built == [quick]

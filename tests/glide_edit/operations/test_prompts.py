@@ -18,7 +18,7 @@ from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.models import Model, ModelSpec, Stage, StagePreset, StageSpec, TextSpec
 from glide_edit.operations.cascade import run_cascade
-from glide_edit.operations.finished import to_pixels
+from glide_edit.operations.postprocess import to_pixels
 from glide_edit.operations.work import work_for
 from glide_edit.requests import Generate, Inpaint, Request, request_from_json
 from glide_edit.text.transformer import TextTransformerConfig

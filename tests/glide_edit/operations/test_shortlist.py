@@ -15,8 +15,8 @@ from glide_edit.images import open_picture
 from glide_edit.operations.cascade import Job
 from glide_edit.operations.choosing import as_candidates
 from glide_edit.operations.clip import OpenClip, load_open_clip
-from glide_edit.operations.shortlist import rank, seam_mismatch
-from glide_edit.operations.stopped import SoFar
+from glide_edit.operations.partial_result import PartialResult
+from glide_edit.operations.rerank import rank, seam_mismatch
 from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Upscale
 from glide_edit.results import EditResult, Progress
 from masks import Mask
@@ -86,7 +86,7 @@ def test_what_was_drawn_before_a_stop_can_still_be_finished(editor: Editor) -> N
     request = inpainting(seed=3, candidates=6)
     with closing(editor.stream(request)) as events:
         last = next(e for e in events if isinstance(e, Progress) and e.candidates and e.step == 1)
-    kept = SoFar(request, editor.label(request), last=last).kept()
+    kept = PartialResult(request, editor.label(request), last=last).kept()
     assert "4 of 6 candidates were drawn" in kept.notes[0]
     assert kept.seeds == (kept.candidates[0].seed,)
     assert kept.receipts[0].kept

@@ -7,7 +7,7 @@ import pytest
 
 from glide_edit.editor import Editor
 from glide_edit.images import open_picture
-from glide_edit.operations.stopped import SoFar
+from glide_edit.operations.partial_result import PartialResult
 from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import Progress
 from masks import Mask
@@ -25,9 +25,9 @@ def inpainting(n: int = 1, candidates: int | None = None) -> Inpaint:
     return Inpaint(image=open_picture(noise(64, 64)), mask=Mask(selected), n=n, candidates=candidates)
 
 
-def stopped(editor: Editor, request: Request, *, finished: int) -> SoFar:
+def stopped(editor: Editor, request: Request, *, finished: int) -> PartialResult:
     """A run that is stopped after its first step, or once so many pictures are finished."""
-    so_far = SoFar(request, editor.label(request))
+    so_far = PartialResult(request, editor.label(request))
     for event in editor.stream(request):
         assert isinstance(event, Progress)
         so_far.add(event)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations.ink import clean_colours, ink_of
-from glide_edit.operations.tone import STROKES_HOLD, Tone, tone_of
+from glide_edit.operations.scribble import clean_colours, scribble_lines
+from glide_edit.operations.scribble_fill import STROKES_HOLD, ScribbleFill, fill_scribble
 
 RED, BLUE = (200, 30, 30), (40, 60, 200)
 Pixels = NDArray[Any]
@@ -46,15 +46,15 @@ def photographed(
     return np.asarray(cv2.imdecode(cv2.imencode(".jpg", seen, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], 1))
 
 
-def toned(pixels: Pixels) -> Tone:
+def toned(pixels: Pixels) -> ScribbleFill:
     drawing = open_picture(pixels)
-    ink, _ = ink_of(drawing)
+    ink, _ = scribble_lines(drawing)
     colours = clean_colours(drawing, ink)
     assert colours is not None
-    return tone_of(ink, colours)
+    return fill_scribble(ink, colours)
 
 
-def colour_at(tone: Tone, x: int, y: int) -> Pixels:
+def colour_at(tone: ScribbleFill, x: int, y: int) -> Pixels:
     return (tone.colours[y, x] * 255).round().astype(int)
 
 

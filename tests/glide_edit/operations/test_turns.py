@@ -13,7 +13,7 @@ import torch
 
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
-from glide_edit.operations.turns import shared_device
+from glide_edit.operations.device_lock import shared_device
 from glide_edit.requests import Generate
 from glide_edit.results import EditResult
 from tests.glide_edit.operations.stand_ins import stand_in_editor, told

@@ -14,8 +14,8 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.operations.cascade import Job, run_cascade
-from glide_edit.operations.finished import to_pixels
-from glide_edit.operations.squares import cut_to_shape, in_square
+from glide_edit.operations.letterbox import crop_letterbox, letterbox
+from glide_edit.operations.postprocess import to_pixels
 from glide_edit.requests import Generate, Vary
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
 
@@ -71,7 +71,7 @@ def test_a_network_that_sees_the_picture_gives_it_back() -> None:
     """What believes in x_t as it is leaves less of the source the stronger it is noised."""
     editor = stand_in_editor(lambda x_t: x_t)
     source = open_picture(np.kron(noise(4, 4), np.ones((8, 8, 1), np.uint8)))
-    small = to_pixels(in_square(source.pixels, 16))[0]
+    small = to_pixels(letterbox(source.pixels, 16))[0]
     apart = [
         np.abs(editor.run(Vary(image=source, strength=s, steps=50)).pictures[0].pixels - small).mean()
         for s in (0.05, 0.3, 0.9)
@@ -81,7 +81,7 @@ def test_a_network_that_sees_the_picture_gives_it_back() -> None:
 
 
 def test_a_strength_of_0_for_a_pixel_keeps_it_and_1_frees_it(editor: Editor) -> None:
-    start = in_square(noise(16, 16), 16)
+    start = letterbox(noise(16, 16), 16)
     levels = torch.ones(1, 1, 16, 16)
     levels[..., :8] = 0.0
 
@@ -103,17 +103,17 @@ def test_a_strength_of_0_for_a_pixel_keeps_it_and_1_frees_it(editor: Editor) -> 
 @given(st.integers(1, 200), st.integers(1, 200), st.sampled_from([16, 64]), st.booleans())
 def test_any_shape_goes_into_the_square_and_out_again(height: int, width: int, size: int, deep: bool) -> None:
     pixels = noise(height, width, bits=16 if deep else 8)
-    square = in_square(pixels, size)
+    square = letterbox(pixels, size)
     assert square.shape == (1, 3, size, size)
     assert square.abs().max() <= 1
-    cut = cut_to_shape(to_pixels(square)[0], height, width).picture
+    cut = crop_letterbox(to_pixels(square)[0], height, width).picture
     assert max(cut.width, cut.height) == size
     assert min(cut.width, cut.height) == max(1, round(size * min(height, width) / max(height, width)))
 
 
 def test_a_picture_of_the_models_size_goes_through_unchanged() -> None:
     pixels = noise(64, 40)
-    assert np.array_equal(cut_to_shape(to_pixels(in_square(pixels, 64))[0], 64, 40).picture.pixels, pixels)
+    assert np.array_equal(crop_letterbox(to_pixels(letterbox(pixels, 64))[0], 64, 40).picture.pixels, pixels)
 
 
 def test_a_variation_has_no_receipt_and_says_what_it_left_out(editor: Editor) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from glide_edit.errors import InputError
-from glide_edit.text.emphasis import MOST_WEIGHT, MOST_WEIGHTED, read_words
+from glide_edit.text.prompt_weights import MOST_WEIGHT, MOST_WEIGHTED, read_words
 
 
 @pytest.mark.parametrize(

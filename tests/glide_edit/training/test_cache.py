@@ -38,8 +38,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[in
     """A cache that was stopped after its first span and then built to the end, with what was told of it."""
     folder = tmp_path_factory.mktemp("cache") / "toys"
     told: list[tuple[int, int]] = []
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(cache_module, "_SPAN", 2)
+    with pytest.MonkeyPatch.context() as patch_fill:
+        patch_fill.setattr(cache_module, "_SPAN", 2)
         with pytest.raises(Stopped):
             build_cache(folder, COUNT, SIZE, progress=stop)
         with pytest.raises(TrainingError, match="no finished toybox cache"):

@@ -25,21 +25,21 @@ from glide_edit.training.log import LOG_NAME, PATIENCE
 from glide_edit.training.loop import Hooks, LoopOptions, train
 from glide_edit.training.sources import RenderedToybox
 from glide_edit.training.tags import TAGS
-from glide_edit.training.trainee import Trainee
+from glide_edit.training.training_module import TrainingModule
 from glide_edit.training.views import Mixture
 from glide_edit.training.weights import MasterWeights
 
 CPU = torch.device("cpu")
 
 
-def make_trainee(config: EfficientUNetConfig, tagging: bool = False) -> Trainee:
+def make_trainee(config: EfficientUNetConfig, tagging: bool = False) -> TrainingModule:
     torch.manual_seed(0)
     network = EfficientUNet(config, Schedule.cosine())
     if not config.text_width:
-        return Trainee(network, None, None)
+        return TrainingModule(network, None, None)
     tokenizer = BytePairTokenizer.train(["a square on grey", "a square", *TAGS], 500, 40)
     text_config = TextTransformerConfig(tokenizer.vocabulary_size, config.text_width)
-    return Trainee(network, TextTransformer(text_config), tokenizer, tagging)
+    return TrainingModule(network, TextTransformer(text_config), tokenizer, tagging)
 
 
 def records(out: Path) -> list[dict[str, Any]]:
@@ -89,7 +89,7 @@ def plan(squares: Any) -> BatchPlan:
 def run_line(
     plan: BatchPlan, options: LoopOptions, out: Path, hooks: Hooks | None = None, bad: range = range(0)
 ) -> tuple[MasterWeights, Progress]:
-    return train(cast("Trainee", Line(bad)), plan, options, out, {}, CPU, hooks)
+    return train(cast("TrainingModule", Line(bad)), plan, options, out, {}, CPU, hooks)
 
 
 def test_a_few_bad_steps_are_skipped(plan: BatchPlan, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
-from glide_edit.training.meanings import PLACE_WEIGHT, Meanings, WordReader, meanings_of
+from glide_edit.training.meanings import PLACE_WEIGHT, Meanings, TextProbe, meanings_of
 from glide_edit.training.sources import Item, RenderedToybox
 from glide_edit.training.tags import TAGS
 
@@ -65,7 +65,7 @@ def tokenizer() -> BytePairTokenizer:
 def test_words_learn_what_belongs_to_them(tokenizer: BytePairTokenizer) -> None:
     """A bag of words cannot: of each caption there is one with the colours exchanged."""
     torch.manual_seed(0)
-    reader = WordReader(32, tokenizer)
+    reader = TextProbe(32, tokenizer)
     assert {"ball", "cube", "red", "blue", "green"} <= set(reader.words.values())
     transformer = TextTransformer(TextTransformerConfig(tokenizer.vocabulary_size, 32, 2, 4))
     tokens, meanings = tokenizer.encode(CAPTIONS), [meant(caption) for caption in CAPTIONS]
@@ -84,7 +84,7 @@ def test_words_learn_what_belongs_to_them(tokenizer: BytePairTokenizer) -> None:
 
 
 def test_the_error_is_of_the_words_that_mean_one_toy(tokenizer: BytePairTokenizer) -> None:
-    reader = WordReader(8, tokenizer)
+    reader = TextProbe(8, tokenizer)
     tokens = tokenizer.encode(CAPTIONS[:2])
     states = torch.randn(*tokens.ids.shape, 8, requires_grad=True)
     assert reader.loss(states, tokens.ids, [{}, {}]).item() == 0

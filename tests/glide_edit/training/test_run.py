@@ -144,12 +144,12 @@ def test_ctrl_c_while_saving_does_no_harm(
     sync = os.fsync
 
     def interrupt(number: int) -> None:
-        patched.setattr(os, "fsync", sync)
+        patch_fill.setattr(os, "fsync", sync)
         signal.raise_signal(signal.SIGINT)
         sync(number)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", interrupt)
+    with monkeypatch.context() as patch_fill:
+        patch_fill.setattr(os, "fsync", interrupt)
         outcome = run(replace(settings, checkpoint_seconds=0.0))
     assert (outcome.finished, outcome.progress.step) == (False, 1)
     run(settings)
@@ -413,8 +413,8 @@ def test_the_plain_command_trains(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sys, "argv", [*arguments, "--steps", "9", "--log-every", "2", "--device", "cpu"])
-    with monkeypatch.context() as patched:
-        patched.setattr(command, "print", interrupt, raising=False)
+    with monkeypatch.context() as patch_fill:
+        patch_fill.setattr(command, "print", interrupt, raising=False)
         assert command.main() == 130
     assert [step for step, _ in losses(settings.out)] == [2, 4, 6]
     monkeypatch.setattr(sys, "argv", [*arguments, "--steps", "9", "--batch-size", "3"])

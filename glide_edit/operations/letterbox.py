@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glide_edit.operations.finished import Drawn, Finished, new_picture
+from glide_edit.operations.postprocess import Drawn, Postprocessed, new_picture
 
 
-def in_square(pixels: NDArray[Any], size: int) -> Tensor:
+def letterbox(pixels: NDArray[Any], size: int) -> Tensor:
     """(1, 3, S, S) in [-1, 1] of a picture (H, W, 3), uint8 or uint16: its longer side fills the square.
 
     The rest is filled with its own mirrored edges, so that no border is seen that a model would draw.
@@ -34,8 +34,8 @@ def fitted(length: int, size: int, side: int) -> int:
     return max(1, round(size * length / side))
 
 
-def cut_to_shape(drawn: Drawn, height: int, width: int) -> Finished:
-    """The middle of what was drawn, in the shape of a picture that ``in_square`` put there."""
+def crop_letterbox(drawn: Drawn, height: int, width: int) -> Postprocessed:
+    """The middle of what was drawn, in the shape of a picture that ``letterbox`` put there."""
     size, side = len(drawn), max(height, width)
     rows, columns = fitted(height, size, side), fitted(width, size, side)
     top, left = (size - rows) // 2, (size - columns) // 2

@@ -1,4 +1,4 @@
-"""Guided: one denoiser out of a network and several branches of conditions."""
+"""CFGDenoiser: one denoiser out of a network and several branches of conditions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def classifier_free(conditional: Conditioning, unconditional: Conditioning, scal
     return [(conditional, scale), (unconditional, 1.0 - scale)]
 
 
-class Guided:
+class CFGDenoiser:
     """The Denoiser that samplers get: x0 is the weighted sum of the branches' unclipped x0, then finished.
 
     A weighted sum of x0 is the same weighted sum of eps, since the weights sum to 1. Branches of weight 0 are

@@ -24,8 +24,8 @@ from glide_edit.training.losses import (
     stratified_times,
     weighted_error,
 )
-from glide_edit.training.meanings import WordReader
-from glide_edit.training.tags import Taggers
+from glide_edit.training.meanings import TextProbe
+from glide_edit.training.tags import FeatureProbe
 
 B = TypeVar("B")
 
@@ -44,12 +44,12 @@ class Learner(nn.Module, Generic[B]):
         """A scalar to go downhill on; all that is random in it comes from the (CPU) generator."""
 
 
-class Trainee(Learner[Batch]):
+class TrainingModule(Learner[Batch]):
     """What is trained together: a U-Net and, for a base network, its text transformer.
 
     Of a frozen language model that is its projection; batches may then bring what the model said. With
-    ``tagging`` the U-Net's cells have to say the tags that batches bring (``Taggers``), and the words of
-    captions what they mean (``WordReader``), unless a frozen language model reads them.
+    ``tagging`` the U-Net's cells have to say the tags that batches bring (``FeatureProbe``), and the words of
+    captions what they mean (``TextProbe``), unless a frozen language model reads them.
     """
 
     def __init__(
@@ -63,10 +63,10 @@ class Trainee(Learner[Batch]):
         self.network = network
         self.transformer = transformer
         self.tokenizer = tokenizer
-        self.taggers = Taggers(network.config) if tagging else None
-        self.reader: WordReader | None = None
+        self.taggers = FeatureProbe(network.config) if tagging else None
+        self.reader: TextProbe | None = None
         if tagging and tokenizer is not None and isinstance(transformer, TextTransformer):
-            self.reader = WordReader(network.config.text_width, tokenizer)
+            self.reader = TextProbe(network.config.text_width, tokenizer)
 
     @property
     def schedule(self) -> Schedule:

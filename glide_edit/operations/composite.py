@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.operations.finished import Drawn
-from glide_edit.operations.matching import Matching
+from glide_edit.operations.grain import GrainMatch
+from glide_edit.operations.postprocess import Drawn
 from masks import FEATHER_RADIUS, Crop, Finish, best_finish, mismatch, put_back
 
 NOT_FINITE = "The model's output was not finite everywhere; the original was kept there."
@@ -18,14 +18,14 @@ AUTO: tuple[Finish, ...] = ("hard", "membrane", "clone")
 """What "auto" chooses from; not feathering, which hides any edge by letting the old picture shine through."""
 
 
-def put_in(
+def composite_into(
     pixels: NDArray[Any],
     crop: Crop,
     drawn: Drawn,
     allowed: NDArray[np.bool_],
     finish: Finish | Literal["auto"],
     feather: float | None = None,
-    matching: Matching | None = None,
+    matching: GrainMatch | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
 

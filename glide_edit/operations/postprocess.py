@@ -16,7 +16,7 @@ Drawn = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Finished:
+class Postprocessed:
     """A finished picture, its receipt where something had to be kept, and what the user should know of it."""
 
     picture: Picture
@@ -40,9 +40,9 @@ def preview(x0: Tensor) -> NDArray[np.uint8]:
     return to_uint8(to_pixels(x0[:1])[0])
 
 
-def new_picture(drawn: Drawn, rows: slice = slice(None), columns: slice = slice(None)) -> Finished:
+def new_picture(drawn: Drawn, rows: slice = slice(None), columns: slice = slice(None)) -> Postprocessed:
     """A picture that is not made from another one: what was drawn, or a part of it."""
     notes: tuple[str, ...] = ()
     if not np.isfinite(drawn).all():
         notes = ("The model's output was not finite everywhere; the picture is black there.",)
-    return Finished(open_picture(to_uint8(drawn)[rows, columns]), notes=notes)
+    return Postprocessed(open_picture(to_uint8(drawn)[rows, columns]), notes=notes)

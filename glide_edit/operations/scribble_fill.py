@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glide_edit.operations.ink import Colours, Ink
+from glide_edit.operations.scribble import Colours, Ink
 
 Cells = NDArray[np.bool_]
 
@@ -53,7 +53,7 @@ SHADED = 0.55
 
 
 @dataclass(frozen=True, eq=False)
-class Tone:
+class ScribbleFill:
     """A filled drawing. ``colours`` is float32 (h, w, 3) in [0, 1], white where blank; the others are bool
     (h, w): ``strokes`` of colour, ``filled`` (strokes and lines among them), and ``scribbles``, the strokes
     that only say a colour and are no shape's outline."""
@@ -79,7 +79,7 @@ class Tone:
         return torch.from_numpy(_in_square(levels, size, 1.0))[None, None]
 
 
-def tone_of(ink: Ink, colours: Colours) -> Tone:
+def fill_scribble(ink: Ink, colours: Colours) -> ScribbleFill:
     """Fill a drawing: ``ink`` (h, w) in [0, 1], ``colours`` (h, w, 3) in [0, 1] on paper made white."""
     height, width = ink.shape
     scale = min(1.0, SIZE / max(height, width))
@@ -102,7 +102,7 @@ def tone_of(ink: Ink, colours: Colours) -> Tone:
         inside = regions == region
         painted = np.where(inside[..., None], _spread(colours, known), painted)
         filled |= inside
-    return Tone(*_with_lines(painted, lines, filled, strokes), scribbles)
+    return ScribbleFill(*_with_lines(painted, lines, filled, strokes), scribbles)
 
 
 def _spread(colours: Colours, known: Cells) -> Colours:

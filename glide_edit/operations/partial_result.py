@@ -16,7 +16,7 @@ from masks import Mask, compare_outside
 
 
 @dataclass(eq=False)
-class SoFar:
+class PartialResult:
     """What a run has come to: it is told of every step. ``model`` is what makes the pictures."""
 
     request: Request

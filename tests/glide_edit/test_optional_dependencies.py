@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from glide_edit import extras
+from glide_edit import optional_dependencies
 from glide_edit.errors import InputError
 from tests.glide_edit.clips import needs_open_clip
 
@@ -46,7 +46,7 @@ def half_fitting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
         answer.ANSWER = True  # type: ignore[attr-defined]
         return object()
 
-    monkeypatch.setattr(extras, "_define_operators", define)
+    monkeypatch.setattr(optional_dependencies, "_define_operators", define)
     yield folder
     for name in ("torchvision", "torchvision.part", "some_extra"):
         sys.modules.pop(name, None)
@@ -55,13 +55,15 @@ def half_fitting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 def test_a_torchvision_for_another_torch_is_mended(half_fitting: Path) -> None:
     with pytest.raises(RuntimeError, match="nms"):
         importlib.import_module("torchvision")
-    assert extras._imported("some_extra", "clip").torchvision.__file__ == str(half_fitting / "__init__.py")
+    assert optional_dependencies._imported("some_extra", "clip").torchvision.__file__ == str(
+        half_fitting / "__init__.py"
+    )
 
 
 def test_a_torchvision_that_fails_otherwise_is_told(half_fitting: Path) -> None:
     (half_fitting / "__init__.py").write_text('raise RuntimeError("out of\\norder")', encoding="utf-8")
     with pytest.raises(InputError, match=r"some_extra, which cannot be imported \(out of order\)"):
-        extras._imported("some_extra", "clip")
+        optional_dependencies._imported("some_extra", "clip")
 
 
 @pytest.mark.parametrize(
@@ -72,19 +74,19 @@ def test_a_missing_package_is_named_with_its_set(
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InputError, match=rf"package {name}.*pip install 'glide-edit\[{extra}\]'"):
-        getattr(extras, name)()
+        getattr(optional_dependencies, name)()
 
 
 @needs_open_clip
 def test_the_packages_are_there() -> None:
-    assert "ViT-B-32" in extras.open_clip().list_models()
-    assert extras.transformers().__name__ == "transformers"
-    assert extras.open_clip() is sys.modules["open_clip"]
+    assert "ViT-B-32" in optional_dependencies.open_clip().list_models()
+    assert optional_dependencies.transformers().__name__ == "transformers"
+    assert optional_dependencies.open_clip() is sys.modules["open_clip"]
 
 
 def test_nothing_is_imported_before_it_is_used() -> None:
     code = (
-        "import sys, glide_edit.extras; "
+        "import sys, glide_edit.optional_dependencies; "
         "print(*sys.modules.keys() & {'torch', 'torchvision', 'open_clip', 'transformers'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

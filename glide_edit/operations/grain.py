@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from glide_edit.diffusion.noise import noise_for
 from glide_edit.requests import Inpaint, Outpaint
-from masks import RING_WIDTH, Mask, calmed, continued, grained, shape
+from masks import RING_WIDTH, Mask, add_grain, extend_edges, remove_excess_noise, shape
 
 STAGE = 1000
 """In the count of the noise: no cascade has so many stages."""
@@ -20,7 +20,7 @@ Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
-class Matching:
+class GrainMatch:
     """For one frame of the picture of ``seed``.
 
     ``known`` is bool, of the size of the crop's box: where the picture is the photograph's, or drawn already.
@@ -36,26 +36,26 @@ class Matching:
             return repaint
         hidden = shape.grow(Mask(allowed), RING_WIDTH).selected
         unit = _unit(original)
-        return calmed(repaint / unit, _of_255(original), self.known, hidden) * unit
+        return remove_excess_noise(repaint / unit, _of_255(original), self.known, hidden) * unit
 
     def after(self, finished: NDArray[Any], original: NDArray[Any], allowed: Plane) -> NDArray[Any]:
         """What was put back, of the original's kind, with its edge led over and the original's grain."""
         if not allowed.any():
             return finished
-        picture = continued(_of_255(finished), self.known, allowed)
+        picture = extend_edges(_of_255(finished), self.known, allowed)
         noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, 0, (3, *allowed.shape)).numpy(), 0, 2)
-        matched = grained(picture, self.known, allowed, noise) * _unit(original)
+        matched = add_grain(picture, self.known, allowed, noise) * _unit(original)
         levels = np.rint(matched).clip(0, np.iinfo(original.dtype).max).astype(original.dtype)
         return np.where(allowed[..., None], levels, finished)
 
 
-def matching_of(request: Inpaint | Outpaint, seed: int, frame: int, known: Plane) -> Matching | None:
+def grain_match_for(request: Inpaint | Outpaint, seed: int, frame: int, known: Plane) -> GrainMatch | None:
     """What the request asks for, None for nothing: for a hard edge, and detail as the model draws it, only
     where it says so."""
     wanted = request.match_grain
     if wanted is None:
         wanted = request.finish != "hard" and request.detail is not True
-    return Matching(seed, frame, known) if wanted else None
+    return GrainMatch(seed, frame, known) if wanted else None
 
 
 def _unit(original: NDArray[Any]) -> np.float32:

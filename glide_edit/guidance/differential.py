@@ -12,7 +12,7 @@ from glide_edit.diffusion.schedule import Schedule, per_image
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class DifferentialDiffusion:
     """SDEdit (Meng et al. 2021, arXiv 2108.01073) with a strength for each pixel.
 
     ``start`` is (B or 1, C, H, W) in [-1, 1]; ``levels`` is (B or 1, 1, H, W) in [0, 1], as fractions

@@ -45,7 +45,7 @@ GRAIN = 4.5
 """The same as a multiple of what it does in the smoothest tenth: pure grain reaches 3.5 times that."""
 
 
-def ink_of(drawing: Picture) -> tuple[Ink, tuple[str, ...]]:
+def scribble_lines(drawing: Picture) -> tuple[Ink, tuple[str, ...]]:
     """How much ink there is, float32 (h, w) in [0, 1], and notes. The longer side is ``LARGEST`` at most.
 
     Ink is what is darker, in any channel, than the paper around it: the light may fall unevenly and the ink
@@ -74,7 +74,7 @@ def ink_of(drawing: Picture) -> tuple[Ink, tuple[str, ...]]:
 
 
 def clean_colours(drawing: Picture, ink: Ink) -> Colours | None:
-    """The drawing on paper made evenly white, (h, w, 3) in [0, 1], of the size of its ``ink`` (``ink_of``).
+    """The drawing on paper made evenly white, (h, w, 3) in [0, 1], of the size of its ``ink``.
 
     Light and colour of the paper are read where nothing is drawn and divided out. None for light lines on a
     dark ground, whose colours are not those of ink.

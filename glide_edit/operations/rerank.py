@@ -17,10 +17,10 @@ from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.models.model import Model, NoisedClip
 from glide_edit.operations.cascade import Job
 from glide_edit.operations.clip import Clip
-from glide_edit.operations.finished import preview
+from glide_edit.operations.postprocess import preview
 from glide_edit.requests import Request
 from glide_edit.results import Candidate, Score
-from glide_edit.text.emphasis import read_words
+from glide_edit.text.prompt_weights import read_words
 
 AROUND = 0.25
 """How much of its own size is shown around a selection to CLIP, on every side."""
@@ -33,7 +33,7 @@ _THUMBNAIL = 128  # px
 
 
 @dataclass(frozen=True, eq=False)
-class Shortlist:
+class Ranking:
     """The candidates of a request, the best first."""
 
     candidates: tuple[Candidate, ...] = ()
@@ -68,7 +68,7 @@ class _Judge(Protocol):
 
 def rank(
     drafts: Drafts, jobs: Sequence[Job], model: Model, clip: Clip | None, before: Sequence[Candidate] = ()
-) -> Shortlist:
+) -> Ranking:
     """Order drafts of the jobs by their scores; of equal ones the lower seed first.
 
     A score is the mean of those of the frames. ``clip`` takes the place of the model's own. ``before`` are
@@ -86,7 +86,7 @@ def rank(
         fit, margin, seam = (_mean(values) for values in zip(*measured, strict=True))
         previews = tuple(preview(draft) for draft in frames)
         new.append(Candidate(Score(seed, fit, margin, seam), tuple(k.cpu() for k in frames), previews))
-    return Shortlist(_ordered([*before, *new]), notes)
+    return Ranking(_ordered([*before, *new]), notes)
 
 
 def _measured(

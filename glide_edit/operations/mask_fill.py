@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from masks import harmonic, patched, shrink_known, telea
+from masks import harmonic, patch_fill, shrink_known, telea
 
 Pixels = NDArray[np.float32]
 Start = Callable[[int], Tensor]
@@ -26,7 +26,7 @@ def start_of(content: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> Star
 
     ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture as it is,
     "surroundings" the colours around the selection led smoothly inwards, "opencv" OpenCV's inpainting (Telea
-    2004), "patches" what ``masks.patched`` puts together, or where it cannot the surroundings' colours. But
+    2004), "patches" what ``masks.patch_fill`` makes, or where it cannot the surroundings' colours. But
     for "original" nothing that is not kept is looked at.
     """
     if content == "noise":
@@ -35,7 +35,7 @@ def start_of(content: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> Star
     @cache
     def whole() -> Pixels | None:
         """The picture at its own size, where it has to be looked at there."""
-        return np.asarray(image, np.float32) if content == "original" else patched(image, keep)
+        return np.asarray(image, np.float32) if content == "original" else patch_fill(image, keep)
 
     @cache
     def start(size: int) -> Tensor:

@@ -11,7 +11,7 @@ from glide_edit.diffusion.schedule import Schedule
 
 
 @dataclass(frozen=True, eq=False)
-class Switched:
+class IntervalGuidance:
     """``inside`` where t / (T-1) lies in ``interval`` = (low, high), both ends included; else ``outside``.
 
     Both have the same schedule. All pictures of a batch are at the same time, as samplers have them.
