@@ -21,7 +21,7 @@ from apps.studio.panel import QUIET
 from apps.studio.visits import Visit
 from glide_edit.errors import ImageError
 from glide_edit.images import Picture, open_picture
-from glide_edit.operations.previews import scaled_down
+from glide_edit.pipeline.previews import scaled_down
 from masks import Mask
 
 LONGEST_CANVAS = 1280

@@ -12,8 +12,8 @@ from PIL import Image
 
 from apps.studio.visits import Made
 from glide_edit.images import Picture
-from glide_edit.operations import previews
-from glide_edit.operations.previews import scaled_down
+from glide_edit.pipeline import previews
+from glide_edit.pipeline.previews import scaled_down
 from glide_edit.requests import Outpaint, Request, Sketch, Upscale, Vary
 from glide_edit.results import Progress, Receipt
 from masks import Mask

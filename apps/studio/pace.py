@@ -5,13 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from glide_edit.models import ModelSpec
-from glide_edit.operations.cascade import MOST_AT_ONCE, settings_of
-from glide_edit.requests import Request
+from glide_edit.pipeline.plan import Plan
 from glide_edit.results import Progress
 
 Key = tuple[str, str, int]
-"""Model, stage and how many pictures are drawn side by side: a step of these takes the same time again."""
+"""Model, stage and how many pictures or tiles a step draws: such steps take the same time again."""
 
 
 class Pace:
@@ -20,18 +18,10 @@ class Pace:
     def __init__(self) -> None:
         self._seconds: dict[Key, float] = {}
 
-    def clock(self, spec: ModelSpec, request: Request, *, from_draft: bool = False) -> Clock:
-        """A clock for one run; ``from_draft``: the base stage's part is done already."""
-        stages = spec.cascade(request.repaints)
-        steps = [(stage.role, settings_of(stage, request).steps) for stage in stages]
-        plan: list[tuple[str, int, int]] = []
-        if request.candidates is not None:
-            plan = [(*steps[0], group) for group in _groups(request.candidates)]
-        if request.candidates is not None or from_draft:
-            # A model of one stage has nothing left to do, and says so in one step.
-            steps = steps[1:] or [(steps[0][0], 1)]
-        plan += [(*each, group) for group in _groups(request.n) for each in steps]
-        return Clock(self, spec.identity, plan)
+    def clock(self, plan: Plan, *, from_draft: bool = False) -> Clock:
+        """A clock for one run; ``from_draft``: the first stage's part is done already."""
+        runs = [(run.label, run.steps, run.pictures * run.tiles) for run in plan.runs(from_drafts=from_draft)]
+        return Clock(self, plan.model, runs)
 
     def learn(self, key: Key, seconds: float) -> None:
         known = self._seconds.get(key)
@@ -41,14 +31,9 @@ class Pace:
         return self._seconds.get(key)
 
 
-def _groups(count: int) -> list[int]:
-    """How many of so many pictures are drawn side by side."""
-    return [min(MOST_AT_ONCE, count - start) for start in range(0, count, MOST_AT_ONCE)]
-
-
 @dataclass
 class Clock:
-    """``plan`` is (stage, steps, pictures) in the order in which they are run."""
+    """``plan`` is (stage, steps, pictures or tiles) in the order in which they are run."""
 
     pace: Pace
     model: str

@@ -23,7 +23,7 @@ from apps.studio.strip import strip
 from apps.studio.visits import Made, Ticket, Visit, Visits
 from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import GlideEditError
-from glide_edit.operations.choosing import as_candidates
+from glide_edit.operations.rerank import as_candidates
 from glide_edit.requests import Request
 from glide_edit.results import Candidate, EditResult
 from masks import MaskError

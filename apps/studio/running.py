@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 from apps.studio.pace import Pace
 from apps.studio.visits import Ticket
 from glide_edit.editor import Editor
-from glide_edit.models import ModelSpec
-from glide_edit.operations.detail import DETAIL_FROM
-from glide_edit.operations.inpaint import InpaintWork
-from glide_edit.operations.partial_result import PartialResult
-from glide_edit.operations.previews import PreviewFrame
-from glide_edit.operations.work import Work
+from glide_edit.pipeline.partial_result import PartialResult
+from glide_edit.pipeline.previews import PreviewFrame
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
 
@@ -52,27 +48,19 @@ def follow(
     Raises:
         GlideEditError, MaskError: what ``Editor.stream`` raises.
     """
-    frame = PreviewFrame.of(request, LONGEST_PREVIEW)
-    # What is drawn in several frames, or in detail afterwards, has steps that are not known beforehand.
-    foreseen = _has_no_detail(frame.work, editor.model.spec)
-    clock = pace.clock(editor.model.spec, request, from_draft=drawn is not None)
-    so_far = PartialResult(request, editor.label(request))
-    stream = editor.stream(request) if drawn is None else editor.stream_candidate(drawn, request.seed)
+    plan = editor.plan(request)
+    frame = PreviewFrame.of(plan, LONGEST_PREVIEW)
+    clock = pace.clock(plan, from_draft=drawn is not None)
+    so_far = PartialResult(plan)
+    stream = editor.stream(plan) if drawn is None else editor.stream_candidate(drawn, request.seed)
     with closing(stream) as events:
         for event in events:
             if isinstance(event, EditResult):
                 yield Ending(event, complete=True)
                 return
             so_far.add(event)
-            left = clock.left(event) if foreseen else None
+            left = clock.left(event)
             yield Moment(event, frame.show(event.preview), left)
             if ticket.is_stopped:
                 break
     yield Ending(so_far.kept(), complete=False)
-
-
-def _has_no_detail(work: Work | None, spec: ModelSpec) -> bool:
-    """Whether the cascade's steps are all there are."""
-    if not isinstance(work, InpaintWork):
-        return work is not None
-    return work.crop.side < DETAIL_FROM * spec.cascade(inpainting=True)[-1].config.image_size

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from glide_edit.codecs import PIXELS, Codec
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.runtime import Runtime
@@ -22,12 +23,14 @@ StageNetwork = EfficientUNet | ADMUNet
 class Stage:
     """One network of the cascade, in evaluation mode, without gradients, where and as the runtime says.
 
-    ``text_encoder`` is None where the network reads no text.
+    ``text_encoder`` is None where the network reads no text. ``codec`` turns pictures into what the network
+    denoises.
     """
 
     spec: StageSpec
     network: StageNetwork
     text_encoder: TextEncoder | None = None
+    codec: Codec = PIXELS
 
     @property
     def name(self) -> str:

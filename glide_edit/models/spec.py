@@ -189,6 +189,10 @@ class StageSpec:
         return self.name.removesuffix(_INPAINT)
 
     @property
+    def label(self) -> str:
+        return self.role
+
+    @property
     def presets(self) -> dict[str, StagePreset]:
         """All of them by name."""
         return {DEFAULT: self.preset, **self.more_presets}
@@ -313,6 +317,17 @@ class ModelSpec:
     def text_of(self, stage: StageSpec) -> TextSpec | None:
         """What encodes the prompt for this stage; None where it reads no text."""
         return (stage.text or self.text) if stage.config.text_width else None
+
+    @property
+    def capabilities(self) -> Any:
+        from types import SimpleNamespace
+
+        first, painting = self.cascade(False), self.cascade(True)
+        return SimpleNamespace(
+            drawing=bool(first) and first[0].config.drawing,
+            inpaint=bool(painting) and painting[0].config.known,
+            clip_score=self.clip is not None,
+        )
 
     @property
     def preset_names(self) -> tuple[str, ...]:

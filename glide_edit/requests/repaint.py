@@ -121,6 +121,10 @@ class Inpaint(Repaint):
         return self.image.pixels
 
     @property
+    def mask_fill(self) -> str:
+        return self.content
+
+    @property
     def start_strength(self) -> float:
         """How much noise is added to what the selection begins from, 1 for noise alone."""
         if self.content == "noise":
@@ -169,6 +173,7 @@ class Outpaint(Repaint):
     finish: ClassVar[Finish | Literal["auto"]] = "membrane"
     feather: ClassVar[float | None] = None
     content: ClassVar[str] = "noise"
+    mask_fill: ClassVar[str] = "noise"
     start_strength: ClassVar[float] = 1.0
 
     image: Picture

@@ -66,6 +66,7 @@ class Request:
     guidance: float | None = None
     sampler: str | None = None
     upsampler_steps: int | None = None
+    stage_steps: tuple[int, ...] | None = None
     preset: str | None = None
     clip_guidance: float | None = None
     clip_cuts: int | None = None

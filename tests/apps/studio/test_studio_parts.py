@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from glide_edit.operations.choosing import as_candidates
 
 from glide_edit.errors import ImageError, InputError, ModelNotFound
 from glide_edit.images import open_picture, save_picture
-from glide_edit.operations.choosing import as_candidates
 from glide_edit.requests import Generate, Inpaint, Upscale
 from glide_edit.results import EditResult
 from masks import Mask

@@ -16,19 +16,24 @@ from glide_edit.diffusion.schedule import Schedule, per_image, solver_timesteps,
 from glide_edit.diffusion.step import Sampler
 from glide_edit.errors import InputError
 from glide_edit.guidance import (
+    Branch,
     CFGDenoiser,
     DynamicThreshold,
-    Finish,
     PasteKnown,
     StaticThreshold,
     Threshold,
-    classifier_free,
+    X0Transform,
 )
 
 COSINE = Schedule.cosine()
 SHAPE = (3, 4, 5)
 VARIANCE = 0.3
 PREPARED = torch.tensor([0.123])
+
+
+def classifier_free(conditional: Conditioning, unconditional: Conditioning, scale: float) -> list[Branch]:
+    """unconditional + scale * (conditional - unconditional)."""
+    return [(conditional, scale), (unconditional, 1 - scale)]
 
 
 class GaussianNetwork:
@@ -117,10 +122,10 @@ def test_branches_are_mixed_before_they_are_finished() -> None:
     # In pure noise x0 is the branch's mean: 2 * 1.4 - 0.9 = 1.9. Clipped first, it would come to 1.1.
     unfinished = CFGDenoiser(GaussianNetwork(), branches)(x_t, t).x0
     torch.testing.assert_close(unfinished, torch.full_like(x_t, 1.9), rtol=0, atol=1e-4)
-    halved = CFGDenoiser(GaussianNetwork(), branches, finish=lambda x0: x0 / 2)(x_t, t).x0
+    halved = CFGDenoiser(GaussianNetwork(), branches, x0_transform=lambda x0: x0 / 2)(x_t, t).x0
     torch.testing.assert_close(halved, torch.full_like(x_t, 0.95), rtol=0, atol=1e-4)
     assert torch.all(
-        CFGDenoiser(GaussianNetwork(), branches, finish=Finish(StaticThreshold()))(x_t, t).x0 == 1
+        CFGDenoiser(GaussianNetwork(), branches, x0_transform=X0Transform(StaticThreshold()))(x_t, t).x0 == 1
     )
 
 
@@ -200,7 +205,7 @@ def test_a_score_shifts_what_solvers_use_and_leaves_the_rest() -> None:
     unclipped = ideal(x_t, T_MIDDLE, torch.tensor(1.2))
     assert float(unclipped.max()) > 1.2
     prediction = CFGDenoiser(
-        GaussianNetwork(), branches, None, Finish(StaticThreshold()), score, score_mask=repaint_mask
+        GaussianNetwork(), branches, None, X0Transform(StaticThreshold()), score, score_mask=repaint_mask
     )(x_t, T_MIDDLE)
     torch.testing.assert_close(seen[0], unclipped)
     torch.testing.assert_close(prediction.x0, unclipped.clamp(-1, 1))
@@ -236,7 +241,7 @@ def test_known_pixels_come_out_exactly(sampler: Sampler, count: int, threshold: 
     denoiser = CFGDenoiser(
         GaussianNetwork(),
         classifier_free(around(0.5), around(-0.2), 5.0),
-        finish=Finish(threshold, PasteKnown(known * keep_mask, keep_mask)),
+        x0_transform=X0Transform(threshold, PasteKnown(known * keep_mask, keep_mask)),
         score=lambda x_t, t, x0: 0.3 * x_t,
         score_mask=1 - keep_mask,
     )

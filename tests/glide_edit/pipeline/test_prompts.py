@@ -17,13 +17,19 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.models import Model, ModelSpec, Stage, StagePreset, StageSpec, TextSpec
-from glide_edit.operations.cascade import run_cascade
 from glide_edit.operations.postprocess import to_pixels
-from glide_edit.operations.work import work_for
+from glide_edit.pipeline.planner import plan
 from glide_edit.requests import Generate, Inpaint, Request, request_from_json
 from glide_edit.text.transformer import TextTransformerConfig
 from masks import Mask
-from tests.glide_edit.operations.stand_ins import CPU, SCHEDULE, base_config, stand_in_editor, tiny_editor
+from tests.glide_edit.operations.stand_ins import (
+    CPU,
+    SCHEDULE,
+    base_config,
+    draw_steps,
+    stand_in_editor,
+    tiny_editor,
+)
 
 WORTH = {"red": 0.2, "ball": 0.1, "grass": -0.15, "a": 0.01}
 """What each word adds to the picture, in the range -1 to 1; known pixels add 0.05."""
@@ -117,7 +123,7 @@ def inpainted(**settings: Any) -> tuple[float, Worth]:
     selected[8:24, 8:24] = True
     mask = Mask.from_array(selected, means="change")
     request = Inpaint(image=picture, mask=mask, prompt="red ball", finish="hard", context=1, **settings)
-    drawn = [to_pixels(step.x0) for step in run_cascade(editor.model, work_for(request).job())][-1]
+    drawn = to_pixels(draw_steps(editor.model, plan(request, editor.model))[-1].picture())
     return float(drawn[0, 8, 8].mean() / 127.5 - 1), network
 
 

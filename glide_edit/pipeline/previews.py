@@ -9,62 +9,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.images import Picture, to_uint8
-from glide_edit.operations.inpaint import SMALLEST_CROP, InpaintWork
-from glide_edit.operations.upscale import UpscaleWork
-from glide_edit.operations.work import ManyFrames, Work, work_for
-from glide_edit.requests import Request
+from glide_edit.operations.inpaint import SMALLEST_CROP
+from glide_edit.pipeline.finish import finish_preview
+from glide_edit.pipeline.plan import Plan
 from masks import AUTOMATIC_CONTEXT, Mask, solve_crop
 
 
 @dataclass(frozen=True, eq=False)
 class PreviewFrame:
-    """What the previews of a request are shown in: its photograph, scaled down, or nothing.
-
-    ``work`` is None for an operation of several frames, whose previews are shown as they are.
+    """Shows the previews of a plan in its photograph, scaled down; those of several frames by themselves.
 
     Showing one costs as much as its own size, whatever the photograph's: the edges are hard, and nothing is
     corrected as it is in the end.
     """
 
-    work: Work | None
+    plan: Plan
     surroundings: NDArray[np.uint8] | None
     scale: float = 1.0
 
     @classmethod
-    def of(cls, request: Request, longest: int) -> PreviewFrame:
-        """A frame of at most ``longest`` pixels a side.
-
-        Raises:
-            InputError, MaskError: the request's picture or mask will not do.
-        """
-        work = work_for(request)
-        if isinstance(work, ManyFrames | UpscaleWork):
-            return cls(None, None)
-        if not isinstance(work, InpaintWork):
-            return cls(work, None)
-        small, scale = scaled_down(work.request.image, longest)
-        return cls(work, small, scale)
+    def of(cls, plan: Plan, longest: int) -> PreviewFrame:
+        """A frame of at most ``longest`` pixels a side."""
+        source = plan.request.source
+        if not plan.is_one_draft or plan.allowed is None or source is None:
+            return cls(plan, None)
+        return cls(plan, *scaled_down(source, longest))
 
     def show(self, preview: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """``Progress.preview`` (S, S, 3) in its place: uint8 (H, W, 3)."""
-        if self.work is None:
+        if not self.plan.is_one_draft:
             return preview
-        if self.surroundings is None:
-            return to_uint8(self.work.finish(preview.astype(np.float32)).picture.pixels)
-        assert isinstance(self.work, InpaintWork)
+        crop, allowed = self.plan.frames[0].crop, self.plan.allowed
+        if self.surroundings is None or crop is None or allowed is None:
+            return to_uint8(finish_preview(self.plan, preview).picture.pixels)
         picture = self.surroundings.copy()
         height, width = picture.shape[:2]
-        allowed = cv2.resize(
-            self.work.allowed.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+        shown = cv2.resize(
+            allowed.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
         ).astype(bool)
-        crop = self.work.crop
         side = max(1, round(crop.side * self.scale))
         left, top = round(crop.x0 * self.scale), round(crop.y0 * self.scale)
         patch = cv2.resize(preview, (side, side), interpolation=cv2.INTER_LINEAR)
         rows = slice(max(top, 0), min(top + side, height))
         columns = slice(max(left, 0), min(left + side, width))
         seen = patch[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-        inside = allowed[rows, columns]
+        inside = shown[rows, columns]
         picture[rows, columns][inside] = seen[inside]
         return picture
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glide_edit.errors import InputError
-from glide_edit.guidance import DynamicThreshold, Finish, PasteKnown, StaticThreshold
+from glide_edit.guidance import DynamicThreshold, PasteKnown, StaticThreshold, X0Transform
 
 
 def random_x0(seed: int, scale: float = 2.0) -> torch.Tensor:
@@ -78,7 +78,7 @@ def test_finish_thresholds_first_and_pastes_after() -> None:
     # A known value out of range tells the order: pasted first, it would be clipped.
     known, keep_mask = torch.full((1, 1, 1, 2), 1.5), torch.tensor([0.0, 1.0]).reshape(1, 1, 1, 2)
     paste = PasteKnown(known, keep_mask)
-    assert Finish(StaticThreshold(), paste)(x0).flatten().tolist() == [1.0, 1.5]
-    assert Finish(None, paste)(x0).flatten().tolist() == [4.0, 1.5]
-    assert Finish(StaticThreshold())(x0).flatten().tolist() == [1.0, 1.0]
-    assert torch.equal(Finish()(x0), x0)
+    assert X0Transform(StaticThreshold(), paste)(x0).flatten().tolist() == [1.0, 1.5]
+    assert X0Transform(None, paste)(x0).flatten().tolist() == [4.0, 1.5]
+    assert X0Transform(StaticThreshold())(x0).flatten().tolist() == [1.0, 1.0]
+    assert torch.equal(X0Transform()(x0), x0)

@@ -12,11 +12,10 @@ import torch
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations.cascade import Job
-from glide_edit.operations.choosing import as_candidates
 from glide_edit.operations.clip import OpenClip, load_open_clip
-from glide_edit.operations.partial_result import PartialResult
-from glide_edit.operations.rerank import rank, seam_mismatch
+from glide_edit.operations.frame import FrameInputs
+from glide_edit.operations.rerank import as_candidates, rank, seam_mismatch
+from glide_edit.pipeline.partial_result import PartialResult
 from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Upscale
 from glide_edit.results import EditResult, Progress
 from masks import Mask
@@ -86,7 +85,7 @@ def test_what_was_drawn_before_a_stop_can_still_be_finished(editor: Editor) -> N
     request = inpainting(seed=3, candidates=6)
     with closing(editor.stream(request)) as events:
         last = next(e for e in events if isinstance(e, Progress) and e.candidates and e.step == 1)
-    kept = PartialResult(request, editor.label(request), last=last).kept()
+    kept = PartialResult(editor.plan(request), last=last).kept()
     assert "4 of 6 candidates were drawn" in kept.notes[0]
     assert kept.seeds == (kept.candidates[0].seed,)
     assert kept.receipts[0].kept
@@ -182,17 +181,17 @@ def test_a_seam_is_what_differs_across_the_boundary_and_not_beside_it() -> None:
 
 
 def test_without_clip_the_least_seam_is_the_best(editor: Editor) -> None:
-    job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
+    frame = FrameInputs(known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
     drafts = {7: (striped(0.4),), 8: (striped(0.0),), 9: (striped(0.1),)}
-    shortlist = rank(drafts, [job], editor.model, None)
+    shortlist = rank(drafts, [frame], inpainting(), editor.model, None)
     assert [score.seed for score in shortlist.scores] == [8, 9, 7]
     assert list(shortlist.best(2)) == [8, 9]
 
 
 def test_several_frames_count_alike(editor: Editor) -> None:
-    job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
+    frame = FrameInputs(known=lambda size: (torch.zeros(1, 3, size, size), keep_mask()))
     drafts = {1: (striped(0.4), striped(0.4)), 2: (striped(0.0), striped(0.4)), 3: (striped(0.0),) * 2}
-    scores = rank(drafts, [job, job], editor.model, None).scores
+    scores = rank(drafts, [frame, frame], inpainting(), editor.model, None).scores
     assert [score.seed for score in scores] == [3, 2, 1]
     best, middle, worst = (score.seam for score in scores)
     assert best is not None
@@ -237,8 +236,10 @@ def test_clip_ranks_what_was_selected_by_fit_and_margin(guide: OpenClip) -> None
     drafts = {
         seed: torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(seed)) for seed in range(5)
     }
-    job = Job(Generate(prompt="a (red:2) ball", negative_prompt="grass"))
-    shortlist = rank({seed: (draft,) for seed, draft in drafts.items()}, [job], model, guide)
+    request = Generate(prompt="a (red:2) ball", negative_prompt="grass")
+    shortlist = rank(
+        {seed: (draft,) for seed, draft in drafts.items()}, [FrameInputs()], request, model, guide
+    )
     text = guide.network.text_embeddings(["a red ball", "grass"])
     big = torch.cat(
         [
@@ -262,11 +263,11 @@ def test_clip_looks_at_the_selection_alone(guide: OpenClip) -> None:
     """What lies far from it has no say in the fit."""
     keep = torch.ones(1, 1, 16, 16)
     keep[..., 10:14, 10:14] = 0
-    job = Job(inpainting(), known=lambda size: (torch.zeros(1, 3, size, size), keep))
+    frame = FrameInputs(known=lambda size: (torch.zeros(1, 3, size, size), keep))
     one = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     other = one.clone()
     other[..., :6, :6] = 1.0
-    scores = rank({0: (one,), 1: (other,)}, [job], tiny_model(), guide).scores
+    scores = rank({0: (one,), 1: (other,)}, [frame], inpainting(), tiny_model(), guide).scores
     assert scores[0].fit == pytest.approx(scores[1].fit)
 
 

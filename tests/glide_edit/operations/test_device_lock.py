@@ -13,7 +13,7 @@ import torch
 
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
-from glide_edit.operations.device_lock import shared_device
+from glide_edit.operations.device_lock import device_lock
 from glide_edit.requests import Generate
 from glide_edit.results import EditResult
 from tests.glide_edit.operations.stand_ins import stand_in_editor, told
@@ -162,6 +162,6 @@ def test_callers_that_share_a_thread_wait_for_each_other(editor: Editor) -> None
 
 
 def test_a_device_is_the_same_however_it_is_written() -> None:
-    assert shared_device(torch.device("cuda")) is shared_device(torch.device("cuda:0"))
-    assert shared_device(torch.device("cuda:1")) is not shared_device(torch.device("cuda:0"))
-    assert shared_device(torch.device("cpu")) is stand_in_editor(torch.zeros_like)._device
+    assert device_lock(torch.device("cuda")) is device_lock(torch.device("cuda:0"))
+    assert device_lock(torch.device("cuda:1")) is not device_lock(torch.device("cuda:0"))
+    assert device_lock(torch.device("cpu")) is stand_in_editor(torch.zeros_like)._device

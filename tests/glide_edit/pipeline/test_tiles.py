@@ -10,7 +10,8 @@ from torch import Tensor
 
 from glide_edit.conditioning import Prediction
 from glide_edit.diffusion.schedule import Schedule
-from glide_edit.operations.tiles import CanvasNoise, Tile, Tiled, tiles_of
+from glide_edit.operations.frame import Tile
+from glide_edit.pipeline.tiles import CanvasNoise, TiledDenoiser, cover
 
 SCHEDULE = Schedule.cosine(100)
 T = torch.zeros(1)
@@ -31,7 +32,7 @@ class Says:
 @given(height=st.integers(1, 40), width=st.integers(1, 40), side=st.integers(1, 9))
 def test_tiles_cover_a_canvas_of_any_size(height: int, width: int, side: int) -> None:
     covered = torch.zeros(16 * height, 16 * width)
-    for tile in tiles_of(16 * height, 16 * width, 16 * side, 16):
+    for tile in cover(16 * height, 16 * width, 16 * side, 16):
         assert tile.y % 16 == tile.x % 16 == 0
         assert (tile.height, tile.width) == (min(16 * side, 16 * height), min(16 * side, 16 * width))
         part = tile.of(covered)
@@ -41,22 +42,24 @@ def test_tiles_cover_a_canvas_of_any_size(height: int, width: int, side: int) ->
 
 
 def test_neighbours_overlap_by_a_quarter() -> None:
-    places = [tile.x for tile in tiles_of(64, 64 * 3, 64, 16)]
+    places = [tile.x for tile in cover(64, 64 * 3, 64, 16)]
     assert places == [0, 48, 96, 128]
 
 
 def test_tiles_that_agree_leave_no_trace() -> None:
-    tiles = [(tile, Says(torch.tanh)) for tile in tiles_of(160, 224, 64, 16)]
+    tiles = [(tile, Says(torch.tanh)) for tile in cover(160, 224, 64, 16)]
     x = torch.randn(2, 3, 160, 224)
-    answer = Tiled(SCHEDULE, tiles, torch.zeros(1, 3, 160, 224))(x, T)
+    answer = TiledDenoiser(SCHEDULE, tiles, torch.zeros(1, 3, 160, 224))(x, T)
     assert torch.allclose(answer.x0, torch.tanh(x), atol=1e-5)
     assert answer.variance_fraction is None
 
 
 def test_tiles_that_disagree_are_led_over_to_each_other() -> None:
-    places = tiles_of(64, 112, 64, 16)
+    places = cover(64, 112, 64, 16)
     values = iter((-1.0, 1.0))
-    tiled = Tiled(SCHEDULE, [(tile, Says(next(values))) for tile in places], torch.zeros(1, 3, 64, 112))
+    tiled = TiledDenoiser(
+        SCHEDULE, [(tile, Says(next(values))) for tile in places], torch.zeros(1, 3, 64, 112)
+    )
     row = tiled(torch.zeros(1, 3, 64, 112), T).x0[0, 0, 32]
     assert row[0] == -1
     assert row[-1] == 1
@@ -67,7 +70,9 @@ def test_tiles_that_disagree_are_led_over_to_each_other() -> None:
 
 def test_where_no_tile_lies_nothing_is_drawn() -> None:
     elsewhere = torch.full((1, 3, 64, 128), 0.25)
-    x0 = Tiled(SCHEDULE, [(Tile(0, 0, 64, 64), Says(-1.0))], elsewhere)(torch.zeros(1, 3, 64, 128), T).x0
+    x0 = TiledDenoiser(SCHEDULE, [(Tile(0, 0, 64, 64), Says(-1.0))], elsewhere)(
+        torch.zeros(1, 3, 64, 128), T
+    ).x0
     assert (x0[..., :64] == -1).all()
     assert (x0[..., 64:] == 0.25).all()
 
@@ -77,8 +82,8 @@ def test_learned_variance_is_blended_alike() -> None:
         def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
             return Prediction(x_t, torch.full_like(x_t, 0.3))
 
-    tiles = [(tile, Unsure(0)) for tile in tiles_of(64, 112, 64, 16)]
-    fraction = Tiled(SCHEDULE, tiles, torch.zeros(1, 3, 64, 112))(torch.zeros(1, 3, 64, 112), T)
+    tiles = [(tile, Unsure(0)) for tile in cover(64, 112, 64, 16)]
+    fraction = TiledDenoiser(SCHEDULE, tiles, torch.zeros(1, 3, 64, 112))(torch.zeros(1, 3, 64, 112), T)
     assert fraction.variance_fraction is not None
     assert torch.allclose(fraction.variance_fraction, torch.tensor(0.3))
 
@@ -109,4 +114,4 @@ def test_a_cell_has_its_noise_whatever_the_canvas() -> None:
 @pytest.mark.parametrize("sizes", [(60, 64, 64), (64, 60, 64), (64, 64, 60)])
 def test_sizes_must_be_multiples(sizes: tuple[int, int, int]) -> None:
     with pytest.raises(AssertionError):
-        tiles_of(*sizes, 16)
+        cover(*sizes, 16)

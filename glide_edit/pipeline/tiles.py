@@ -1,7 +1,7 @@
-"""Drawing pictures larger than a network's own: overlapping tiles, blended anew at each step.
+"""Pictures larger than a network's own: overlapping tiles, blended anew at each step.
 
 Each step asks the network for the clean picture of every tile and blends the answers (MultiDiffusion, Bar-Tal
-et al. 2023, for x0), so that all tiles walk towards one picture and no border of a tile shows.
+et al. 2023, for x0), so that all tiles move towards one picture and no border of a tile shows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 from glide_edit.conditioning import Denoiser, Prediction
 from glide_edit.diffusion.noise import noise_for
 from glide_edit.diffusion.schedule import Schedule
+from glide_edit.operations.frame import Tile
 
 OVERLAP_SHARE = 4
 """Neighbouring tiles share one part in so many of a tile's side."""
@@ -22,23 +23,33 @@ OVERLAP_SHARE = 4
 ROW = 2**16
 """Cell (row, column) of a canvas has the tile number row * ROW + column."""
 
-
-@dataclass(frozen=True)
-class Tile:
-    """A rectangle of a canvas, in its pixels."""
-
-    y: int
-    x: int
-    height: int
-    width: int
-
-    def of(self, canvas: Tensor, scale: int = 1) -> Tensor:
-        """This part of (..., H / scale, W / scale), a view; the tile's place is a multiple of ``scale``."""
-        y, x, height, width = (n // scale for n in (self.y, self.x, self.height, self.width))
-        return canvas[..., y : y + height, x : x + width]
+MARGIN = 32
+"""px around what is repainted that the tiles hold as well: what the repaint should go on from."""
 
 
-def tiles_of(height: int, width: int, side: int, multiple: int) -> list[Tile]:
+def plan_tiles(hidden: Tensor, side: int, multiple: int) -> tuple[Tile, tuple[Tile, ...]]:
+    """The box of a canvas that is worked on, and the tiles in it that hold something to repaint.
+
+    ``hidden`` is bool (H, W), True where something is to be repainted. The box lies within the canvas rounded
+    up to ``multiple``; the tiles, ``side`` square, are counted from the box's corner.
+    """
+    spans = []
+    for axis in (1, 0):
+        whole = _round_up(hidden.shape[1 - axis], multiple)
+        places = hidden.any(dim=axis).nonzero()[:, 0].tolist() or [0]
+        start = max(0, places[0] - MARGIN) // multiple * multiple
+        end = min(whole, _round_up(places[-1] + 1 + MARGIN, multiple))
+        start = max(0, min(start, end - side))
+        spans.append((start, max(end, min(whole, start + side))))
+    (top, bottom), (left, right) = spans
+    box = Tile(top, left, bottom - top, right - left)
+    rows, columns = ((-length) % multiple for length in hidden.shape)
+    inside = box.of(torch.nn.functional.pad(hidden, (0, columns, 0, rows)))
+    tiles = cover(box.height, box.width, side, multiple)
+    return box, tuple(tile for tile in tiles if bool(tile.of(inside).any()))
+
+
+def cover(height: int, width: int, side: int, multiple: int) -> list[Tile]:
     """Tiles that cover a canvas row by row, each ``side`` square or as large as the canvas, overlapping.
 
     Their places are multiples of ``multiple``, of which ``height``, ``width`` and ``side`` are multiples.
@@ -57,8 +68,12 @@ def _starts(length: int, side: int, multiple: int) -> list[int]:
     return [*range(0, length - side, step), length - side]
 
 
-class Tiled:
-    """The Denoiser of a canvas: the mean of what the tiles' own denoisers believe, by their windows.
+def _round_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
+
+
+class TiledDenoiser:
+    """The Denoiser of a canvas: the mean of the predictions of the tiles' own denoisers, by their windows.
 
     Where no tile lies the clean picture is ``elsewhere``.
 
@@ -81,7 +96,7 @@ class Tiled:
         return self._schedule
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        """x_t (B, 3, H, W), t (B,) -> a finished Prediction of the whole canvas."""
+        """x_t (B, 3, H, W), t (B,) -> a Prediction of the whole canvas."""
         drawn = self._weight > 0
         weight = self._weight.clamp(min=1e-12)
         x0 = torch.zeros_like(x_t)

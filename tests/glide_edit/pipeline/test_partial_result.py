@@ -7,7 +7,7 @@ import pytest
 
 from glide_edit.editor import Editor
 from glide_edit.images import open_picture
-from glide_edit.operations.partial_result import PartialResult
+from glide_edit.pipeline.partial_result import PartialResult
 from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import Progress
 from masks import Mask
@@ -27,7 +27,7 @@ def inpainting(n: int = 1, candidates: int | None = None) -> Inpaint:
 
 def stopped(editor: Editor, request: Request, *, finished: int) -> PartialResult:
     """A run that is stopped after its first step, or once so many pictures are finished."""
-    so_far = PartialResult(request, editor.label(request))
+    so_far = PartialResult(editor.plan(request))
     for event in editor.stream(request):
         assert isinstance(event, Progress)
         so_far.add(event)

@@ -18,9 +18,9 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.editor import Editor
 from glide_edit.images import open_picture
 from glide_edit.models import Model, ModelSpec, Stage, StagePreset, StageSpec
-from glide_edit.operations import detail
-from glide_edit.operations.detail import level_sides
 from glide_edit.operations.sharpness import sharpness
+from glide_edit.pipeline import passes
+from glide_edit.pipeline.passes import pass_sides
 from glide_edit.requests import Inpaint
 from glide_edit.results import EditResult, Progress
 from masks import Mask, draw
@@ -79,11 +79,11 @@ def events(editor: Editor, request: Inpaint) -> list[Progress]:
 
 
 def test_sizes_rise_by_at_most_the_factor_and_a_half_to_the_frames_own() -> None:
-    assert level_sides(256, 256, 4) == level_sides(300, 256, 4) == []
-    assert level_sides(320, 256, 4) == [320]
-    assert level_sides(1536, 256, 4) == [1536]
-    assert level_sides(2000, 256, 4) == [500, 2000]
-    assert level_sides(6145, 256, 4) == [385, 1537, 6145]
+    assert pass_sides(256, 256, 4) == pass_sides(300, 256, 4) == []
+    assert pass_sides(320, 256, 4) == [320]
+    assert pass_sides(1536, 256, 4) == [1536]
+    assert pass_sides(2000, 256, 4) == [500, 2000]
+    assert pass_sides(6145, 256, 4) == [385, 1537, 6145]
 
 
 def test_detail_is_drawn_where_the_frame_is_larger_than_the_models_picture() -> None:
@@ -187,9 +187,9 @@ def test_grain_is_taken_down_to_that_of_the_surroundings_unless_detail_is_asked_
 
 
 def test_a_large_repaint_costs_no_more_tiles_than_the_most(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detail, "MOST_TILES", 4)
+    monkeypatch.setattr(passes, "MOST_TILES", 4)
     editor = enlarging_editor(torch.zeros(3, 16, 16))
     network: Any = editor.model.stages[1].network
     result = editor.run(request(400, (0, 0, 400, 399), detail=True))
-    assert len(network.told) <= 2 + 2 * 2 * 4, "two levels of two steps after the cascade"
+    assert len(network.told) <= 2 + 2 * 2 * 4, "two passes of two steps after the cascade"
     assert result.pictures[0].pixels.shape == (400, 400, 3)
