@@ -95,6 +95,19 @@ def read(paths: Sequence[Path], shapes: Shapes) -> dict[str, Tensor]:
     return {name: value for path in paths for name, value in _tensors_of(path).items()}
 
 
+def fill(module: nn.Module, paths: Sequence[Path], device: torch.device, dtype: torch.dtype) -> None:
+    """Give a module the tensors of files, on this device and in this precision, and make it ready to run.
+
+    Raises:
+        ModelFormatError: as ``read`` does.
+    """
+    tensors = read(paths, shapes_of(module))
+    # Copied, since what safetensors hands out may be the file itself, mapped into memory.
+    state = {name: value.to(device, dtype, copy=True) for name, value in tensors.items()}
+    module.load_state_dict(state, strict=True, assign=True)
+    module.requires_grad_(False).eval()
+
+
 def _stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     with _Opened(path) as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - not a dict

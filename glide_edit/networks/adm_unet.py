@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +49,9 @@ class ADMUNetConfig:
     text_width: int = 512
     known: bool = False
     low_res: bool = False
+    drawing: ClassVar[bool] = False
+    soft_masks: ClassVar[bool] = False
+    instruction: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.multipliers:
@@ -77,11 +80,6 @@ class ADMUNetConfig:
             raise InputError(f"image_size must be a multiple of {self.stride}, not {self.image_size}.")
 
     @property
-    def drawing(self) -> bool:
-        """Whether it reads drawings: never."""
-        return False
-
-    @property
     def channels(self) -> tuple[int, ...]:
         """Of each level, from fine to coarse."""
         return tuple(self.width * multiplier for multiplier in self.multipliers)
@@ -94,11 +92,6 @@ class ADMUNetConfig:
     def stride(self) -> int:
         """Heights and widths of x_t must be a multiple of this."""
         return 2 ** (len(self.multipliers) - 1)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> ADMUNetConfig:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**values)
 
 
 class Conv2d(nn.Conv2d):

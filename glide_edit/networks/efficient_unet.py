@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -49,6 +49,8 @@ class EfficientUNetConfig:
     drawing: bool = False
     low_res: bool = False
     prediction: Literal["v", "eps"] = "v"
+    soft_masks: ClassVar[bool] = False
+    instruction: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         levels = {len(self.channels), len(self.blocks), len(self.attention)}
@@ -86,11 +88,6 @@ class EfficientUNetConfig:
     def stride(self) -> int:
         """Heights and widths of x_t must be a multiple of this."""
         return self.patch * 2 ** (len(self.channels) - 1)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> EfficientUNetConfig:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**values)
 
 
 def _groups(channels: int) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -59,10 +58,6 @@ class NoisedCLIPConfig:
         for width, heads in ((self.image_width, self.image_heads), (self.text_width, self.text_heads)):
             if width % heads:
                 raise InputError(f"A CLIP's width, {width}, must be a multiple of its {heads} heads.")
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> NoisedCLIPConfig:
-        return cls(**data)
 
 
 class NoisedCLIP(nn.Module):

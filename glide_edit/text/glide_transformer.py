@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,10 +35,6 @@ class GlideTextConfig:
             raise InputError(
                 f"A text transformer's width, {self.width}, must be a multiple of its {self.heads} heads."
             )
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> GlideTextConfig:
-        return cls(**data)
 
 
 class _Block(nn.Module):

@@ -431,8 +431,8 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: TrainingModul
             f"say --text-encoder {text.config.name} to start from it."
         )
     alike = trainee.transformer is not None and _reads_alike(text, trainee.transformer)
-    fits = isinstance(given.config, EfficientUNetConfig) and _extends(settings.config, given.config)
-    if not fits or (isinstance(trainee.transformer, TextTransformer) and not alike):
+    fits = alike or not isinstance(trainee.transformer, TextTransformer)
+    if not isinstance(given, EfficientUNet) or not _extends(settings.config, given.config) or not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
     tensors: dict[str, Tensor] = dict(trainee.named_parameters())

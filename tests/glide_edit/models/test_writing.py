@@ -299,9 +299,9 @@ class TestAssemble:
 
     def test_sizes_must_fit(self, parts: Any, base: Path, tmp_path: Path) -> None:
         spec, tensors = parts.upsampler_stage
-        larger = (replace(spec, config=replace(spec.config, image_size=128)), tensors)
+        larger = (replace(spec, config=replace(spec.config, image_size=72)), tensors)
         wrong = parts.write(tmp_path / "wrong", stages=[larger], text=None)
-        with pytest.raises(ModelFormatError, match=r"128 pixels.*must make 64"):
+        with pytest.raises(ModelFormatError, match=r"72 pixels.*a whole multiple"):
             assemble(tmp_path / "out", base, wrong, "both", "")
         assert not (tmp_path / "out").exists()
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
+from glide_edit.models import records
 from glide_edit.networks.adm_unet import ADMUNet, ADMUNetConfig, Conv2d
 from tests.glide_edit import golden, golden_unets
 
@@ -222,6 +223,6 @@ def test_a_configuration_comes_back_from_json() -> None:
         "known": True,
         "low_res": True,
     }
-    config = ADMUNetConfig.from_json(record)
+    config = records.into(ADMUNetConfig, record, "config")
     assert config == golden_unets.CHECKPOINTS["upsample_inpaint"].config
     assert (config.input_channels, config.stride, config.drawing) == (10, 4, False)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from glide_edit.errors import InputError, ModelError, TrainingError
-from glide_edit.models import choose_runtime, load_model
+from glide_edit.models import choose_runtime, load_model, records
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.training import __main__ as command
@@ -63,13 +63,14 @@ VICTIM = """
 import json, sys
 from pathlib import Path
 import torch
+from glide_edit.models import records
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.training.run import TrainSettings, run
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     values = json.loads(sys.argv[1])
-    network = EfficientUNetConfig.from_json(values.pop("network"))
+    network = records.into(EfficientUNetConfig, values.pop("network"), "network")
     run(TrainSettings(**values | {"out": Path(values["out"]), "network": network}))
 """
 
