@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from glide_edit.errors import InputError, ModelError, TrainingError
-from glide_edit.models import choose_runtime, load_model, records
+from glide_edit.models import choose_runtime, load_model
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.training import __main__ as command
