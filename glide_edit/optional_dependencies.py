@@ -20,29 +20,17 @@ _lock = threading.Lock()
 
 
 def open_clip() -> ModuleType:
-    """The package open_clip.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
+    """The package open_clip. Raises InputError if it is not installed, or cannot be imported."""
     return _imported("open_clip", "clip")
 
 
 def transformers() -> ModuleType:
-    """The package transformers.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
+    """The package transformers. Raises InputError if it is not installed, or cannot be imported."""
     return _imported("transformers", "clip")
 
 
 def torchmetrics() -> ModuleType:
-    """The package torchmetrics.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
+    """The package torchmetrics. Raises InputError if it is not installed, or cannot be imported."""
     return _imported("torchmetrics", "fid")
 
 

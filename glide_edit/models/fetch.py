@@ -95,8 +95,7 @@ def fetch(
     others wait. Proxies come from the environment (HTTPS_PROXY). Stopped at any point, by Ctrl-C too, it
     leaves what has come, and the next call goes on from there.
 
-    Raises:
-        ModelError: the file cannot be fetched or written, is not the expected one, or there is no room.
+    Raises ModelError if the file cannot be fetched or written, is not the expected one, or there is no room.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

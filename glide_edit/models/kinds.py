@@ -121,8 +121,7 @@ def register_network(
 ) -> None:
     """Add a kind of network: ``config`` is a frozen dataclass, ``build(config, schedule)`` makes the network.
 
-    Raises:
-        InputError: the name or the configuration class belongs to another kind, or it is no dataclass.
+    Raises InputError if the name or the configuration class belongs to another kind, or it is no dataclass.
     """
     _register(NETWORKS, Kind(name, config, build))
 
@@ -136,8 +135,7 @@ def register_text_encoder(
 ) -> None:
     """Add a kind of text encoder; by default its tokenizer is a ``BytePairTokenizer``.
 
-    Raises:
-        InputError: the name or the configuration class belongs to another kind, or it is no dataclass.
+    Raises InputError if the name or the configuration class belongs to another kind, or it is no dataclass.
     """
     _register(TEXT_ENCODERS, TextKind(name, config, build, open_tokenizer or _byte_pairs, tokenizer_file))
 

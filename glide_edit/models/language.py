@@ -50,8 +50,7 @@ class Language:
 def find_language(name_or_folder: str) -> tuple[str, Path]:
     """A name by which model folders may call the language model, and the folder it is in.
 
-    Raises:
-        ModelNotFound: there is no such name or folder.
+    Raises ModelNotFound if there is no such name or folder.
     """
     folder = Path(name_or_folder).expanduser()
     if (folder / CONFIG_NAME).is_file():
@@ -68,8 +67,7 @@ def find_language(name_or_folder: str) -> tuple[str, Path]:
 def frozen_config(name: str, folder: Path, width: int) -> FrozenTextConfig:
     """What a model folder says of a language model; its files are read whole to be hashed.
 
-    Raises:
-        ModelFormatError: it is damaged or incomplete, or of an unknown kind.
+    Raises ModelFormatError if it is damaged or incomplete, or of an unknown kind.
     """
     language_width, context = widths_of(folder)
     return FrozenTextConfig(
@@ -132,8 +130,7 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
 def weights_sha256(folder: Path) -> str:
     """Of the weights' one file, or of the names and sha256 of all, where they are in several.
 
-    Raises:
-        ModelFormatError: the folder holds no safetensors, or not all of them.
+    Raises ModelFormatError if the folder holds no safetensors, or not all of them.
     """
     index = folder / _INDEX
     if (folder / _WEIGHTS).is_file():

@@ -69,9 +69,8 @@ class _WithTokenizer:
 class TextSpec(_WithTokenizer):
     """A text encoder. ``tokenizer`` None is the usual name; a frozen encoder has no such file.
 
-    Raises:
-        ModelFormatError: a file name is not a plain one, the configuration belongs to no registered kind, or
-            a frozen encoder comes with a tokenizer.
+    Raises ModelFormatError if a file name is not a plain one, the configuration belongs to no registered
+    kind, or a frozen encoder comes with a tokenizer.
     """
 
     kinds = TEXT_ENCODERS
@@ -95,8 +94,7 @@ class TextSpec(_WithTokenizer):
 class ClipSpec(_WithTokenizer):
     """A CLIP that judges noisy pictures. ``tokenizer`` is a file, None for CLIP's own vocabulary.
 
-    Raises:
-        ModelFormatError: a file name is not a plain one.
+    Raises ModelFormatError if a file name is not a plain one.
     """
 
     kinds = CLIPS

@@ -27,8 +27,7 @@ _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 def parse(text: str) -> dict[str, Any]:
     """The JSON object in a text.
 
-    Raises:
-        ModelFormatError: it is not JSON, holds NaN or an infinity, names a key twice, or is no object.
+    Raises ModelFormatError if it is not JSON, holds NaN or an infinity, names a key twice, or is no object.
     """
     try:
         value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
@@ -47,8 +46,7 @@ def mapping(value: object, where: str) -> dict[str, Any]:
 def fields(value: object, where: str, required: Fields, optional: Fields | None = None) -> dict[str, Any]:
     """A JSON object whose values are read by the functions that the tables name; ``where`` "" is the file.
 
-    Raises:
-        ModelFormatError: a required key is missing, a key is not known, or a value cannot be read.
+    Raises ModelFormatError if a required key is missing, a key is not known, or a value cannot be read.
     """
     optional = optional or {}
     data = mapping(value, where or "the file")
@@ -91,8 +89,7 @@ def into(cls: type[T], value: object, where: str) -> T:
 
     Understands int, float (a whole number will do), str, bool, Literal, ``X | None`` and tuples (from lists).
 
-    Raises:
-        ModelFormatError: a key or a value does not fit, or the dataclass itself refuses the values.
+    Raises ModelFormatError if a key or a value does not fit, or the dataclass itself refuses the values.
     """
     data = mapping(value, where)
     assert dataclasses.is_dataclass(cls)

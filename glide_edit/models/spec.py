@@ -54,8 +54,7 @@ class ModelSpec:
     ``stages`` are in the order in which they run, those that inpaint anywhere. A folder may hold a part of a
     cascade: without the first stage, or with one that inpaints in place of a stage that is not there.
 
-    Raises:
-        ModelFormatError: the parts do not fit each other.
+    Raises ModelFormatError if the parts do not fit each other.
     """
 
     name: str

@@ -41,8 +41,7 @@ def blank(make: Callable[[], M], what: str) -> M:
     Not on PyTorch's meta device: what it needs of Python takes seconds to import. Memory that is never
     written to costs nothing either.
 
-    Raises:
-        ModelFormatError: the configuration makes no module, or one that does not fit into memory.
+    Raises ModelFormatError if the configuration makes no module, or one that does not fit into memory.
     """
     try:
         with torch.random.fork_rng(devices=[]), _WithoutInitialisation():
@@ -60,8 +59,7 @@ def shapes_of(module: nn.Module) -> Shapes:
 def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtype, what: str) -> bytes:
     """The tensors, which must be exactly the module's and finite, as a safetensors file in ``dtype``.
 
-    Raises:
-        ModelFormatError: a key is missing or unknown, a shape is wrong, or a value is not finite.
+    Raises ModelFormatError if a key is missing or unknown, a shape is wrong, or a value is not finite.
     """
     compare({name: tuple(value.shape) for name, value in tensors.items()}, shapes_of(module), what)
     stored = {}
@@ -78,9 +76,8 @@ def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtyp
 def read(paths: Sequence[Path], shapes: Shapes) -> dict[str, Tensor]:
     """The tensors of files, on the CPU and as stored. They may be the mapped files themselves: copy to keep.
 
-    Raises:
-        ModelFormatError: a file is missing or damaged, or they do not together hold exactly floating-point
-            tensors of these names and shapes, each once.
+    Raises ModelFormatError if a file is missing or damaged, or they do not together hold exactly
+    floating-point tensors of these names and shapes, each once.
     """
     found: dict[str, tuple[int, ...]] = {}
     for path in paths:
@@ -127,8 +124,7 @@ def _tensors_of(path: Path) -> dict[str, Tensor]:
 def split(path: Path, largest: int) -> list[bytes]:
     """A file of weights as safetensors files of at most about ``largest`` bytes each, in its own order.
 
-    Raises:
-        ModelFormatError: the file is missing or damaged, or one tensor alone is larger.
+    Raises ModelFormatError if the file is missing or damaged, or one tensor alone is larger.
     """
     tensors = _tensors_of(path)
     groups: list[dict[str, Tensor]] = [{}]
@@ -149,8 +145,7 @@ def split(path: Path, largest: int) -> list[bytes]:
 def count_parameters(path: Path) -> int:
     """How many numbers a file of weights holds, from its header alone.
 
-    Raises:
-        ModelFormatError: the file is missing or damaged.
+    Raises ModelFormatError if the file is missing or damaged.
     """
     return sum(torch.Size(shape).numel() for shape in _stored_shapes(path).values())
 
@@ -172,11 +167,7 @@ def compare(found: Shapes, expected: Shapes, where: str) -> None:
 
 
 def file_size(path: Path) -> int:
-    """In bytes.
-
-    Raises:
-        ModelFormatError: the file is missing or cannot be read.
-    """
+    """In bytes. Raises ModelFormatError if the file is missing or cannot be read."""
     try:
         return path.stat().st_size
     except OSError as error:
@@ -184,11 +175,7 @@ def file_size(path: Path) -> int:
 
 
 def sha256(path: Path) -> str:
-    """The file's sha256 in hexadecimal.
-
-    Raises:
-        ModelFormatError: the file is missing or cannot be read.
-    """
+    """The file's sha256 in hexadecimal. Raises ModelFormatError if the file is missing or cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

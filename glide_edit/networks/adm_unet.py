@@ -37,8 +37,7 @@ class ADMUNetConfig:
     downsampling rates at which there is attention (1 is full resolution); the middle always has it.
     ``known`` and ``low_res`` declare input channels: known image 3 + keep-mask 1, low-resolution image 3.
 
-    Raises:
-        InputError: no network can be built like this, or it could not take a picture of ``image_size``.
+    Raises InputError if no network can be built like this, or it could not take a picture of ``image_size``.
     """
 
     image_size: int

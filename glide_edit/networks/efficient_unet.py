@@ -32,8 +32,7 @@ class EfficientUNetConfig:
     picture a cell is, without which words like "left" are learned late. ``known``, ``drawing`` and
     ``low_res`` declare input channels: known image 3 + keep-mask 1, drawing 1, low-resolution image 3.
 
-    Raises:
-        InputError: no network can be built like this, or it could not take a picture of ``image_size``.
+    Raises InputError if no network can be built like this, or it could not take a picture of ``image_size``.
     """
 
     image_size: int

@@ -28,8 +28,7 @@ class NoisedCLIPConfig:
     ``patch`` must divide ``image_size``, and heads their widths. ``timesteps`` is T of the schedule it was
     trained on. ``logit_scale`` multiplies the cosine of two embeddings into the logarithm of a likelihood.
 
-    Raises:
-        InputError: no network can be built like this.
+    Raises InputError if no network can be built like this.
     """
 
     image_size: int = 64
@@ -91,8 +90,7 @@ class NoisedCLIP(nn.Module):
         t is on the training index axis. The network learned a vector for each index by itself, and none for
         what lies between two: times that a solver put there are taken to the nearest.
 
-        Raises:
-            InputError: the pictures are of another size.
+        Raises InputError if the pictures are of another size.
         """
         size = self.config.image_size
         if x_t.shape[1:] != (3, size, size):
@@ -107,8 +105,7 @@ class NoisedCLIP(nn.Module):
         What comes after a prompt's length is never read. A prompt of no tokens at all, which tokenizers
         without start and end tokens make of "", reads as its first padding token.
 
-        Raises:
-            InputError: L is more than the context.
+        Raises InputError if L is more than the context.
         """
         if ids.shape[1] > self.config.context:
             raise InputError(f"This CLIP reads {self.config.context} tokens at most, not {ids.shape[1]}.")

@@ -24,8 +24,7 @@ class OpenCLIP(nn.Module):
         model: as ``open_clip.create_model`` made it.
         tokenizer: as ``open_clip.get_tokenizer`` made it.
 
-    Raises:
-        InputError: the model reads pictures that are not square.
+    Raises InputError if the model reads pictures that are not square.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Callable[[list[str]], Tensor]) -> None:

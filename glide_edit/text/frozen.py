@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from glide_edit import optional_dependencies
 from glide_edit.conditioning import TextStates
 from glide_edit.errors import InputError, ModelFormatError
-from glide_edit.text.tokenizer import Tokens, cleaned
+from glide_edit.text.tokenizer import Tokens, cleaned, padded
 
 ARCHITECTURES = {
     "t5": "T5EncoderModel",
@@ -55,8 +55,7 @@ class FrozenTextConfig:
     weights and ``tokenizer_sha256`` that of its tokenizer. Its states are ``language_width`` wide, those that
     networks read ``width``. ``context`` is the most tokens, those that begin and end a text included.
 
-    Raises:
-        InputError: a number is less than 1, ``context`` less than 4, or the architecture is unknown.
+    Raises InputError if a number is less than 1, ``context`` less than 4, or the architecture is unknown.
     """
 
     name: str
@@ -112,13 +111,7 @@ class LanguageTokenizer:
     def encode(self, prompts: Sequence[str]) -> Tokens:
         """Prompts to ids padded to the longest of them (at least 1, at most ``context`` tokens)."""
         rows, dropped = zip(*(self._encode(cleaned(prompt)) for prompt in prompts), strict=True)
-        length = max(1, max(len(row) for row in rows))
-        ids = torch.zeros(len(rows), length, dtype=torch.int64)
-        token_mask = torch.zeros(len(rows), length, dtype=torch.bool)
-        for k, row in enumerate(rows):
-            ids[k, : len(row)] = torch.tensor(row, dtype=torch.int64)
-            token_mask[k, : len(row)] = True
-        return Tokens(ids, token_mask, dropped)
+        return padded(rows, max(map(len, rows)) or 1, dropped)
 
     def _encode(self, text: str) -> tuple[list[int], int]:
         """The ids, and how many are left out for want of room."""
@@ -214,8 +207,7 @@ class FrozenText(nn.Module):
 def architecture_of(folder: Path) -> str:
     """The class of transformers that reads the folder.
 
-    Raises:
-        ModelFormatError: its ``config.json`` is missing, damaged, or of a kind that is not known.
+    Raises ModelFormatError if its ``config.json`` is missing, damaged, or of a kind that is not known.
     """
     kind = _config(folder).get("model_type")
     if kind not in ARCHITECTURES:
@@ -228,8 +220,7 @@ def architecture_of(folder: Path) -> str:
 def widths_of(folder: Path) -> tuple[int, int]:
     """How wide the language model's states are, and how many tokens we let it read.
 
-    Raises:
-        ModelFormatError: its ``config.json`` does not say.
+    Raises ModelFormatError if its ``config.json`` does not say.
     """
     config = _config(folder)
     width = next((config[key] for key in ("d_model", "hidden_size", "dim") if key in config), None)
