@@ -100,11 +100,10 @@ def fetch(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with locked(target.with_name(f"{target.name}.lock"), target.name, tell):
-            found = _already(target, expected)
-            if found is None:
-                download = _Download(url, target, expected, check, copies, tell, patience or Patience())
-                found = download.run()
-            return found
+            found = digest(target) if target.is_file() else None
+            if found is not None and expected in (None, found):
+                return found
+            return _Download(url, target, expected, check, copies, tell, patience or Patience()).run()
     except OSError as error:
         raise ModelError(f"{target} cannot be written: {error.strerror or error}.") from error
 
@@ -130,13 +129,6 @@ def digest(path: Path) -> Digest:
     """The size and sha256 of a file. Raises OSError where it cannot be read."""
     with open(path, "rb") as file:
         return Digest(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
-
-
-def _already(target: Path, expected: Digest | None) -> Digest | None:
-    if not target.is_file():
-        return None
-    found = digest(target)
-    return found if expected in (None, found) else None
 
 
 @dataclass(frozen=True)

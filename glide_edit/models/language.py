@@ -10,8 +10,8 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -39,8 +39,7 @@ _INDEX = "model.safetensors.index.json"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-@dataclass(frozen=True, eq=False)
-class Language:
+class Language(NamedTuple):
     """A language model ready to read."""
 
     tokenizer: LanguageTokenizer
@@ -60,7 +59,9 @@ def find_language(name_or_folder: str) -> tuple[str, Path]:
             return name_or_folder, found
     raise ModelNotFound(
         f"No language model {name_or_folder!r}: name a folder with a {CONFIG_NAME}, or one of those in "
-        f"{home_folder() / FOLDER}, or {_packages()}."
+        f"{home_folder() / FOLDER}, or "
+        + " or ".join(f"{name!r} with the package {package}" for name, (package, _) in PACKAGED.items())
+        + "."
     )
 
 
@@ -93,8 +94,7 @@ def open_language(folder: Path, config: FrozenTextConfig, device: torch.device) 
             f"The language model in {folder} is no {config.architecture} with states "
             f"{config.language_width} wide."
         )
-    tokenizer = LanguageTokenizer.load(folder, config.context)
-    return Language(tokenizer, LanguageModel.load(folder, device))
+    return Language(LanguageTokenizer.load(folder, config.context), LanguageModel.load(folder, device))
 
 
 def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) -> Path:
@@ -112,7 +112,10 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
         raise ModelFormatError(f"The language model's name {config.name!r} is not a plain one.")
     others = []
     for folder in _places(config.name, model_folder / FOLDER, model_folder.resolve().parent / FOLDER):
-        if not verify or _digests(folder) == (config.sha256, config.tokenizer_sha256):
+        if not verify:
+            return folder
+        digests = weights_sha256(folder), sha256(folder / TOKENIZER_NAME)
+        if digests == (config.sha256, config.tokenizer_sha256):
             return folder
         others.append(folder)
     if others:
@@ -148,10 +151,6 @@ def weights_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _digests(folder: Path) -> tuple[str, str]:
-    return weights_sha256(folder), sha256(folder / TOKENIZER_NAME)
-
-
 def _places(name: str, *roots: Path) -> Iterator[Path]:
     """Every folder of a language model that goes by the name."""
     candidates = [root / name for root in (*roots, home_folder() / FOLDER)]
@@ -160,19 +159,10 @@ def _places(name: str, *roots: Path) -> Iterator[Path]:
         found = importlib.util.find_spec(package)
         candidates += [Path(place) / inside for place in (found and found.submodule_search_locations) or ()]
     yield from (folder for folder in candidates if (folder / CONFIG_NAME).is_file())
-    yield from _downloaded(name)
+    if importlib.util.find_spec("huggingface_hub") is not None:
+        from huggingface_hub import try_to_load_from_cache
 
-
-def _downloaded(name: str) -> Iterator[Path]:
-    """Where Hugging Face's own tools put a model of this name; nothing is fetched."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(name, CONFIG_NAME)
-    if isinstance(found, str):
-        yield Path(found).parent
-
-
-def _packages() -> str:
-    return " or ".join(f"{name!r} with the package {package}" for name, (package, _) in PACKAGED.items())
+        # Where Hugging Face's own tools put a model of this name; nothing is fetched.
+        cached = try_to_load_from_cache(name, CONFIG_NAME)
+        if isinstance(cached, str):
+            yield Path(cached).parent

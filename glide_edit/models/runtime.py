@@ -51,17 +51,23 @@ def choose_runtime(
     place = _device(str(device))
     name, unit = _hardware(place)
     dtype = PRECISIONS.get(precision, torch.bfloat16 if unit else torch.float32)
-    precision_name = str(dtype).removeprefix("torch.")
     if place.type == "mps" and dtype != torch.float32:
-        raise InputError(f"{precision_name} is not possible on mps: leave the precision out, or say float32.")
+        raise InputError(
+            f"{dtype_name(dtype)} is not possible on mps: leave the precision out, or say float32."
+        )
     # Measured: on a CPU float32 convolutions gain from channels-last as well.
     channels_last = place.type != "mps"
-    words = [f"{precision_name} weights{'' if precision == 'auto' else ' as asked'}"]
+    words = [f"{dtype_name(dtype)} weights{'' if precision == 'auto' else ' as asked'}"]
     if (dtype == torch.bfloat16 and not unit) or (dtype == torch.float16 and place.type == "cpu"):
         words.append("slow here")
     if channels_last:
         words.append("channels-last")
     return Runtime(place, dtype, channels_last, threads or _threads(), f"{name}: {', '.join(words)}")
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """As in ``PRECISIONS``: "float32"."""
+    return str(dtype).removeprefix("torch.")
 
 
 def apply(runtime: Runtime) -> None:

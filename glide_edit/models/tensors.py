@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from glide_edit.errors import ModelFormatError
+from glide_edit.models.runtime import dtype_name
 
 Shapes = Mapping[str, tuple[int, ...]]
 M = TypeVar("M", bound=nn.Module)
@@ -67,7 +69,7 @@ def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtyp
         stored[name] = value.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
         if not bool(torch.isfinite(stored[name]).all()):
             raise ModelFormatError(
-                f"The tensor {name} of {what} holds values that are not finite in {_name(dtype)}: "
+                f"The tensor {name} of {what} holds values that are not finite in {dtype_name(dtype)}: "
                 "its training went wrong, so go back to an earlier checkpoint."
             )
     return save(stored, metadata={"format": "pt"})
@@ -106,17 +108,17 @@ def fill(module: nn.Module, paths: Sequence[Path], device: torch.device, dtype: 
 
 
 def _stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    with _Opened(path) as file:
+    with _opened(path) as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
 def _tensors_of(path: Path) -> dict[str, Tensor]:
-    with _Opened(path) as file:
+    with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     for name, value in tensors.items():
         if not value.is_floating_point():
             raise ModelFormatError(
-                f"The tensor {name} in {path} is {_name(value.dtype)}: weights are floating-point."
+                f"The tensor {name} in {path} is {dtype_name(value.dtype)}: weights are floating-point."
             )
     return tensors
 
@@ -183,23 +185,14 @@ def sha256(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-class _Opened:
+@contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
     """``safe_open`` whose errors, whenever they come, are ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> safe_open:
-        try:
-            self._file = safe_open(self._path, framework="pt")
-            return self._file.__enter__()
-        except (SafetensorError, OSError) as error:
-            raise _unreadable(self._path, error) from error
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.__exit__(kind, error, trace)
-        if isinstance(error, SafetensorError | OSError):
-            raise _unreadable(self._path, error) from error
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFormatError:
@@ -215,10 +208,6 @@ def _unreadable(path: Path, error: Exception) -> ModelFormatError:
 def _some(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _one_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
 from glide_edit.networks import onednn
-from glide_edit.networks.parts import sinusoidal_embedding, stacked, zeroed
+from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
 
 GROUPS = 32
 """Of every group norm: published, whatever the width."""
@@ -248,8 +248,9 @@ class ADMUNet(nn.Module):
         )
         self.text_pool = nn.Linear(config.text_width, embedding)
         self.stem = Conv2d(config.input_channels, channels[0], 3)
-        self.down = nn.ModuleList()
-        self.up = nn.ModuleList()
+        # Down from fine to coarse and up from coarse to fine: in the order of the forward pass.
+        self.down = cast("list[Level]", nn.ModuleList())
+        self.up = cast("list[Level]", nn.ModuleList())
         last = len(channels) - 1
         skips = [channels[0]]
         for level, width in enumerate(channels):
@@ -305,14 +306,9 @@ class ADMUNet(nn.Module):
 
     def attention_layers(self) -> list[TextAttention]:
         """In the order in which the forward pass meets them."""
-        down, up = self._levels()
-        going_down = [layer for level in down for layer in level.attentions]
-        going_up = [layer for level in up for layer in level.attentions]
+        going_down = [layer for level in self.down for layer in level.attentions]
+        going_up = [layer for level in self.up for layer in level.attentions]
         return cast("list[TextAttention]", [*going_down, self.middle_attention, *going_up])
-
-    def _levels(self) -> tuple[Sequence[Level], Sequence[Level]]:
-        """Down from fine to coarse and up from coarse to fine: in the order of the forward pass."""
-        return cast("Sequence[Level]", self.down), cast("Sequence[Level]", self.up)
 
     def forward(self, x_t: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
         """x_t (B, 3, H, W), t (B,), prepared conditions of that size -> eps and the variance, (B, 6, H, W).
@@ -325,9 +321,8 @@ class ADMUNet(nn.Module):
         embedding = self._embed(t, text)
         h = self.stem(self._input(x_t, conditioning))
         layers = iter(text.keys_values)
-        down, up = self._levels()
         skips = [h]
-        for level in down:
+        for level in self.down:
             for i, block in enumerate(level.blocks):
                 h = block(embedding, h)
                 if level.attentions:
@@ -338,7 +333,7 @@ class ADMUNet(nn.Module):
                 skips.append(h)
         h = self.middle_in(embedding, h)
         h = self.middle_out(embedding, self.middle_attention(h, next(layers)))
-        for level in up:
+        for level in self.up:
             for i, block in enumerate(level.blocks):
                 h = block(embedding, h, skips.pop())
                 if level.attentions:
@@ -353,12 +348,7 @@ class ADMUNet(nn.Module):
         return F.silu(embedding + self.text_pool(text.states[:, -1].to(self.dtype)))
 
     def _input(self, x_t: Tensor, conditioning: Conditioning) -> Tensor:
-        parts = [x_t]
-        if self.config.known:
-            for value, count in ((conditioning.known, 3), (conditioning.keep_mask, 1)):
-                parts.append(
-                    torch.zeros_like(x_t[:, :1]).expand(-1, count, -1, -1) if value is None else value
-                )
+        parts = [x_t, *(known_parts(conditioning, x_t) if self.config.known else [])]
         if self.config.low_res:
             assert conditioning.low_res is not None, "an upsampler needs a low-resolution image"
             parts.append(conditioning.low_res)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
-from glide_edit.networks.parts import sinusoidal_embedding, stacked, zeroed
+from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,9 @@ class EfficientUNet(nn.Module):
         if config.text_width:
             self.text_pool = nn.Linear(config.text_width, embedding, bias=False)
         self.stem = nn.Conv2d(config.input_channels * config.patch**2, channels[0], 3, padding=1)
-        self.down = nn.ModuleList()
+        self.down = cast("list[_Level]", nn.ModuleList())
         self.downsample = nn.ModuleList()
-        self.up = nn.ModuleList()
+        self.up = cast("list[_Level]", nn.ModuleList())
         self.upsample = nn.ModuleList()
         for i, (width, count, attend) in enumerate(
             zip(channels, config.blocks, config.attention, strict=True)
@@ -267,22 +267,17 @@ class EfficientUNet(nn.Module):
     def attention_layers(self) -> list[TextAttention]:
         """In the order in which the forward pass meets them."""
         middle = [self.middle_attention] if self.middle_attention is not None else []
-        down, up = self._levels()
-        going_down = [layer for level in down for layer in level.attentions]
-        going_up = [layer for level in reversed(up) for layer in level.attentions]
+        going_down = [layer for level in self.down for layer in level.attentions]
+        going_up = [layer for level in reversed(self.up) for layer in level.attentions]
         return cast("list[TextAttention]", [*going_down, *middle, *going_up])
-
-    def _levels(self) -> tuple[Sequence[_Level], Sequence[_Level]]:
-        return cast("Sequence[_Level]", self.down), cast("Sequence[_Level]", self.up)
 
     def forward(self, x_t: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
         """x_t (B, 3, H, W), t (B,) -> what ``config.prediction`` names, (B, 3, H, W)."""
         embedding, kv, bias = self._embed(t, conditioning)
         h = self._stem(x_t, conditioning)
         layers = iter(kv)
-        down, up = self._levels()
         skips: list[Tensor] = []
-        for downsample, level in zip(self.downsample, down, strict=True):
+        for downsample, level in zip(self.downsample, self.down, strict=True):
             h = downsample(h)
             for i, block in enumerate(level.blocks):
                 h = block(h, embedding)
@@ -293,8 +288,8 @@ class EfficientUNet(nn.Module):
         if self.middle_attention is not None:
             h = self.middle_attention(h, next(layers), bias)
         h = self.middle_out(h, embedding)
-        for index in reversed(range(len(up))):
-            level = up[index]
+        for index in reversed(range(len(self.up))):
+            level = self.up[index]
             for i, block in enumerate(level.blocks):
                 h = block(torch.cat([h, skips.pop()], dim=1), embedding)
                 if level.attentions:
@@ -341,10 +336,7 @@ class EfficientUNet(nn.Module):
 
     def _stem(self, x_t: Tensor, conditioning: Conditioning) -> Tensor:
         batch, _, height, width = x_t.shape
-        parts = [x_t]
-        if self.config.known:
-            for value, count in ((conditioning.known, 3), (conditioning.keep_mask, 1)):
-                parts.append(x_t.new_zeros(batch, count, height, width) if value is None else value)
+        parts = [x_t, *(known_parts(conditioning, x_t) if self.config.known else [])]
         if self.config.drawing:
             drawing = conditioning.drawing
             parts.append(x_t.new_zeros(batch, 1, height, width) if drawing is None else drawing)

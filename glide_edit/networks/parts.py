@@ -38,10 +38,12 @@ def stacked(branches: Sequence[Conditioning]) -> Conditioning:
             return None
         return torch.cat([torch.zeros_like(given) if value is None else value for value in values])
 
-    return Conditioning(
-        known=stack("known"),
-        keep_mask=stack("keep_mask"),
-        drawing=stack("drawing"),
-        low_res=stack("low_res"),
-        low_res_noise=stack("low_res_noise"),
-    )
+    names = ("known", "keep_mask", "drawing", "low_res", "low_res_noise")
+    return Conditioning(**{name: stack(name) for name in names})
+
+
+def known_parts(conditioning: Conditioning, x_t: Tensor) -> list[Tensor]:
+    """The known picture and its keep-mask as input channels, zeros where none is given."""
+    batch, _, height, width = x_t.shape
+    given = ((conditioning.known, 3), (conditioning.keep_mask, 1))
+    return [x_t.new_zeros(batch, count, height, width) if v is None else v for v, count in given]
