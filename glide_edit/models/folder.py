@@ -157,38 +157,31 @@ def assemble(
             f"in {base_folder}: train it with that one."
         )
     writers: dict[str, _Writer] = {}
-    if lower.text is not None:
-        text = TextSpec(lower.text.config)
+    text = None if lower.text is None else TextSpec(lower.text.config)
+    if text is not None and lower.text is not None:
         for target, source in zip(text.files, lower.text.files, strict=True):
             writers[target] = partial(shutil.copyfile, base_folder / source)
     stages = []
     for stage in joined:
         folder = upsampler_folder if stage is joined[-1] else base_folder
-        pieces = _pieces([folder / file for file in stage.weight_files], largest_file)
-        # Both folders may use the same file names.
-        names = [f"{stage.name}{f'-{k}' if k else ''}.safetensors" for k in range(len(pieces))]
-        writers |= zip(names, pieces, strict=True)
-        stages.append(replace(stage, weights=names[0], more_weights=tuple(names[1:])))
-    spec = ModelSpec(
-        name=name,
-        family=lower.family,
-        licence=licence,
-        provenance=_joined(lower.provenance, upper.provenance, joined[0].name, joined[-1].name),
-        stages=tuple(stages),
-        text=None if lower.text is None else text,
-    )
+        copies = _copies(stage, folder, largest_file)
+        writers |= copies
+        stages.append(replace(stage, weights=next(iter(copies)), more_weights=tuple(copies)[1:]))
+    provenance = _joined(lower.provenance, upper.provenance, joined[0].name, joined[-1].name)
+    spec = ModelSpec(name, lower.family, licence, provenance, tuple(stages), text)
     return _write(out, spec, writers)
 
 
-def _pieces(sources: Sequence[Path], largest: int | None) -> list[_Writer]:
-    """What writes these files of weights, those larger than so many bytes in pieces."""
+def _copies(stage: StageSpec, folder: Path, largest: int | None) -> dict[str, _Writer]:
+    """New file names for a stage's weights, and what writes each; files above ``largest`` bytes are split."""
     pieces: list[_Writer] = []
-    for source in sources:
+    for source in (folder / name for name in stage.weight_files):
         if largest is None or weights.file_size(source) <= largest:
             pieces.append(partial(shutil.copyfile, source))
         else:
             pieces += [partial(_write_bytes, data) for data in weights.split(source, largest)]
-    return pieces
+    # Both folders may use the same file names.
+    return {f"{stage.name}{f'-{k}' if k else ''}.safetensors": piece for k, piece in enumerate(pieces)}
 
 
 # -- reading ------------------------------------------------------------------------------------------
@@ -335,23 +328,22 @@ def _joined_stages(
     lower: ModelSpec, upper: ModelSpec, base_folder: Path, upsampler_folder: Path
 ) -> list[StageSpec]:
     """The stages of ``lower`` that are smaller than the last one of ``upper``, and that one."""
-    upsampler = next((s for s in reversed(upper.cascade(False)) if s.config.low_res and s.text is None), None)
-    smaller = [stage for stage in lower.cascade(False) if stage.text is None]
-    if upsampler is not None:
-        smaller = [stage for stage in smaller if stage.config.image_size < upsampler.config.image_size]
+    given = [stage for stage in lower.cascade(False) if stage.text is None]
+    upsamplers = [stage for stage in upper.cascade(False) if stage.config.low_res and stage.text is None]
     for folder, what, there in (
-        (base_folder, "base", bool(smaller) and not smaller[0].config.low_res),
-        (upsampler_folder, "upsampler", upsampler is not None),
+        (base_folder, "base", given and not given[0].config.low_res),
+        (upsampler_folder, "upsampler", upsamplers),
     ):
         if not there:
             raise ModelFormatError(
                 f"{folder} has no stage {what} that could be joined: name a folder that has one."
             )
-    assert upsampler is not None
-    if upsampler.name in [stage.name for stage in smaller]:
-        upsampler = replace(upsampler, name=f"{upsampler.name}_{upsampler.config.image_size}")
-    stages = [*smaller, upsampler]
-    shared = [name for name in upsampler.more_presets if all(name in stage.more_presets for stage in stages)]
+    last = upsamplers[-1]
+    smaller = [stage for stage in given if stage.config.image_size < last.config.image_size]
+    if last.name in [stage.name for stage in smaller]:
+        last = replace(last, name=f"{last.name}_{last.config.image_size}")
+    stages = [*smaller, last]
+    shared = [name for name in last.more_presets if all(name in stage.more_presets for stage in stages)]
     return [
         replace(stage, more_presets={name: stage.more_presets[name] for name in shared}) for stage in stages
     ]

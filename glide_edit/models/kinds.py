@@ -69,7 +69,7 @@ class StageNetwork(ConditionedNetwork, Protocol):
 class TextConfig(Protocol):
     """What a text encoder's configuration must say, a frozen dataclass: how wide its states are.
 
-    Kinds that have a tokenizer file also say ``vocabulary``, how many tokens the network knows.
+    With a tokenizer file it also says ``vocabulary``, how many tokens the network knows.
     """
 
     @property

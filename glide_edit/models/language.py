@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from glide_edit.errors import ModelFormatError, ModelNotFound
-from glide_edit.models.home import home_folder
+from glide_edit.models.fetch import home_folder
 from glide_edit.models.tensors import sha256
 from glide_edit.text.frozen import (
     CONFIG_NAME,

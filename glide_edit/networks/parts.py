@@ -39,7 +39,7 @@ def stacked(branches: Sequence[Conditioning]) -> Conditioning:
         return torch.cat([torch.zeros_like(given) if value is None else value for value in values])
 
     names = ("known", "keep_mask", "drawing", "low_res", "low_res_noise")
-    return Conditioning(**{name: stack(name) for name in names})
+    return Conditioning(text=None, **{name: stack(name) for name in names})
 
 
 def known_parts(conditioning: Conditioning, x_t: Tensor) -> list[Tensor]:
