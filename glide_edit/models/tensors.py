@@ -22,11 +22,11 @@ M = TypeVar("M", bound=nn.Module)
 
 
 _FILLING = (Tensor.zero_, Tensor.fill_, Tensor.normal_, Tensor.uniform_)
-"""What ``torch.nn.init`` is made of, where it does not announce itself."""
+"""Tensor methods that fill a parameter outside ``torch.nn.init``."""
 
 
 class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves out everything in ``torch.nn.init``: memory that is not written to costs nothing."""
+    """Skips everything in ``torch.nn.init``: memory that is never written to costs nothing."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -40,8 +40,7 @@ class _WithoutInitialisation(TorchFunctionMode):
 def blank(make: Callable[[], M], what: str) -> M:
     """A module whose values are not set, to compare with and to fill; no random numbers are used up.
 
-    Not on PyTorch's meta device: what it needs of Python takes seconds to import. Memory that is never
-    written to costs nothing either.
+    Not on PyTorch's meta device, whose Python modules take seconds to import.
 
     Raises ModelFormatError if the configuration makes no module, or one that does not fit into memory.
     """
@@ -132,7 +131,7 @@ def split(path: Path, largest: int) -> list[bytes]:
     groups: list[dict[str, Tensor]] = [{}]
     room = largest
     for name, value in tensors.items():
-        # Its values, and what the header says of it.
+        # Its values, and its entry in the header.
         size = value.nbytes + 2 * len(name) + 128
         if size > largest:
             raise ModelFormatError(f"The tensor {name} in {path} alone is larger than {largest} bytes.")
@@ -155,10 +154,10 @@ def count_parameters(path: Path) -> int:
 def compare(found: Shapes, expected: Shapes, where: str) -> None:
     """Raises ModelFormatError unless names and shapes are the same."""
     missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    told = [f"lacks {_some(missing)}" if missing else "", f"has unknown {_some(unknown)}" if unknown else ""]
+    parts = [f"lacks {_some(missing)}" if missing else "", f"has unknown {_some(unknown)}" if unknown else ""]
     if missing or unknown:
         raise ModelFormatError(
-            f"{where} {' and '.join(filter(None, told))}: it was made for another configuration."
+            f"{where} {' and '.join(filter(None, parts))}: it was made for another configuration."
         )
     wrong = [name for name, shape in expected.items() if found[name] != shape]
     if wrong:

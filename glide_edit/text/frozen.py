@@ -44,7 +44,7 @@ TOKENIZER_NAME = "tokenizer.json"
 _CONTEXT = 64
 """The most tokens of a prompt that are read; long enough for two sentences."""
 _UNUSED = ("pooler.",)
-"""What a folder may lack: parts that take no part in the states."""
+"""Weights that a folder may lack: the states do not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,13 @@ class FrozenTextConfig:
 class LanguageTokenizer:
     """A language model's own tokens, with those that begin and end a text.
 
-    The empty prompt has no token at all, as with the tokenizers that are trained here: it is "nothing said".
+    The empty prompt has no token at all, as with the tokenizers trained here.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        # Whoever types "[SEP]" or "</s>" means those characters, not the token.
+        # A typed "[SEP]" or "</s>" means those characters, not the token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self._around = tokenizer.num_special_tokens_to_add(is_pair=False)
@@ -114,7 +114,7 @@ class LanguageTokenizer:
         return padded(rows, max(map(len, rows)) or 1, dropped)
 
     def _encode(self, text: str) -> tuple[list[int], int]:
-        """The ids, and how many are left out for want of room."""
+        """The ids, and how many tokens did not fit."""
         if not text:
             return [], 0
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
@@ -126,7 +126,7 @@ class LanguageTokenizer:
 class LanguageModel:
     """An encoder of transformers, in float32 and evaluation mode: it is never trained.
 
-    On purpose no ``nn.Module``, so that it is no part of what holds it: neither saved nor optimised with it.
+    It is deliberately not an ``nn.Module``, so that its owner neither saves nor optimises it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -177,9 +177,9 @@ class LanguageModel:
 
 
 class FrozenText(nn.Module):
-    """What a language model says, projected to what the networks read. Only the projection is trained.
+    """A language model's states, projected to the width that the networks read; only that is trained.
 
-    ``language`` is None where states come from elsewhere, or only the projection's shape is wanted.
+    ``language`` is None where states are computed elsewhere, or only the projection's shape is needed.
     """
 
     def __init__(self, config: FrozenTextConfig, language: LanguageModel | None = None) -> None:
@@ -246,7 +246,7 @@ def _config(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _quiet(package: Any) -> Iterator[None]:
-    """Without the package's progress bar and its remarks on weights that are not used."""
+    """Turn off the package's progress bar and its warnings about unused weights."""
     logging = package.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -33,10 +33,10 @@ def padded(rows: Sequence[Sequence[int]], length: int, dropped: Iterable[int], p
 
 
 class BytePairTokenizer:
-    """Text to token ids. Every string can be encoded: what the merges do not know falls back to bytes."""
+    """Text to token ids. Every string can be encoded: characters that no merge covers become bytes."""
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
-        # Whoever types "<pad>" means those five characters, not the padding token.
+        # A typed "<pad>" means those five characters, not the padding token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self.context = context
