@@ -37,13 +37,9 @@ class _Record:
     """A whole ``clip.json``. ``files`` maps the two files to their sha256."""
 
     spec: ClipSpec
+    tokenizer: str
     provenance: Mapping[str, Any]
     files: Mapping[str, str]
-
-    @property
-    def tokenizer(self) -> str:
-        assert self.spec.tokenizer is not None, "_read lets none pass without"
-        return self.spec.tokenizer
 
 
 def write_clip(
@@ -143,7 +139,7 @@ def _read(folder: Path) -> _Record:
     if spec.tokenizer is None:
         raise ModelFormatError(f"{path} names no tokenizer.")
     files = {str(name): str(value) for name, value in records.mapping(top.get("files"), "files").items()}
-    record = _Record(spec, dict(records.mapping(top.get("provenance"), "provenance")), files)
+    record = _Record(spec, spec.tokenizer, dict(records.mapping(top.get("provenance"), "provenance")), files)
     for name in (spec.weights, spec.tokenizer):
         if files.get(name) != weights.sha256(folder / name):
             raise ModelFormatError(f"{folder / name} is not the file that {CLIP_FILE} names.")

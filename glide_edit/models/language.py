@@ -24,8 +24,7 @@ from glide_edit.text.frozen import (
     FrozenTextConfig,
     LanguageModel,
     LanguageTokenizer,
-    architecture_of,
-    widths_of,
+    shape_of,
 )
 
 FOLDER = "text-encoders"
@@ -70,15 +69,15 @@ def frozen_config(name: str, folder: Path, width: int) -> FrozenTextConfig:
 
     Raises ModelFormatError if it is damaged or incomplete, or of an unknown kind.
     """
-    language_width, context = widths_of(folder)
+    shape = shape_of(folder)
     return FrozenTextConfig(
         name=name,
-        architecture=architecture_of(folder),
+        architecture=shape.architecture,
         sha256=weights_sha256(folder),
         tokenizer_sha256=sha256(folder / TOKENIZER_NAME),
-        language_width=language_width,
+        language_width=shape.width,
         width=width,
-        context=context,
+        context=shape.context,
     )
 
 
@@ -89,7 +88,7 @@ def open_language(folder: Path, config: FrozenTextConfig, device: torch.device) 
         ModelFormatError: it is damaged, or not of the shape that ``config`` says.
         InputError: transformers is not installed.
     """
-    if (architecture_of(folder), widths_of(folder)[0]) != (config.architecture, config.language_width):
+    if shape_of(folder)[:2] != (config.architecture, config.language_width):
         raise ModelFormatError(
             f"The language model in {folder} is no {config.architecture} with states "
             f"{config.language_width} wide."

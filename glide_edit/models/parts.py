@@ -34,6 +34,7 @@ _INPAINT = "_inpaint"
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+@dataclass(frozen=True)
 class _WithTokenizer:
     """A network with the files of its weights and its tokenizer."""
 
@@ -59,10 +60,8 @@ class _WithTokenizer:
         kind = _known_kind(data["kind"], cls.kinds, where)
         if isinstance(kind, TextKind) and kind.tokenizer_file is not None:
             records.text(data["tokenizer"], f"{where}.tokenizer")
-        made: Any = cls
-        return made(
-            records.into(kind.config, data["config"], f"{where}.config"), data["weights"], data["tokenizer"]
-        )
+        config = records.into(kind.config, data["config"], f"{where}.config")
+        return cls(config, data["weights"], data["tokenizer"])
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class TextSpec(_WithTokenizer):
     kind, or a frozen encoder comes with a tokenizer.
     """
 
-    kinds = TEXT_ENCODERS
+    kinds: ClassVar = TEXT_ENCODERS
     config: TextConfig
     weights: str = "text.safetensors"
     tokenizer: str | None = None
@@ -97,7 +96,7 @@ class ClipSpec(_WithTokenizer):
     Raises ModelFormatError if a file name is not a plain one.
     """
 
-    kinds = CLIPS
+    kinds: ClassVar = CLIPS
     config: NoisedCLIPConfig
     weights: str = "clip.safetensors"
     tokenizer: str | None = None
@@ -169,6 +168,7 @@ class StageSpec:
 
     @property
     def role(self) -> str:
+        """Private to the operations until they ask for ``config.low_res``; to be deleted."""
         return "upsampler" if self.config.low_res else "base"
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -140,7 +140,7 @@ class LanguageModel:
             ModelFormatError: they are missing, damaged, incomplete, no safetensors, or of an unknown kind.
             InputError: transformers is not installed.
         """
-        architecture = architecture_of(folder)
+        architecture = shape_of(folder).architecture
         package = optional_dependencies.transformers()
         try:
             with _quiet(package):
@@ -204,34 +204,16 @@ class FrozenText(nn.Module):
         return self.project(self.language(ids, token_mask))
 
 
-def architecture_of(folder: Path) -> str:
-    """The class of transformers that reads the folder.
+class LanguageShape(NamedTuple):
+    """The class of transformers that reads a language model, the width of its states, the most tokens."""
 
-    Raises ModelFormatError if its ``config.json`` is missing, damaged, or of a kind that is not known.
-    """
-    kind = _config(folder).get("model_type")
-    if kind not in ARCHITECTURES:
-        raise ModelFormatError(
-            f"The language model {folder} is of the kind {kind!r}; known are {', '.join(ARCHITECTURES)}."
-        )
-    return ARCHITECTURES[kind]
+    architecture: str
+    width: int
+    context: int
 
 
-def widths_of(folder: Path) -> tuple[int, int]:
-    """How wide the language model's states are, and how many tokens we let it read.
-
-    Raises ModelFormatError if its ``config.json`` does not say.
-    """
-    config = _config(folder)
-    width = next((config[key] for key in ("d_model", "hidden_size", "dim") if key in config), None)
-    places = config.get("max_position_embeddings", _CONTEXT + 2)
-    if not isinstance(width, int) or not isinstance(places, int):
-        raise ModelFormatError(f"{folder / CONFIG_NAME} does not say how wide its states are.")
-    # Models in the line of RoBERTa count places from 2.
-    return width, min(_CONTEXT, places - 2)
-
-
-def _config(folder: Path) -> dict[str, Any]:
+def shape_of(folder: Path) -> LanguageShape:
+    """What a folder's ``config.json`` says. Raises ModelFormatError if it is missing, damaged or unknown."""
     path = folder / CONFIG_NAME
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -241,7 +223,17 @@ def _config(folder: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(config, dict):
         raise ModelFormatError(f"{folder} is no language model: its {CONFIG_NAME} holds no object.")
-    return config
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise ModelFormatError(
+            f"The language model {folder} is of the kind {kind!r}; known are {', '.join(ARCHITECTURES)}."
+        )
+    width = next((config[key] for key in ("d_model", "hidden_size", "dim") if key in config), None)
+    places = config.get("max_position_embeddings", _CONTEXT + 2)
+    if not isinstance(width, int) or not isinstance(places, int):
+        raise ModelFormatError(f"{path} does not say how wide its states are.")
+    # Models in the line of RoBERTa count places from 2.
+    return LanguageShape(ARCHITECTURES[kind], width, min(_CONTEXT, places - 2))
 
 
 @contextmanager
