@@ -51,7 +51,7 @@ def write_clip(
 ) -> Path:
     """Write a CLIP's folder, weights in bfloat16, and return it. A CLIP that is there already is replaced.
 
-    ``clip.json`` goes first and comes last, so that what a kill leaves either loads whole or is refused.
+    ``clip.json`` is deleted first and written last: a folder left by a kill loads whole or is refused.
 
     Raises:
         ModelFormatError: the tensors are not those of the configuration, or not finite.
@@ -95,8 +95,8 @@ def load_clip(folder: Path, runtime: Runtime | None = None) -> NoisedClip:
 def add_clip(model_folder: Path | str, clip_folder: Path | str) -> Path:
     """Give a model the CLIP of a folder, in place of one that it has; returns the model's folder.
 
-    The tokenizer is shared with the text encoder where both are the same file. ``model.json`` comes last: a
-    kill before leaves the model refused where its old CLIP was replaced, and as it was otherwise.
+    The tokenizer is shared with the text encoder where both are the same file. ``model.json`` is written
+    last: killed before that, the model is refused if its old CLIP was replaced, and unchanged otherwise.
 
     Raises:
         ModelNotFound, ModelFormatError: a folder cannot be used.

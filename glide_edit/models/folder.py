@@ -76,8 +76,8 @@ def write_model(
     """Write a model folder and return its path. A model that is there already is replaced; other files stay.
 
     ``stages`` and ``text`` come with their tensors by state-dict name, stored as ``dtype``; a frozen text
-    encoder has no tokenizer. An empty ``name`` becomes the folder's. All is checked before anything is
-    written. ``model.json`` goes first and comes last, so that whenever the program is killed, what is there
+    encoder has no tokenizer. An empty ``name`` becomes the folder's. Everything is checked before anything
+    is written. ``model.json`` is deleted first and written last, so that a folder left by a killed program
     either loads whole or is refused.
 
     Raises:
@@ -273,7 +273,7 @@ _Writer = Callable[[Path], Any]
 
 
 def _write(folder: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> Path:
-    """Everything into a folder of its own inside ``folder`` first, then renamed, ``model.json`` last."""
+    """Write all files into a temporary folder inside ``folder``, then rename them, ``model.json`` last."""
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -350,7 +350,7 @@ def _joined_stages(
 
 
 def _text_hashes(spec: ModelSpec) -> list[str]:
-    """What a text encoder is, whatever its files are called."""
+    """The hashes of all that a text encoder is made of."""
     if spec.text is None:
         return []
     outside = kind_of(spec.text.config, TEXT_ENCODERS).outside_hashes(spec.text.config)
@@ -360,7 +360,7 @@ def _text_hashes(spec: ModelSpec) -> list[str]:
 def _joined(
     lower: Mapping[str, Any], upper: Mapping[str, Any], lower_name: str, upper_name: str
 ) -> dict[str, Any]:
-    """Both provenances: objects are merged, and where they disagree both are kept, by stage."""
+    """Both provenances merged; of values that differ both are kept, by the names of the stages."""
     joined = {**lower, **upper}
     for key in set(lower) & set(upper):
         ours, theirs = lower[key], upper[key]

@@ -105,7 +105,7 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
 
     Raises:
         ModelNotFound: there is none of this name.
-        ModelFormatError: those that there are have another sha256, or the name is no plain one.
+        ModelFormatError: all that were found have another sha256, or the name is not a plain one.
     """
     if not _NAME.fullmatch(config.name):
         raise ModelFormatError(f"The language model's name {config.name!r} is not a plain one.")

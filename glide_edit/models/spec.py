@@ -52,7 +52,7 @@ class ModelSpec:
     """A whole ``model.json``. ``files`` maps every file of the model to its sha256 in hexadecimal.
 
     ``stages`` are in the order in which they run, those that inpaint anywhere. A folder may hold a part of a
-    cascade: without the first stage, or with one that inpaints in place of a stage that is not there.
+    cascade: no first stage, or a stage that inpaints without the one whose place it takes.
 
     Raises ModelFormatError if the parts do not fit each other.
     """

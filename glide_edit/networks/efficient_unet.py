@@ -104,10 +104,10 @@ PLACE_WAVES = 4
 @torch.inference_mode(False)
 def places(height: int, width: int, device: torch.device) -> Tensor:
     """(height * width, 4 * PLACE_WAVES), for cells in reading order: sines and cosines, across and down, of
-    half a wave over the picture, and of twice as many each time.
+    half a wave over the picture, one wave, two and so on.
 
-    Kept, because every attention layer asks at every step, and not as a tensor of inference
-    mode, whoever asks first: training could not use it.
+    Cached, since every attention layer needs it at every step. Made outside inference mode, so that training
+    can use it as well.
     """
 
     def waves_along(count: int) -> Tensor:

@@ -87,8 +87,8 @@ class NoisedCLIP(nn.Module):
     def image_embeddings(self, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t (B, 3, S, S), S the configured size, clean pictures in [-1, 1]; t (B,) -> (B, E) float32, unit.
 
-        t is on the training index axis. The network learned a vector for each index by itself, and none for
-        what lies between two: times that a solver put there are taken to the nearest.
+        t is on the training index axis. The network has one learned vector for each index, so that times
+        between two are rounded to the nearest.
 
         Raises InputError if the pictures are of another size.
         """
@@ -152,7 +152,7 @@ class ImageEncoder(nn.Module):
 
     def summary(self, tokens: Tensor) -> Tensor:
         """What ``tokens`` gave -> (B, E), not normalised."""
-        # Nobody reads the last block's other tokens.
+        # The last block's other tokens are not used.
         x = self.blocks[-1](tokens, wanted=1)
         return _linear(self.projection, _norm(self.norm_out, x[:, 0]))
 

@@ -87,7 +87,7 @@ def _in_own_order(conv: nn.Conv2d, which: int, x: Tensor) -> Tensor:
     kept = _ordered.setdefault(conv, {})
     held = kept.get(which)
     state = (conv.weight.data_ptr(), conv.weight._version, x.shape)
-    # The weights themselves are compared too: others may have come to lie where these were.
+    # The parameter itself is compared too: another one may have been given the same memory.
     if held is None or held.source is not conv.weight or held.state != state:
         first = max(which, 0)
         weight = conv.weight[:, first : first + x.shape[1]]
