@@ -82,7 +82,7 @@ class TextTransformer(nn.Module):
     def forward(self, ids: Tensor, token_mask: Tensor) -> TextStates:
         """ids (B, L) int64, token_mask (B, L) bool, L at most ``context`` -> states (B, L, width)."""
         x = self.tokens(ids) + self.positions[: ids.shape[1]]
-        # Finite, so that a prompt of padding only gives finite numbers (which are not attended to) and not NaN.
+        # Finite, so that a prompt of padding only gives numbers (not attended to) and not NaN.
         bias = torch.where(token_mask, 0.0, -1e4).to(x.dtype)[:, None, None, :]
         for block in self.blocks:
             x = block(x, bias)
