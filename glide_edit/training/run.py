@@ -21,7 +21,7 @@ from torch import Tensor
 
 from glide_edit import optional_dependencies
 from glide_edit.diffusion.schedule import Schedule
-from glide_edit.errors import TrainingError
+from glide_edit.errors import ModelFormatError, TrainingError
 from glide_edit.models.folder import Model, load_model, write_model
 from glide_edit.models.language import FOLDER as LANGUAGE_FOLDER
 from glide_edit.models.language import find_language, frozen_config, open_language
@@ -294,6 +294,11 @@ def _run(
 
 
 def _stage(settings: TrainSettings) -> StageSpec:
+    if settings.config.low_res != (settings.stage == "upsampler"):
+        need = "needs" if settings.stage == "upsampler" else "cannot have"
+        raise ModelFormatError(
+            f"The stage {settings.stage} {need} a low-resolution picture as input (low_res)."
+        )
     preset = BASE_PRESET if settings.stage == "base" else UPSAMPLER_PRESET
     return StageSpec(settings.stage, settings.config, Schedule.cosine(), preset)
 
