@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
     from glide_edit.models import ModelInfo, ModelSpec
-    from glide_edit.models.fetch import Doing, Tell
+    from glide_edit.models.fetch import FetchStatus, Report
 
 app = typer.Typer(name="models", help="Models and model folders.", no_args_is_help=True)
 
@@ -147,38 +147,38 @@ def fetch(
     glide.check_parts(parts)
     folder = glide.glide_folder()
     for name in parts:
-        with _drawn() as tell:
-            fetched = glide.fetch_part(name, source=source, keep=keep, tell=tell)
+        with _drawn() as report:
+            fetched = glide.fetch_part(name, source=source, keep=keep, report=report)
         typer.echo(f"{name:<10} {'fetched' if fetched else 'here already'}")
     typer.echo(f"the model is in {folder}")
 
 
 @contextmanager
-def _drawn() -> Iterator[Tell]:
+def _drawn() -> Iterator[Report]:
     """What fetching tells, as a bar; each thing done to a file has a speed of its own."""
     with live() as display:
         task = display.add_task("", total=None, said="")
         shown, drawn = ("", ""), 0.0
 
-        def tell(doing: Doing) -> None:
+        def report(status: FetchStatus) -> None:
             nonlocal task, shown, drawn
-            new, now = shown != (doing.name, doing.what), time.monotonic()
+            new, now = shown != (status.name, status.what), time.monotonic()
             if new:
-                shown = (doing.name, doing.what)
+                shown = (status.name, status.what)
                 display.remove_task(task)
                 task = display.add_task(
-                    doing.name, total=doing.total or None, completed=doing.done, said=doing.what
+                    status.name, total=status.total or None, completed=status.done, said=status.what
                 )
-            if doing.total and (new or now - drawn > 0.1):  # bytes are told of far more often
+            if status.total and (new or now - drawn > 0.1):  # bytes are told of far more often
                 drawn = now
-                display.update(task, completed=doing.done)
-                display.update(task, said=_fetched(doing, display.tasks[0]))
+                display.update(task, completed=status.done)
+                display.update(task, said=_fetched(status, display.tasks[0]))
 
-        yield tell
+        yield report
 
 
-def _fetched(doing: Doing, task: Task) -> str:
-    said = f"{doing.done / 1e6:,.0f} of {doing.total / 1e6:,.0f} MB"
+def _fetched(status: FetchStatus, task: Task) -> str:
+    said = f"{status.done / 1e6:,.0f} of {status.total / 1e6:,.0f} MB"
     if task.speed is None or task.time_remaining is None:
         return said
     minutes, seconds = divmod(round(task.time_remaining), 60)

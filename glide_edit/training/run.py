@@ -21,7 +21,7 @@ from torch import Tensor
 
 from glide_edit import optional_dependencies
 from glide_edit.diffusion.schedule import Schedule
-from glide_edit.errors import TrainingError
+from glide_edit.errors import ModelFormatError, TrainingError
 from glide_edit.models.folder import Model, load_model, write_model
 from glide_edit.models.language import FOLDER as LANGUAGE_FOLDER
 from glide_edit.models.language import find_language, frozen_config, open_language
@@ -294,6 +294,11 @@ def _run(
 
 
 def _stage(settings: TrainSettings) -> StageSpec:
+    if settings.config.low_res != (settings.stage == "upsampler"):
+        need = "needs" if settings.stage == "upsampler" else "cannot have"
+        raise ModelFormatError(
+            f"The stage {settings.stage} {need} a low-resolution picture as input (low_res)."
+        )
     preset = BASE_PRESET if settings.stage == "base" else UPSAMPLER_PRESET
     return StageSpec(settings.stage, settings.config, Schedule.cosine(), preset)
 
@@ -431,8 +436,8 @@ def _start_tensors(settings: TrainSettings, start: Model, trainee: TrainingModul
             f"say --text-encoder {text.config.name} to start from it."
         )
     alike = trainee.transformer is not None and _reads_alike(text, trainee.transformer)
-    fits = isinstance(given.config, EfficientUNetConfig) and _extends(settings.config, given.config)
-    if not fits or (isinstance(trainee.transformer, TextTransformer) and not alike):
+    fits = alike or not isinstance(trainee.transformer, TextTransformer)
+    if not isinstance(given, EfficientUNet) or not _extends(settings.config, given.config) or not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     own, known = dict(trainee.network.named_parameters()), dict(given.named_parameters())
     tensors: dict[str, Tensor] = dict(trainee.named_parameters())

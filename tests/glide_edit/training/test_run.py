@@ -63,13 +63,14 @@ VICTIM = """
 import json, sys
 from pathlib import Path
 import torch
+from glide_edit.models import records
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.training.run import TrainSettings, run
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     values = json.loads(sys.argv[1])
-    network = EfficientUNetConfig.from_json(values.pop("network"))
+    network = records.into(EfficientUNetConfig, values.pop("network"), "network")
     run(TrainSettings(**values | {"out": Path(values["out"]), "network": network}))
 """
 
