@@ -1,13 +1,13 @@
-"""What the model that ships understands, as chips under the prompt and in plain words."""
+"""Help: the words that the bundled model knows, as buttons under the prompt, and the texts of the page."""
 
 from __future__ import annotations
 
-from apps.studio.html import escaped
+from apps.studio.html import escape
 from glide_edit.toybox.world import COLOURS, GROUNDS, KINDS, LIGHTS
 
 _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"}
 
-CAN_AND_CANNOT = """
+CAPABILITIES = """
 The model that ships is small and was trained on a world of toys and some photographs of clothes. Asked
 for **one toy** in **one colour** on **one ground** it mostly gets all three right. Put into a photograph
 the toy has its colour and is often misshapen; of two toys at once each mostly has its own colour. It
@@ -17,7 +17,7 @@ For everything else there is OpenAI's released **GLIDE**: `glide-edit models fet
 then choose it under *Models*. It is slow without a GPU.
 """
 
-PRESS = """
+ON_CHIP_JS = """
 element.addEventListener('click', (event) => {
   const word = event.target.closest('[data-word]');
   if (!word) return;
@@ -46,12 +46,12 @@ def chips(tab: str) -> str:
 
 def _chip(word: str, tab: str) -> str:
     return (
-        f'<button type="button" class="ge-chip" data-field="{tab}-prompt" data-word="{escaped(word)}">'
-        f"{escaped(word)}</button>"
+        f'<button type="button" class="ge-chip" data-field="{tab}-prompt" data-word="{escape(word)}">'
+        f"{escape(word)}</button>"
     )
 
 
-KEYS = """
+STEPS = """
 ### An edit in five steps
 
 1. **Open** a photograph: drop it, paste it, or take an example.

@@ -1,0 +1,219 @@
+"""What happens between Run and the finished picture in a tab: the queue, the steps, Stop and the drafts."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+
+from apps.studio import html
+from apps.studio.fields import request_fields, sentence
+from apps.studio.panel_layout import PanelLayout
+from apps.studio.running import RunEnd, requests_for, run_steps
+from apps.studio.sessions import HistoryEntry, Run, Session
+from apps.studio.shared import UNQUEUED, Studio, Updates
+from apps.studio.thumbnails import strip_html
+from glide_edit.errors import GlideEditError
+from glide_edit.requests import Request
+from glide_edit.results import EditResult
+from masks import MaskError
+
+MAX_NEW_SEED = 1_000_000
+"""New seeds are short enough to read aloud."""
+MIN_PREVIEW_INTERVAL = 0.15
+"""Seconds; steps that come faster than a page can draw them are not all shown."""
+WAITING = html.message("Waiting for the device…")
+DEVICE_QUEUE = "device"
+"""gradio's queue of all runs: one at a time."""
+
+BuildRequest = Callable[..., Request]
+"""From the session, the fields by name and the values of further inputs to a request."""
+
+
+class RunHandlers:
+    """The handlers of one tab. A click takes a place in the queue (a ``Run``); a second event does the work."""
+
+    def __init__(self, studio: Studio, ui: PanelLayout, strengths: Sequence[float]) -> None:
+        self.studio = studio
+        self.ui = ui
+        self.strengths = strengths
+
+    def start_with(self, button: gr.Button, build: BuildRequest, inputs: Sequence[Any]) -> None:
+        """Let a button run what ``build`` makes of the fields and of the inputs."""
+        ui, names = self.ui, list(self.ui.fields)
+
+        def run(request: gr.Request, *values: Any) -> Iterator[Updates]:
+            def requests(session: Session, _: Run) -> Sequence[Request]:
+                fields = request_fields(names, values[: len(names)])
+                strengths = self.strengths if fields.pop("several", False) else ()
+                built = requests_for(build(session, fields, *values[len(names) :]), strengths)
+                session.strip(ui.tab).start_run()
+                return built
+
+            yield from self._in_turn(self.studio.session(request), requests, finishes_draft=False)
+
+        clicked = button.click(
+            self.studio.handler(self._enqueue),
+            [ui.keep_seed, ui.seed],
+            [ui.status, ui.run, ui.stop, ui.seed],
+            **UNQUEUED,
+        )
+        self._queue(clicked, run, [*ui.fields.values(), *inputs])
+
+    def finish_with(self, strip: gr.HTML) -> None:
+        """Let a click on a draft in the strip finish it."""
+
+        def finish(request: gr.Request) -> Iterator[Updates]:
+            def requests(session: Session, run: Run) -> Sequence[Request]:
+                drafts = session.strip(self.ui.tab).drafts
+                assert drafts is not None and run.draft_seed is not None, "a draft is of an earlier run"
+                return [drafts.request.alone(run.draft_seed)]
+
+            yield from self._in_turn(self.studio.session(request), requests, finishes_draft=True)
+
+        picked = strip.select(
+            self.studio.pick_handler(self._enqueue_draft),
+            None,
+            [self.ui.status, self.ui.run, self.ui.stop],
+            **UNQUEUED,
+        )
+        self._queue(picked, finish, [])
+
+    def stop(self, session: Session) -> Updates:
+        """Stop was pressed."""
+        run = session.runs.get(self.ui.tab)
+        if run is None:
+            return self.ui.run_buttons(is_running=False)
+        run.is_stopped = True
+        if run.is_started:
+            return gr.skip()
+        message = html.message("Stopped before its turn came.")
+        return {self.ui.status: message, **self.ui.run_buttons(is_running=False)}
+
+    def _queue(self, clicked: Any, run: Callable[..., Iterator[Updates]], inputs: list[Any]) -> None:
+        """Let ``run`` follow, when its turn comes, on an event that made a ``Run``."""
+        ui = self.ui
+        done = clicked.success(
+            run,
+            inputs,
+            [ui.status, ui.view, ui.strip, ui.actions, ui.keep],
+            concurrency_id=DEVICE_QUEUE,
+            concurrency_limit=1,
+            show_progress="minimal",
+            show_progress_on=ui.status,
+            api_visibility="private",
+        )
+        # Inputs that gradio itself refuses, such as a word for a number, never reach ``run``.
+        done.failure(self.studio.handler(self._refused), None, ui.status, **UNQUEUED)
+        done.then(self.studio.handler(self._done), None, [ui.run, ui.stop], **UNQUEUED)
+
+    def _enqueue(self, session: Session, keep_seed: bool, seed: float | None) -> Updates:
+        session.runs[self.ui.tab] = Run()
+        new = seed if keep_seed else secrets.randbelow(MAX_NEW_SEED)
+        return {self.ui.status: WAITING, self.ui.seed: new, **self.ui.run_buttons(is_running=True)}
+
+    def _enqueue_draft(self, session: Session, seed: str) -> Updates:
+        """A draft was clicked: finish it, unless something runs or waits already."""
+        run, drafts = session.runs.get(self.ui.tab), session.strip(self.ui.tab).drafts
+        is_busy = run is not None and not run.is_stopped
+        if is_busy or drafts is None or seed not in [str(each.seed) for each in drafts.candidates]:
+            return gr.skip()
+        session.runs[self.ui.tab] = Run(int(seed))
+        return {self.ui.status: WAITING, **self.ui.run_buttons(is_running=True)}
+
+    def _in_turn(
+        self,
+        session: Session,
+        requests: Callable[[Session, Run], Sequence[Request]],
+        *,
+        finishes_draft: bool,
+    ) -> Iterator[Updates]:
+        """Run the requests, unless the run was stopped while it waited, or is another event's."""
+        run = session.runs.get(self.ui.tab)
+        is_own = run is not None and (run.draft_seed is not None) == finishes_draft
+        if run is None or not is_own or run.is_started or run.is_stopped:
+            yield gr.skip()
+            return
+        run.is_started = True
+        try:
+            drafts = session.strip(self.ui.tab).drafts if finishes_draft else None
+            for request in requests(session, run):
+                yield from self._steps(session, run, request, drafts)
+                if run.is_stopped:
+                    return
+        except (GlideEditError, MaskError) as error:
+            yield self._failed(session, sentence(error))
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            name = type(error).__name__
+            yield self._failed(
+                session, f"Something went wrong that should not have ({name}). The studio goes on."
+            )
+        finally:
+            run.is_stopped = True
+
+    def _steps(
+        self, session: Session, run: Run, request: Request, drafts: EditResult | None
+    ) -> Iterator[Updates]:
+        """One request, or with ``drafts`` the finishing of one of its candidates, until its end or a stop."""
+        editor, ui = self.studio.models.editor(session.model), self.ui
+        shown, candidates = 0.0, None
+        with closing(run_steps(editor, request, run, self.studio.step_times, drafts)) as steps:
+            for step in steps:
+                if isinstance(step, RunEnd):
+                    yield self._ended(session, step, drafts)
+                    continue
+                if time.monotonic() - shown < MIN_PREVIEW_INTERVAL:
+                    continue
+                shown, progress = time.monotonic(), step.progress
+                updates: Updates = {
+                    ui.status: html.progress_message(progress, step.seconds_left, request),
+                    ui.view: html.preview(step.preview, progress),
+                }
+                if drafts is None and len(progress.candidates) != candidates:
+                    updates[ui.strip] = strip_html(session, ui.tab, progress.candidates)
+                candidates = len(progress.candidates)
+                yield updates
+
+    def _ended(self, session: Session, end: RunEnd, drafts: EditResult | None) -> Updates:
+        result, strip = end.result, session.strip(self.ui.tab)
+        entries = [
+            HistoryEntry(
+                number=next(session.numbers),
+                result=result,
+                index=index,
+                thumbnail=html.thumbnail(picture),
+                closeup=html.closeup(picture, result.allowed),
+                complete=end.complete,
+            )
+            for index, picture in enumerate(result.pictures)
+        ]
+        session.add(entries)
+        strip.latest += [each.number for each in entries]
+        if result.candidates:
+            strip.drafts = result
+        if drafts is not None and end.complete:
+            strip.keep(entries[0].number)  # it was chosen: the next run does not remove it
+        return {**self.ui.entry_shown(session, entries[0]), self.ui.actions: gr.Row(visible=True)}
+
+    def _failed(self, session: Session, text: str) -> Updates:
+        return {self.ui.status: html.message(text, "error"), self.ui.strip: strip_html(session, self.ui.tab)}
+
+    def _refused(self, session: Session) -> str:
+        run = session.runs.get(self.ui.tab)
+        if run is not None:
+            run.is_stopped = True
+        return html.message(
+            "The page sent something that cannot be read: change what you asked for.", "error"
+        )
+
+    def _done(self, session: Session) -> Updates:
+        """The run is over; Stop stays where another one waits already."""
+        run = session.runs.get(self.ui.tab)
+        return self.ui.run_buttons(is_running=run is not None and not run.is_stopped)
