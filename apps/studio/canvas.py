@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from apps.studio.sessions import Session
-from apps.studio.shared import UNQUEUED, Studio
+from apps.studio.shared import Studio
 from glide_edit.errors import ImageError
 from glide_edit.images import Picture, open_picture
 from glide_edit.operations.previews import scaled_down
@@ -97,9 +97,7 @@ class StrokeCounter:
             receive(session, painted, strokes)
             raise _Received
 
-        return self._send.click(
-            studio.handler(handle), [canvas, self.count], None, trigger_mode="always_last", **UNQUEUED
-        )
+        return studio.on(self._send.click, handle, [canvas, self.count], None, trigger_mode="always_last")
 
 
 class _Received(gr.Error):
@@ -113,12 +111,24 @@ class _Received(gr.Error):
         super().__init__("", visible=False, print_exception=False)
 
 
-def progress_on(message: gr.HTML) -> dict[str, Any]:
-    """For events that change a canvas: show their progress on ``message``.
+def paint_canvas(tab: str, label: str, brush: gr.Brush, eraser: int, **settings: Any) -> PaintCanvas:
+    """A canvas with one layer of paint.
 
-    gradio's page would show it on all outputs, and ask those for their values as in ``_Received``.
+    Events that change it must set ``show_progress_on``: gradio's page would show their progress on the canvas
+    too, and ask it for its value as in ``_Received``.
     """
-    return UNQUEUED | {"show_progress_on": message}
+    return PaintCanvas(
+        label=label,
+        sources=(),
+        brush=brush,
+        eraser=gr.Eraser(default_size=eraser),
+        transforms=(),
+        layers=gr.LayerOptions(disabled=True),
+        height=460,
+        elem_id=f"{tab}-canvas",
+        buttons=[],
+        **settings,
+    )
 
 
 def canvas_value(session: Session, picture: Picture, mask: Mask | None = None) -> EditorValue:

@@ -9,7 +9,7 @@ import gradio as gr
 from apps.studio import html
 from apps.studio.fields import sentence
 from apps.studio.sessions import HistoryEntry, Session
-from apps.studio.shared import UNQUEUED, Studio, Updates
+from apps.studio.shared import UNQUEUED, Studio
 from glide_edit.errors import GlideEditError
 from glide_edit.images import default_output_suffix, save_picture
 
@@ -43,9 +43,9 @@ class Download:
         def save(session: Session, file_format: str) -> tuple[str, str]:
             return _saved(session, entry_of(session), file_format)
 
-        self._button.click(studio.handler(save), self._format, [message, self._file], **UNQUEUED).success(
-            None, None, None, js=f"() => document.querySelector('#{self._name}-file').click()", **UNQUEUED
-        )
+        saved = studio.on(self._button.click, save, self._format, [message, self._file])
+        click = f"() => document.querySelector('#{self._name}-file').click()"
+        saved.success(None, None, None, js=click, **UNQUEUED)
 
 
 def _saved(session: Session, entry: HistoryEntry | None, file_format: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -15,12 +16,13 @@ from apps.studio.canvas import (
     StrokeCounter,
     canvas_size,
     canvas_value,
+    paint_canvas,
     painted_mask,
-    progress_on,
 )
 from apps.studio.examples import PHOTOS, examples_html, find
 from apps.studio.fields import component, sentence
 from apps.studio.panel import Panel
+from apps.studio.run_handlers import RunHandlers
 from apps.studio.sessions import HistoryEntry, Session
 from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
 from apps.studio.uploads import read_upload
@@ -29,7 +31,9 @@ from glide_edit.images import Picture
 from glide_edit.requests import Inpaint, Remove, Request
 from masks import Mask, MaskError, mend, rough, shape
 
-SELECTION_TOOLS: dict[str, Callable[[Mask, Picture, float], Mask]] = {
+SelectionTool = Callable[[Mask, Picture, float], Mask]
+"""From a selection, the photograph and a number of pixels to a selection."""
+SELECTION_TOOLS: dict[str, SelectionTool] = {
     "grow": lambda mask, _, pixels: shape.grow(mask, pixels),
     "shrink": lambda mask, _, pixels: shape.shrink(mask, pixels),
     "invert": lambda mask, *_: ~mask,
@@ -38,7 +42,7 @@ SELECTION_TOOLS: dict[str, Callable[[Mask, Picture, float], Mask]] = {
     "spread": lambda mask, photo, _: rough.spread(photo.pixels, mask),
     "mend": lambda mask, *_: mend(mask)[0],
 }
-"""By the names of their buttons: from a selection, the photograph and a number of pixels to a selection."""
+"""By the names of their buttons."""
 
 
 class EditTab:
@@ -54,12 +58,10 @@ class EditTab:
                 self.panel = Panel(
                     studio,
                     "edit",
-                    self._inpaint,
                     "What changes appears here, step by step.",
                     label="What should be there",
                     placeholder="a red ball",
                     own_fields=self.fields,
-                    inputs=[self.strokes.count],
                 )
         self.photo_outputs = [self.drop, self.examples, self.easel, self.canvas]
         self.photo_outputs += [self.tools["undo"], self.tools["redo"], self.message]
@@ -73,19 +75,9 @@ class EditTab:
             height=460,
         )
         with gr.Column(visible=False, elem_classes="ge-plain") as self.easel:
-            self.canvas = PaintCanvas(
-                label="Paint what should change",
-                sources=(),
-                brush=gr.Brush(
-                    default_size=28, colors=["#ff4081a0"], default_color="#ff4081a0", color_mode="fixed"
-                ),
-                eraser=gr.Eraser(default_size=28),
-                transforms=(),
-                layers=gr.LayerOptions(disabled=True),
-                height=460,
-                elem_id="edit-canvas",
-                buttons=[],
-            )
+            paint = "#ff4081a0"
+            brush = gr.Brush(default_size=28, colors=[paint], default_color=paint, color_mode="fixed")
+            self.canvas = paint_canvas("edit", "Paint what should change", brush, eraser=28)
             self._lay_out_tools()
         self.strokes = StrokeCounter("edit")
         self.message = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
@@ -120,30 +112,29 @@ class EditTab:
         self.fields = {"finish": finish, "feather": feather, "context": context}
 
     def _wire(self) -> None:
-        studio, events, strokes = self.studio, progress_on(self.message), self.strokes.count
-        self.drop.upload(studio.handler(self._upload), [self.drop, strokes], self.photo_outputs, **events)
+        studio, strokes, photo = self.studio, self.strokes.count, self.photo_outputs
+        quiet = {"show_progress_on": self.message}
+        studio.on(self.drop.upload, self._upload, [self.drop, strokes], photo, **quiet)
         self.tools["other"].click(
             lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
             [self.drop, self.examples, self.easel],
-            **events,
+            **UNQUEUED | quiet,
         )
         received = self.strokes.wire(studio, self.canvas, self._receive)
         looked_at = [strokes, self.fields["context"]]
-        received.failure(studio.handler(self._describe), looked_at, self.message, **UNQUEUED)
+        studio.on(received.failure, self._describe, looked_at, self.message)
         for name, change in SELECTION_TOOLS.items():
-            self.tools[name].click(
-                self._selection_handler(change),
-                [*looked_at, self.radius],
-                [self.canvas, self.message],
-                **events,
+            inputs, outputs = [*looked_at, self.radius], [self.canvas, self.message]
+            studio.on(
+                self.tools[name].click, partial(self._change_selection, change), inputs, outputs, **quiet
             )
-        self.examples.click(
-            studio.pick_handler(self._example), strokes, [*self.photo_outputs, self.panel.ui.prompt], **events
+        studio.on_pick(self.examples.click, self._example, strokes, [*photo, self.panel.prompt], **quiet)
+        studio.on(self.tools["undo"].click, partial(self._move, -1), strokes, photo, **quiet)
+        studio.on(self.tools["redo"].click, partial(self._move, 1), strokes, photo, **quiet)
+        RunHandlers(studio, self.panel, self._inpaint, [strokes]).start_with(
+            self.tools["remove"], self._remove, [strokes]
         )
-        self.tools["undo"].click(studio.handler(self._undo), strokes, self.photo_outputs, **events)
-        self.tools["redo"].click(studio.handler(self._redo), strokes, self.photo_outputs, **events)
-        self.panel.runs.start_with(self.tools["remove"], self._remove, [strokes])
 
     # -- requests -----------------------------------------------------------------------------------
 
@@ -175,8 +166,8 @@ class EditTab:
             self.canvas: PaintCanvas(
                 value=canvas_value(session, picture, mask), canvas_size=canvas_size(picture)
             ),
-            self.tools["undo"]: gr.Button(interactive=session.photo.can_undo),
-            self.tools["redo"]: gr.Button(interactive=session.photo.can_redo),
+            self.tools["undo"]: gr.Button(interactive=session.photo.can_move(-1)),
+            self.tools["redo"]: gr.Button(interactive=session.photo.can_move(1)),
             self.message: html.photo_message(picture, name),
         }
 
@@ -186,12 +177,8 @@ class EditTab:
         def bring(session: Session, strokes: int) -> Updates:
             return self.continue_with(session, entry_of(session), strokes)
 
-        button.click(
-            self.studio.handler(bring),
-            self.strokes.count,
-            [*self.photo_outputs, self.tabs],
-            **progress_on(self.message),
-        )
+        outputs = [*self.photo_outputs, self.tabs]
+        self.studio.on(button.click, bring, self.strokes.count, outputs, show_progress_on=self.message)
 
     def continue_with(self, session: Session, entry: HistoryEntry | None, strokes: int) -> Updates:
         """Edit a picture of the history; the selection stays where it has the same size."""
@@ -219,14 +206,10 @@ class EditTab:
             return gr.skip()
         session.photo.push(example.picture(), example.file)
         shown = self.photo_updates(session, strokes, example.mask())
-        return {**shown, self.panel.ui.prompt: example.prompt}
+        return {**shown, self.panel.prompt: example.prompt}
 
-    def _undo(self, session: Session, strokes: int) -> Updates:
-        session.photo.undo()
-        return self.photo_updates(session, strokes)
-
-    def _redo(self, session: Session, strokes: int) -> Updates:
-        session.photo.redo()
+    def _move(self, by: int, session: Session, strokes: int) -> Updates:
+        session.photo.move(by)
         return self.photo_updates(session, strokes)
 
     # -- the selection ------------------------------------------------------------------------------
@@ -259,22 +242,20 @@ class EditTab:
         warnings = [sentence(each.text) for each in findings if each.severity != "note"]
         return html.message(" ".join([text, *warnings]), "warning" if warnings else "plain")
 
-    def _selection_handler(self, change: Callable[[Mask, Picture, float], Mask]) -> Callable[..., Any]:
-        """A handler that puts a changed selection back on the canvas."""
-
-        def handle(session: Session, strokes: int, context: float, pixels: float | None) -> Updates:
-            if session.photo.current is None:
-                return gr.skip()
-            photo = session.photo.current[0]
-            try:
-                mask = change(session.selection.wait_for(strokes), photo, pixels or 0)
-            except (GlideEditError, MaskError) as error:
-                return {self.message: html.message(sentence(error), "error")}
-            session.selection.replace(mask, strokes)
-            message = self._selection_message(session, photo, mask, context)
-            return {self.canvas: canvas_value(session, photo, mask), self.message: message}
-
-        return self.studio.handler(handle)
+    def _change_selection(
+        self, change: SelectionTool, session: Session, strokes: int, context: float, pixels: float | None
+    ) -> Updates:
+        """Put a changed selection back on the canvas."""
+        if session.photo.current is None:
+            return gr.skip()
+        photo = session.photo.current[0]
+        try:
+            mask = change(session.selection.wait_for(strokes), photo, pixels or 0)
+        except (GlideEditError, MaskError) as error:
+            return {self.message: html.message(sentence(error), "error")}
+        session.selection.replace(mask, strokes)
+        message = self._selection_message(session, photo, mask, context)
+        return {self.canvas: canvas_value(session, photo, mask), self.message: message}
 
 
 def with_finish(fields: dict[str, Any]) -> dict[str, Any]:

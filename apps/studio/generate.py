@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from apps.studio.examples import PROMPTS
 from apps.studio.help_texts import CAPABILITIES
 from apps.studio.panel import Panel
-from apps.studio.sessions import Session
+from apps.studio.run_handlers import RunHandlers
 from apps.studio.shared import UNQUEUED, Studio
-from glide_edit.requests import Generate, Request
+from glide_edit.requests import Generate
 
 
 class GenerateTab:
@@ -26,12 +24,7 @@ class GenerateTab:
                 gr.Markdown(CAPABILITIES)
             with gr.Column(elem_classes="ge-right", min_width=300):
                 hint = "The picture appears here, step by step."
-                self.panel = Panel(
-                    studio, "generate", _build, hint, label="What to draw", placeholder=PROMPTS[0]
-                )
+                self.panel = Panel(studio, "generate", hint, label="What to draw", placeholder=PROMPTS[0])
+        RunHandlers(studio, self.panel, lambda session, fields: Generate(**fields))
         for button, prompt in zip(examples, PROMPTS, strict=True):
-            button.click(None, None, self.panel.ui.prompt, js=f"() => {prompt!r}", **UNQUEUED)
-
-
-def _build(session: Session, fields: dict[str, Any]) -> Request:
-    return Generate(**fields)
+            button.click(None, None, self.panel.prompt, js=f"() => {prompt!r}", **UNQUEUED)

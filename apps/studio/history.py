@@ -5,11 +5,10 @@ from __future__ import annotations
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import progress_on
 from apps.studio.download import Download
 from apps.studio.edit import EditTab
 from apps.studio.sessions import HistoryEntry, Session
-from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
+from apps.studio.shared import ON_PICK_JS, Studio, Updates
 from glide_edit.requests import Inpaint
 
 TAB, PINNED = "history", "pinned"
@@ -36,16 +35,13 @@ class HistoryTab:
                     download = Download(TAB)
                 download.lay_out_file()
         shown = [self.list, self.message, self.view]
-        tab.select(studio.handler(self._show), None, shown, **UNQUEUED)
-        self.list.click(studio.pick_handler(self._pick), None, shown, **UNQUEUED)
-        pin.click(studio.handler(self._pin), None, shown, **UNQUEUED)
+        studio.on(tab.select, self._show, None, shown)
+        studio.on_pick(self.list.click, self._pick, None, shown)
+        studio.on(pin.click, self._pin, None, shown)
         edit.add_source(further, _viewed)
-        back.click(
-            studio.handler(self._go_back),
-            edit.strokes.count,
-            [*edit.photo_outputs, edit.tabs, edit.panel.ui.prompt, edit.panel.ui.seed],
-            **progress_on(edit.message),
-        )
+        outputs = [*edit.photo_outputs, edit.tabs, edit.panel.prompt, edit.panel.seed]
+        strokes = edit.strokes.count
+        studio.on(back.click, self._go_back, strokes, outputs, show_progress_on=edit.message)
         download.wire(studio, _viewed, self.message)
 
     def _show(self, session: Session) -> tuple[str, str, str]:
@@ -86,8 +82,8 @@ class HistoryTab:
         return {
             **self.edit.photo_updates(session, strokes, request.mask),
             self.edit.tabs: gr.Tabs(selected="edit"),
-            self.edit.panel.ui.prompt: request.prompt,
-            self.edit.panel.ui.seed: entry.seed,
+            self.edit.panel.prompt: request.prompt,
+            self.edit.panel.seed: entry.seed,
         }
 
 

@@ -62,15 +62,13 @@ def serve(settings: Settings) -> None:
     """
     password = password_of(settings)
     remove_left_behind()
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder is deleted
-    # gradio reads these on import.
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    try:
-        _serve(settings, folder, password)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    prefix = f"{FOLDER}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        # gradio reads these on import.
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        _serve(settings, Path(folder), password)
 
 
 def remove_left_behind() -> None:

@@ -36,7 +36,7 @@ class ModelsTab:
             with gr.Column(elem_classes="ge-right", min_width=300):
                 table = gr.HTML(models_html(models), elem_id="models-table")
         tab.select(lambda: models_html(models), None, table, **UNQUEUED)
-        choice.change(studio.handler(self._choose), choice, message, **UNQUEUED)
+        studio.on(choice.change, self._choose, choice, message)
         queued = {**UNQUEUED, "queue": True, "show_progress": "minimal"}
         load.click(self._load, choice, [message, table], **queued)
         unload.click(self._unload, choice, [message, table], **UNQUEUED)

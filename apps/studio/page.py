@@ -46,7 +46,7 @@ def build_page(studio: Studio, folder: Path) -> gr.Blocks:
             with gr.Tab("Help", id="help"):
                 _lay_out_help()
         for panel in panels:
-            edit.add_source(panel.ui.edit_further, panel.viewed)
+            edit.add_source(panel.edit_further, panel.viewed)
         add_endpoints(studio, folder)
 
         def close(request: gr.Request) -> None:

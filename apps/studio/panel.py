@@ -1,63 +1,107 @@
-"""The right half of every tab that makes pictures, with what its buttons do."""
+"""The right half of every tab that makes pictures: prompt, seed, Run and Stop, the picture, more settings."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
-from apps.studio import html
-from apps.studio.panel_layout import PanelLayout
-from apps.studio.run_handlers import MAX_NEW_SEED, BuildRequest, RunHandlers
+from apps.studio import help_texts, html
+from apps.studio.download import Download
+from apps.studio.fields import component
 from apps.studio.sessions import HistoryEntry, Session
-from apps.studio.shared import UNQUEUED, Studio, Updates
-from apps.studio.thumbnails import keep_button, strip_html
+from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
+from apps.studio.thumbnails import KEEP, keep_button, strip_html
+
+MAX_NEW_SEED = 1_000_000
+"""New seeds are short enough to read aloud."""
+
+
+def new_seed() -> int:
+    return secrets.randbelow(MAX_NEW_SEED)
 
 
 class Panel:
-    """Run calls ``build(session, fields, *values of inputs)`` for the request.
+    """Its components, and what they do once there are pictures; ``RunHandlers`` makes those.
 
-    ``several`` is the label of the number of pictures. Candidates are drawn small and ranked, and the best is
-    finished. ``strengths`` are for tabs with the field "several".
+    ``fields`` are the components of the request's fields, the tab's ``own_fields`` among them. ``several`` is
+    the label of the number of pictures: candidates are drawn small and ranked, and the best is finished.
     """
 
     def __init__(
         self,
         studio: Studio,
         tab: str,
-        build: BuildRequest,
         hint: str,
         *,
         label: str,
         placeholder: str = "",
         several: str = "Candidates",
         own_fields: dict[str, Any] | None = None,
-        inputs: Sequence[Any] = (),
-        strengths: Sequence[float] = (),
     ) -> None:
         self.tab = tab
-        self.ui = ui = PanelLayout(tab, hint, label, placeholder, several, own_fields or {})
-        self.runs = RunHandlers(studio, ui, strengths)
-        self.runs.start_with(ui.run, build, inputs)
-        # By the page itself: an answer of the server could come after that of the run's own end.
-        ui.stop.click(None, None, ui.status, js=f"() => {html.message('Stopping…')!r}", **UNQUEUED)
-        ui.stop.click(studio.handler(self.runs.stop), None, [ui.status, ui.run, ui.stop], **UNQUEUED)
-        ui.new_seed.click(lambda: secrets.randbelow(MAX_NEW_SEED), None, ui.seed, **UNQUEUED)
-        shown = [ui.status, ui.view, ui.strip, ui.keep]
-        ui.strip.click(studio.pick_handler(self._pick), None, shown, **UNQUEUED)
-        ui.keep.click(studio.handler(self._keep_or_remove), None, [ui.strip, ui.keep], **UNQUEUED)
-        self.runs.finish_with(ui.strip)
-        ui.download.wire(studio, self.viewed, ui.status)
+        self.fields = dict(own_fields or {})
+        self.prompt = self._field("prompt", label=label, placeholder=placeholder)
+        gr.HTML(help_texts.chips(tab), elem_classes="ge-plain", js_on_load=help_texts.ON_CHIP_JS)
+        with gr.Row(elem_classes="ge-tools"):
+            self.seed = self._field("seed")
+            dice = gr.Button("New seed", size="sm", min_width=80, elem_id=f"{tab}-dice")
+            self.keep_seed = gr.Checkbox(
+                True, label="Keep it", elem_classes="ge-check", elem_id=f"{tab}-lock", container=False
+            )
+            self._field("n", label=several)
+            self.run = gr.Button("Run", variant="primary", elem_id=f"{tab}-run", elem_classes="ge-run")
+            self.stop = gr.Button(
+                "Stop", variant="stop", visible=False, elem_id=f"{tab}-stop", elem_classes="ge-stop"
+            )
+        self.status = gr.HTML(elem_id=f"{tab}-status", elem_classes="ge-status-box")
+        self.view = gr.HTML(html.placeholder(hint), elem_id=f"{tab}-view")
+        self.strip = gr.HTML(elem_id=f"{tab}-strip", js_on_load=ON_PICK_JS)
+        with gr.Row(elem_classes="ge-tools", visible=False) as self.actions:
+            self.edit_further = gr.Button("Edit this further", size="sm", elem_id=f"{tab}-further")
+            self.keep = gr.Button(KEEP, size="sm", elem_id=f"{tab}-keep")
+            self.download = Download(tab)
+        self.download.lay_out_file()
+        self._lay_out_more_settings()
+        dice.click(new_seed, None, self.seed, **UNQUEUED)
+        studio.on_pick(self.strip.click, self._pick, None, [self.status, self.view, self.strip, self.keep])
+        studio.on(self.keep.click, self._keep_or_remove, None, [self.strip, self.keep])
+        self.download.wire(studio, self.viewed, self.status)
+
+    def _lay_out_more_settings(self) -> None:
+        with gr.Accordion("More settings", open=False, elem_classes="ge-more", elem_id=f"{self.tab}-more"):
+            self._field("negative_prompt")
+            with gr.Row(elem_classes="ge-tools"):
+                for name in ("steps", "upsampler_steps", "guidance", "sampler"):
+                    self._field(name)
+            gr.HTML('<p class="ge-note">What is left empty is the model\'s own choice.</p>')
+
+    def _field(self, name: str, **settings: Any) -> Any:
+        self.fields[name] = component(name, self.tab, **settings)
+        return self.fields[name]
 
     def viewed(self, session: Session) -> HistoryEntry | None:
         """The picture that is shown in this tab."""
         return session.find(session.viewed.get(self.tab))
 
+    def run_buttons(self, *, is_running: bool) -> Updates:
+        """Show Stop while something runs or waits, else Run."""
+        return {self.run: gr.Button(visible=not is_running), self.stop: gr.Button(visible=is_running)}
+
+    def entry_shown(self, session: Session, entry: HistoryEntry) -> Updates:
+        """Show a picture, with its receipt and its place in the strip."""
+        session.viewed[self.tab] = entry.number
+        return {
+            self.status: html.result_message(entry),
+            self.view: html.result(entry),
+            self.strip: strip_html(session, self.tab),
+            self.keep: keep_button(session, self.tab),
+        }
+
     def _pick(self, session: Session, number: str) -> Updates:
         entry = session.find(number)
-        return gr.skip() if entry is None else self.ui.entry_shown(session, entry)
+        return gr.skip() if entry is None else self.entry_shown(session, entry)
 
     def _keep_or_remove(self, session: Session) -> Updates:
         entry, strip = self.viewed(session), session.strip(self.tab)
@@ -67,4 +111,4 @@ class Panel:
             strip.kept.remove(entry.number)
         else:
             strip.keep(entry.number)
-        return {self.ui.strip: strip_html(session, self.tab), self.ui.keep: keep_button(session, self.tab)}
+        return {self.strip: strip_html(session, self.tab), self.keep: keep_button(session, self.tab)}

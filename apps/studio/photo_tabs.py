@@ -11,8 +11,9 @@ from apps.studio import html
 from apps.studio.examples import PHOTOS, examples_html, find
 from apps.studio.fields import component, sentence
 from apps.studio.panel import Panel
+from apps.studio.run_handlers import RunHandlers
 from apps.studio.sessions import Session
-from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
+from apps.studio.shared import ON_PICK_JS, Studio, Updates
 from apps.studio.uploads import read_upload
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
@@ -21,7 +22,7 @@ from glide_edit.requests import Outpaint, Request, Upscale, Vary
 
 @dataclass(frozen=True)
 class PhotoOperation:
-    """What such a tab asks for. ``fields`` has the settings of their components, besides those of all tabs."""
+    """What such a tab asks for; ``fields`` has settings of the components of its own fields."""
 
     request: type[Outpaint | Vary | Upscale]
     fields: dict[str, dict[str, Any]]
@@ -76,17 +77,16 @@ class PhotoTab:
                 self.panel = Panel(
                     studio,
                     name,
-                    self._build,
                     self.operation.hint,
                     label=self.operation.label,
                     several=self.operation.several,
                     own_fields=fields,
-                    strengths=self.operation.strengths,
                 )
+        RunHandlers(studio, self.panel, self._build, strengths=self.operation.strengths)
         photo = [self.photo, self.message]
-        file.upload(studio.handler(self._upload), file, photo, **UNQUEUED)
-        from_edit.click(studio.handler(self._from_edit), None, photo, **UNQUEUED)
-        examples.click(studio.pick_handler(self._example), None, photo, **UNQUEUED)
+        studio.on(file.upload, self._upload, file, photo)
+        studio.on(from_edit.click, self._from_edit, None, photo)
+        studio.on_pick(examples.click, self._example, None, photo)
 
     def _build(self, session: Session, fields: dict[str, Any]) -> Request:
         if self.name not in session.photos:

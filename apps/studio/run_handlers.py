@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 import time
 import traceback
@@ -14,7 +13,7 @@ import gradio as gr
 
 from apps.studio import html
 from apps.studio.fields import request_fields, sentence
-from apps.studio.panel_layout import PanelLayout
+from apps.studio.panel import Panel, new_seed
 from apps.studio.running import RunEnd, requests_for, run_steps
 from apps.studio.sessions import HistoryEntry, Run, Session
 from apps.studio.shared import UNQUEUED, Studio, Updates
@@ -24,8 +23,6 @@ from glide_edit.requests import Request
 from glide_edit.results import EditResult
 from masks import MaskError
 
-MAX_NEW_SEED = 1_000_000
-"""New seeds are short enough to read aloud."""
 MIN_PREVIEW_INTERVAL = 0.15
 """Seconds; steps that come faster than a page can draw them are not all shown."""
 WAITING = html.message("Waiting for the device…")
@@ -37,56 +34,39 @@ BuildRequest = Callable[..., Request]
 
 
 class RunHandlers:
-    """The handlers of one tab. A click takes a place in the queue (a ``Run``); a second event does the work."""
+    """The handlers of one tab. A click puts a ``Run`` in the queue; a second event carries it out.
 
-    def __init__(self, studio: Studio, ui: PanelLayout, strengths: Sequence[float]) -> None:
+    Run calls ``build(session, fields, *values of inputs)`` for the request, and repeats it at each of the
+    ``strengths`` where the field "several" is ticked.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        panel: Panel,
+        build: BuildRequest,
+        inputs: Sequence[Any] = (),
+        strengths: Sequence[float] = (),
+    ) -> None:
         self.studio = studio
-        self.ui = ui
+        self.ui = panel
         self.strengths = strengths
+        self.start_with(panel.run, build, inputs)
+        # By the page itself: an answer of the server could come after that of the run's own end.
+        panel.stop.click(None, None, panel.status, js=f"() => {html.message('Stopping…')!r}", **UNQUEUED)
+        buttons = [panel.status, panel.run, panel.stop]
+        studio.on(panel.stop.click, self._stop, None, buttons)
+        picked = studio.on_pick(panel.strip.select, self._enqueue_draft, None, buttons)
+        self._queue(picked, None, [])
 
     def start_with(self, button: gr.Button, build: BuildRequest, inputs: Sequence[Any]) -> None:
         """Let a button run what ``build`` makes of the fields and of the inputs."""
-        ui, names = self.ui, list(self.ui.fields)
+        ui = self.ui
+        buttons = [ui.status, ui.run, ui.stop, ui.seed]
+        clicked = self.studio.on(button.click, self._enqueue, [ui.keep_seed, ui.seed], buttons)
+        self._queue(clicked, build, [*ui.fields.values(), *inputs])
 
-        def run(request: gr.Request, *values: Any) -> Iterator[Updates]:
-            def requests(session: Session, _: Run) -> Sequence[Request]:
-                fields = request_fields(names, values[: len(names)])
-                strengths = self.strengths if fields.pop("several", False) else ()
-                built = requests_for(build(session, fields, *values[len(names) :]), strengths)
-                session.strip(ui.tab).start_run()
-                return built
-
-            yield from self._in_turn(self.studio.session(request), requests, finishes_draft=False)
-
-        clicked = button.click(
-            self.studio.handler(self._enqueue),
-            [ui.keep_seed, ui.seed],
-            [ui.status, ui.run, ui.stop, ui.seed],
-            **UNQUEUED,
-        )
-        self._queue(clicked, run, [*ui.fields.values(), *inputs])
-
-    def finish_with(self, strip: gr.HTML) -> None:
-        """Let a click on a draft in the strip finish it."""
-
-        def finish(request: gr.Request) -> Iterator[Updates]:
-            def requests(session: Session, run: Run) -> Sequence[Request]:
-                drafts = session.strip(self.ui.tab).drafts
-                assert drafts is not None and run.draft_seed is not None, "a draft is of an earlier run"
-                return [drafts.request.alone(run.draft_seed)]
-
-            yield from self._in_turn(self.studio.session(request), requests, finishes_draft=True)
-
-        picked = strip.select(
-            self.studio.pick_handler(self._enqueue_draft),
-            None,
-            [self.ui.status, self.ui.run, self.ui.stop],
-            **UNQUEUED,
-        )
-        self._queue(picked, finish, [])
-
-    def stop(self, session: Session) -> Updates:
-        """Stop was pressed."""
+    def _stop(self, session: Session) -> Updates:
         run = session.runs.get(self.ui.tab)
         if run is None:
             return self.ui.run_buttons(is_running=False)
@@ -96,11 +76,15 @@ class RunHandlers:
         message = html.message("Stopped before its turn came.")
         return {self.ui.status: message, **self.ui.run_buttons(is_running=False)}
 
-    def _queue(self, clicked: Any, run: Callable[..., Iterator[Updates]], inputs: list[Any]) -> None:
-        """Let ``run`` follow, when its turn comes, on an event that made a ``Run``."""
+    def _queue(self, clicked: Any, build: BuildRequest | None, inputs: list[Any]) -> None:
+        """After an event that made a ``Run``, carry it out when its turn comes; without ``build``, a draft's."""
         ui = self.ui
+
+        def carry_out(request: gr.Request, *values: Any) -> Iterator[Updates]:
+            yield from self._carry_out(self.studio.session(request), build, values)
+
         done = clicked.success(
-            run,
+            carry_out,
             inputs,
             [ui.status, ui.view, ui.strip, ui.actions, ui.keep],
             concurrency_id=DEVICE_QUEUE,
@@ -109,13 +93,13 @@ class RunHandlers:
             show_progress_on=ui.status,
             api_visibility="private",
         )
-        # Inputs that gradio itself refuses, such as a word for a number, never reach ``run``.
-        done.failure(self.studio.handler(self._refused), None, ui.status, **UNQUEUED)
-        done.then(self.studio.handler(self._done), None, [ui.run, ui.stop], **UNQUEUED)
+        # Inputs that gradio itself refuses, such as a word for a number, never reach ``carry_out``.
+        self.studio.on(done.failure, self._refused, None, ui.status)
+        self.studio.on(done.then, self._done, None, [ui.run, ui.stop])
 
     def _enqueue(self, session: Session, keep_seed: bool, seed: float | None) -> Updates:
         session.runs[self.ui.tab] = Run()
-        new = seed if keep_seed else secrets.randbelow(MAX_NEW_SEED)
+        new = seed if keep_seed else new_seed()
         return {self.ui.status: WAITING, self.ui.seed: new, **self.ui.run_buttons(is_running=True)}
 
     def _enqueue_draft(self, session: Session, seed: str) -> Updates:
@@ -127,24 +111,21 @@ class RunHandlers:
         session.runs[self.ui.tab] = Run(int(seed))
         return {self.ui.status: WAITING, **self.ui.run_buttons(is_running=True)}
 
-    def _in_turn(
-        self,
-        session: Session,
-        requests: Callable[[Session, Run], Sequence[Request]],
-        *,
-        finishes_draft: bool,
+    def _carry_out(
+        self, session: Session, build: BuildRequest | None, values: tuple[Any, ...]
     ) -> Iterator[Updates]:
-        """Run the requests, unless the run was stopped while it waited, or is another event's."""
+        """Carry out the session's run, unless it was stopped while it waited, or another event made it."""
         run = session.runs.get(self.ui.tab)
-        is_own = run is not None and (run.draft_seed is not None) == finishes_draft
-        if run is None or not is_own or run.is_started or run.is_stopped:
+        if run is None or run.is_started or run.is_stopped or (run.draft_seed is None) != (build is not None):
             yield gr.skip()
             return
         run.is_started = True
         try:
-            drafts = session.strip(self.ui.tab).drafts if finishes_draft else None
-            for request in requests(session, run):
-                yield from self._steps(session, run, request, drafts)
+            drafts = session.strip(self.ui.tab).drafts if build is None else None
+            if drafts is not None and run.draft_seed is not None:
+                yield from self._steps(session, run, drafts.request.alone(run.draft_seed), drafts)
+            for request in self._requests(session, build, values) if build is not None else ():
+                yield from self._steps(session, run, request)
                 if run.is_stopped:
                     return
         except (GlideEditError, MaskError) as error:
@@ -158,8 +139,17 @@ class RunHandlers:
         finally:
             run.is_stopped = True
 
+    def _requests(self, session: Session, build: BuildRequest, values: tuple[Any, ...]) -> Sequence[Request]:
+        """The requests of a new run, which clears the strip."""
+        count = len(self.ui.fields)
+        fields = request_fields(self.ui.fields, values[:count])
+        strengths = self.strengths if fields.pop("several", False) else ()
+        requests = requests_for(build(session, fields, *values[count:]), strengths)
+        session.strip(self.ui.tab).start_run()
+        return requests
+
     def _steps(
-        self, session: Session, run: Run, request: Request, drafts: EditResult | None
+        self, session: Session, run: Run, request: Request, drafts: EditResult | None = None
     ) -> Iterator[Updates]:
         """One request, or with ``drafts`` the finishing of one of its candidates, until its end or a stop."""
         editor, ui = self.studio.models.editor(session.model), self.ui

@@ -94,24 +94,17 @@ class UndoStack:
     def current(self) -> tuple[Picture, str] | None:
         return self._photos[self._at] if self._photos else None
 
-    @property
-    def can_undo(self) -> bool:
-        return self._at > 0
-
-    @property
-    def can_redo(self) -> bool:
-        return self._at + 1 < len(self._photos)
-
     def push(self, picture: Picture, name: str) -> None:
         """Edit this picture from now on; nothing can be redone then."""
         self._photos = [*self._photos[: self._at + 1], (picture, name)][-MAX_UNDO:]
         self._at = len(self._photos) - 1
 
-    def undo(self) -> None:
-        self._at -= self.can_undo
+    def can_move(self, by: int) -> bool:
+        return 0 <= self._at + by < len(self._photos)
 
-    def redo(self) -> None:
-        self._at += self.can_redo
+    def move(self, by: int) -> None:
+        """Undo (-1) or redo (1), where possible."""
+        self._at += by * self.can_move(by)
 
 
 @dataclass(eq=False)

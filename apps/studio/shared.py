@@ -25,7 +25,7 @@ element.addEventListener('click', (event) => {
   else trigger('select', {pick: finish});
 });
 """
-"""Clicking a picture triggers a click event with its name or number; a draft, a select event with its seed."""
+"""A click on a picture triggers a click event with its name or number; on a draft, a select event with its seed."""
 
 
 @dataclass
@@ -39,19 +39,33 @@ class Studio:
     def session(self, request: gr.Request) -> Session:
         return self.sessions.get(request.session_hash)
 
-    def handler(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """An event handler that calls ``function(session, *inputs)``."""
+    def on(
+        self,
+        event: Callable[..., Any],
+        function: Callable[..., Any],
+        inputs: Any,
+        outputs: Any,
+        **settings: Any,
+    ) -> Any:
+        """Let an event call ``function(session, *inputs)``, by default outside the queue."""
 
-        def handle(request: gr.Request, *inputs: Any) -> Any:
-            return function(self.session(request), *inputs)
+        def handle(request: gr.Request, *values: Any) -> Any:
+            return function(self.session(request), *values)
 
-        return handle
+        return event(handle, inputs, outputs, **UNQUEUED | settings)
 
-    def pick_handler(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The same for events of ``ON_PICK_JS``: calls ``function(session, picked, *inputs)``."""
+    def on_pick(
+        self,
+        event: Callable[..., Any],
+        function: Callable[..., Any],
+        inputs: Any,
+        outputs: Any,
+        **settings: Any,
+    ) -> Any:
+        """Let an event of ``ON_PICK_JS`` call ``function(session, picked, *inputs)``."""
 
-        def handle(request: gr.Request, event: gr.EventData, *inputs: Any) -> Any:
-            data = event._data if isinstance(event._data, dict) else {}
-            return function(self.session(request), str(data.get("pick", "")), *inputs)
+        def handle(request: gr.Request, data: gr.EventData, *values: Any) -> Any:
+            picked = data._data.get("pick", "") if isinstance(data._data, dict) else ""
+            return function(self.session(request), str(picked), *values)
 
-        return handle
+        return event(handle, inputs, outputs, **UNQUEUED | settings)

@@ -8,10 +8,11 @@ import gradio as gr
 import numpy as np
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, StrokeCounter, canvas_value, painted_over, progress_on
+from apps.studio.canvas import Painted, StrokeCounter, canvas_value, paint_canvas, painted_over
 from apps.studio.examples import DRAWINGS, examples_html, find
 from apps.studio.fields import component, sentence
 from apps.studio.panel import Panel
+from apps.studio.run_handlers import RunHandlers
 from apps.studio.sessions import Session
 from apps.studio.shared import ON_PICK_JS, Studio, Updates
 from apps.studio.uploads import read_upload
@@ -36,36 +37,26 @@ class SketchTab:
                 self.panel = Panel(
                     studio,
                     "sketch",
-                    self._build,
                     "The picture that follows your drawing appears here.",
                     label="What the drawing shows",
                     placeholder=DRAWINGS[0].prompt,
                     own_fields=self.fields,
-                    inputs=[self.strokes.count],
-                    strengths=STRENGTHS,
                 )
-        strokes, sheet, events = self.strokes.count, [self.canvas, self.message], progress_on(self.message)
+        strokes, sheet = self.strokes.count, [self.canvas, self.message]
+        RunHandlers(studio, self.panel, self._build, [strokes], STRENGTHS)
         self.strokes.wire(studio, self.canvas, self._receive)
-        self.blank.click(studio.handler(self._clear), strokes, sheet, **events)
-        self.file.upload(studio.handler(self._upload), [self.file, strokes], sheet, **events)
-        self.examples.click(
-            studio.pick_handler(self._example), strokes, [*sheet, self.panel.ui.prompt], **events
-        )
+        quiet = {"show_progress_on": self.message}
+        studio.on(self.blank.click, self._clear, strokes, sheet, **quiet)
+        studio.on(self.file.upload, self._upload, [self.file, strokes], sheet, **quiet)
+        studio.on_pick(self.examples.click, self._example, strokes, [*sheet, self.panel.prompt], **quiet)
 
     def _lay_out_sheet(self) -> None:
-        self.canvas = PaintCanvas(
+        self.canvas = paint_canvas(
+            "sketch",
+            "Draw with dark lines on the white sheet",
+            gr.Brush(default_size=6, colors=[*COLOURS], default_color=COLOURS[0], color_mode="defaults"),
+            eraser=24,
             value={"background": _blank_pixels(), "layers": [], "composite": None},
-            label="Draw with dark lines on the white sheet",
-            sources=(),
-            brush=gr.Brush(
-                default_size=6, colors=[*COLOURS], default_color=COLOURS[0], color_mode="defaults"
-            ),
-            eraser=gr.Eraser(default_size=24),
-            transforms=(),
-            layers=gr.LayerOptions(disabled=True),
-            height=460,
-            elem_id="sketch-canvas",
-            buttons=[],
         )
         self.strokes = StrokeCounter("sketch")
         with gr.Row(elem_classes="ge-tools"):
@@ -113,7 +104,7 @@ class SketchTab:
             return gr.skip()
         return {
             **self._show(session, example.picture(), strokes),
-            self.panel.ui.prompt: example.prompt,
+            self.panel.prompt: example.prompt,
         }
 
 

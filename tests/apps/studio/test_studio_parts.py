@@ -114,14 +114,14 @@ def test_undo_and_redo_go_through_the_photographs() -> None:
     assert stack.current is None
     for number, picture in enumerate(pictures[:2]):
         stack.push(picture, str(number))
-    stack.undo()
-    stack.undo()
+    stack.move(-1)
+    stack.move(-1)
     assert stack.current == (pictures[0], "0")
-    assert stack.can_redo
-    assert not stack.can_undo
+    assert stack.can_move(1)
+    assert not stack.can_move(-1)
     stack.push(pictures[2], "2")
-    assert not stack.can_redo
-    stack.undo()
+    assert not stack.can_move(1)
+    stack.move(-1)
     assert stack.current == (pictures[0], "0")
 
 
