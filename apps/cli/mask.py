@@ -32,25 +32,19 @@ app = typer.Typer(
 )
 _POINTS = {"ignore_unknown_options": True}  # so that -5,3 is a point
 
-On = Annotated[
-    str, typer.Argument(metavar="PHOTO|WxH", help="A picture, or a size as 640x480.", show_default=False)
-]
-Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture.", show_default=False)]
-Corners = Annotated[
-    str, typer.Argument(metavar="X0,Y0,X1,Y1", help="X1 and Y1 lie just beyond it.", show_default=False)
-]
+On = Annotated[str, typer.Argument(metavar="PHOTO|WxH", help="A picture, or a size as 640x480.")]
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture.")]
+Corners = Annotated[str, typer.Argument(metavar="X0,Y0,X1,Y1", help="X1 and Y1 lie just beyond it.")]
 PointWords = Annotated[
     list[str],
-    typer.Argument(metavar="X,Y ...", help="Pixels from the top left corner.", show_default=False),
+    typer.Argument(metavar="X,Y ...", help="Pixels from the top left corner."),
 ]
 MaskFile = Annotated[
     Path,
-    typer.Argument(metavar="MASK", help="A picture, or run lengths as .json.", show_default=False),
+    typer.Argument(metavar="MASK", help="A picture, or run lengths as .json."),
 ]
-MaskFiles = Annotated[
-    list[Path], typer.Argument(metavar="MASK ...", help="Masks of one size.", show_default=False)
-]
-Pixels = Annotated[float, typer.Argument(metavar="PX", help="How far, in pixels.", show_default=False)]
+MaskFiles = Annotated[list[Path], typer.Argument(metavar="MASK ...", help="Masks of one size.")]
+Pixels = Annotated[float, typer.Argument(metavar="PX", help="How far, in pixels.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="PX", help="Of the brush.")]
 Scribbles = list[str] | None
 
@@ -127,7 +121,7 @@ def grabcut(
     photo: Photo,
     box: Annotated[
         str | None,
-        typer.Option("--box", metavar="X0,Y0,X1,Y1", help="A box around the thing.", show_default=False),
+        typer.Option("--box", metavar="X0,Y0,X1,Y1", help="A box around the thing."),
     ] = None,
     inside: Annotated[
         Scribbles,
@@ -266,7 +260,7 @@ def fill_holes(
     mask: MaskFile,
     max_area: Annotated[
         float | None,
-        typer.Option("--max-area", metavar="PX", help="Leave larger holes open.", show_default=False),
+        typer.Option("--max-area", metavar="PX", help="Leave larger holes open."),
     ] = None,
     mask_means: options.MaskMeans = "change",
     *,
@@ -283,9 +277,7 @@ def fill_holes(
 @options.takes_groups
 def drop_specks(
     mask: MaskFile,
-    area: Annotated[
-        int, typer.Argument(metavar="PX", help="The smallest area that stays.", show_default=False)
-    ],
+    area: Annotated[int, typer.Argument(metavar="PX", help="The smallest area that stays.")],
     mask_means: options.MaskMeans = "change",
     *,
     writing: options.Writing,
@@ -362,11 +354,7 @@ def subtract(files: MaskFiles, mask_means: options.MaskMeans = "change", *, writ
 def convert(
     mask: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE",
-            help="A picture, with or without alpha, or run lengths as .json.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="FILE", help="A picture, with or without alpha, or run lengths as .json."),
     ],
     channel: Annotated[
         Literal["auto", "alpha", "luma"],

@@ -30,19 +30,12 @@ Stage = Annotated[
     Literal["base", "upsampler", "clip", "plain-clip"],
     typer.Argument(
         help="The network that draws, the one that enlarges, a CLIP that reads noisy pictures, or a small "
-        "one that reads clean ones.",
-        show_default=False,
+        "one that reads clean ones."
     ),
 ]
 Out = Annotated[
     Path,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="DIR",
-        help="The run's folder; a run that was stopped goes on.",
-        show_default=False,
-    ),
+    typer.Option("--out", "-o", metavar="DIR", help="The run's folder; a run that was stopped goes on."),
 ]
 Data = Annotated[
     str,

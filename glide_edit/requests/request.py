@@ -66,10 +66,11 @@ class Request:
     seeds: tuple[int, ...] = field(
         default=(),
         metadata=setting(
-            "A picture for each of these seeds, as 1,5,9 or 10-19; in place of seed and n",
+            "In place of seed and n, a picture for each of these seeds",
             low=0,
             high=LARGEST_SEED - 1,
             metavar="S,S-S",
+            written="1,5,9 or 10-19",
         ),
     )
     candidates: int | None = field(
@@ -107,11 +108,12 @@ class Request:
     stage_steps: tuple[int, ...] | None = field(
         default=None,
         metadata=setting(
-            "Steps of each stage in order, as 20,8,4",
+            "Steps of each stage in order",
             low=1,
             high=MOST_STEPS,
             unset="the model's",
             metavar="N,N",
+            written="20,8,4",
         ),
     )
     preset: str | None = field(

@@ -42,6 +42,7 @@ class Setting:
         unit: "px", or nothing.
         unset: what None, or leaving the field out, stands for.
         metavar: how a value is written, in a word, where the kind does not say it well enough.
+        written: an example of several values, as people write them in a line.
         pattern: a regular expression for the whole of a text, described by ``says``.
         name, kind, optional, required, default: from the field itself.
     """
@@ -54,6 +55,7 @@ class Setting:
     unit: str = ""
     unset: str = ""
     metavar: str = ""
+    written: str = ""
     pattern: str = ""
     says: str = "text"
     name: str = ""
@@ -193,23 +195,28 @@ def setting(
     unit: str = "",
     unset: str = "",
     metavar: str = "",
+    written: str = "",
     pattern: str = "",
     says: str = "text",
 ) -> Mapping[str, Setting]:
     """The metadata of a field of a request: ``n: int = field(default=1, metadata=setting("How many"))``."""
-    return {
-        "setting": Setting(help, low, high, above, choices, unit, unset, metavar, pattern, says),
-    }
+    values = Setting(help, low, high, above, choices, unit, unset, metavar, written, pattern, says)
+    return {"setting": values}
+
+
+def settings_of(kind: Any) -> tuple[Setting, ...]:
+    """The definitions of a request's fields, in their order. A subclass may change a default alone."""
+    return _settings_of(kind)
 
 
 @cache
-def settings_of(kind: type) -> tuple[Setting, ...]:
-    """The definitions of a request's fields, in their order. A subclass may change a default alone."""
+def _settings_of(kind: type) -> tuple[Setting, ...]:
     return tuple(_setting(kind, each.name, each.default) for each in fields(kind))
 
 
 def _setting(kind: type, name: str, default: object) -> Setting:
-    declared = [base.__dataclass_fields__[name] for base in kind.__mro__ if name in _fields(base)]
+    known = [getattr(base, "__dataclass_fields__", {}) for base in kind.__mro__]
+    declared = [each[name] for each in known if name in each]
     found = next((each.metadata["setting"] for each in declared if each.metadata), Setting(""))
     annotation = declared[0].type
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
@@ -219,11 +226,7 @@ def _setting(kind: type, name: str, default: object) -> Setting:
     return replace(found, name=name, kind=of_kind, optional=bare != text, **told)
 
 
-def _fields(kind: type) -> Mapping[str, Any]:
-    return getattr(kind, "__dataclass_fields__", {})
-
-
-def fields_schema(kind: type) -> list[dict[str, Any]]:
+def fields_schema(kind: Any) -> list[dict[str, Any]]:
     """What can be said of a request's fields, as plain values: a record for each, in their order."""
     return [each.to_record() for each in settings_of(kind)]
 

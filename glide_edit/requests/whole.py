@@ -60,7 +60,7 @@ class Upscale(Request):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sketch(Request):
-    """A picture that follows a line drawing: dark lines on light paper (or the reverse, which is noticed).
+    """A picture that follows a line drawing: dark lines on light paper, or light on dark.
 
     ``mode`` says how: "lines" by the model's drawing channel; "tone" by SDEdit (Meng et al. 2021) from the
     drawing filled with its own colour strokes, where lines are walls; "both"; "auto" is "both" for a drawing
