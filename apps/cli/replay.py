@@ -137,7 +137,7 @@ def _changes(mask: Path | None, prompt: str | None, seed: int | None, seeds: str
 
         changes["seeds"] = parse_seeds(seeds)
     if mask is not None:
-        from glide_edit.editor import open_mask
+        from glide_edit.selections import open_mask
 
         changes["mask"] = open_mask(mask)
     return {name: value for name, value in changes.items() if value is not None}
