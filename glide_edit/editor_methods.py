@@ -36,8 +36,7 @@ class EditorMethods(ABC):
         seeds: In place of seed and n, a picture for each of these seeds.
         candidates: Draw so many small pictures, rank them, and finish the best n.
         steps: Steps of the first stage (None: the model's).
-        guidance: How strongly to follow the words, the scale of classifier-free guidance; 1 is plain (None:
-            the model's).
+        guidance: How strongly to follow the words (classifier-free guidance); 1 is plain (None: the model's).
         sampler: ddpm, ddim or dpm-solver++, for the first stage (None: the model's).
         upsampler_steps: Steps of the upsampler (None: the model's).
         stage_steps: Steps of each stage in order (None: the model's).

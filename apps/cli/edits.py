@@ -32,7 +32,7 @@ from apps.cli.progress import live
 from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
-    from glide_edit.requests import Request
+    from glide_edit.requests import Request, Setting
 
 PLAN = typer.Typer(
     name="plan",
@@ -204,27 +204,33 @@ def _parameters(operation: Operation) -> list[inspect.Parameter]:
     own: list[inspect.Parameter] = []
     common: list[inspect.Parameter] = []
     old_names = operation.kind.old_names
-    shared = {each.name for each in settings_of(Request)} - {"prompt"}
+    shared = {each.name for each in settings_of(Request)}
     for each in settings_of(operation.kind):
         if each.kind == "picture":
             argument = typer.Argument(metavar=operation.picture, help=f"{each.help}.")
-            own.insert(0, keyword(each.name, Annotated[Path, argument]))
-        elif each.name != "prompt":
+            own.append(keyword(each.name, Annotated[Path, argument]))
+        elif each.name == "prompt":
+            words = _prompt_parameters(operation, each)
+        else:
             (common if each.name in shared else own).append(parameter_of(each))
-        elif operation.prompt in ("required", "optional"):
-            own.append(parameter_of(each, required=operation.prompt == "required"))
-        elif operation.prompt == "argument":
-            own.append(keyword("prompt", LastWords, ""))
-        elif operation.prompt == "several":
-            own += [keyword("words", Words, None), keyword("prompt", Prompt, None)]
-            own.append(keyword("prompt_file", PromptFile, None))
         own += [parameter_of(each, old_name=old) for old in old_names if old_names[old] == each.name]
         if each.name == "strength" and operation.new:
             own.append(keyword("strengths", Strengths, None))
         if each.name == "mask":
             own.append(keyword("mask_means", MaskMeans, "change"))
-    own.sort(key=lambda each: each.default is not each.empty)  # what must be said comes first
+    own = sorted([*own, *words], key=lambda each: each.default is not each.empty)  # the required ones first
     return [*own, keyword("out", Out, None), *common, *group_parameters(Running)]
+
+
+def _prompt_parameters(operation: Operation, prompt: Setting) -> list[inspect.Parameter]:
+    if operation.prompt == "argument":
+        return [keyword("prompt", LastWords, "")]
+    if operation.prompt == "several":
+        ways = {"words": Words, "prompt": Prompt, "prompt_file": PromptFile}
+        return [keyword(name, annotation, None) for name, annotation in ways.items()]
+    if operation.prompt == "none":
+        return []
+    return [parameter_of(prompt, required=operation.prompt == "required")]
 
 
 # -- from values to requests ---------------------------------------------------------------------------------
@@ -311,7 +317,9 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         GlideEditError, MaskError: what ``check_targets`` and ``carry_out_all`` raise.
         typer.Exit: stopped, with code 130.
     """
-    targets, notes = _targets(operation, edit, running)
+    from glide_edit.images import losses, save_picture
+
+    targets, notes = _targets(operation, edit), edit.notes
     sheet = None
     if edit.sweep:
         assert edit.source is not None
@@ -321,40 +329,38 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         running = replace(running, sheet=None)
     like = None if operation.new else edit.requests[0].source
     check_targets([*targets, *([sheet] if sheet else [])], like=like, force=running.force)
-    from apps.cli.work import Work, carry_out_all
+    if like is not None and edit.source is not None:
+        why = suffix_for(edit.source, like)[1]
+        notes = (*(losses(like, targets[0]) if edit.out else (why,) if why else ()), *notes)
+
+    from apps.cli.work import Work, carry_out_all  # torch is imported now that nothing is wrong
 
     n = edit.requests[0].n
     parts = [targets[k : k + n] for k in range(0, len(targets), n)]
-    works = [Work(part, running, (*notes, *edit.notes)) for part in parts]
+    works = [Work(part, running, notes) for part in parts]
     results = carry_out_all(list(zip(edit.requests, works, strict=True)))
     if sheet is not None:
-        from glide_edit.images import save_picture
         from glide_edit.operations.strengths import strengths_sheet
 
         save_picture(strengths_sheet(results), sheet, force=running.force)
         typer.echo(f"{sheet}: {len(results)} strengths", err=running.as_json)
 
 
-def _targets(operation: Operation, edit: Edit, running: Running) -> tuple[list[Path], tuple[str, ...]]:
-    """Where each picture goes, and what a person should know of that."""
+def _targets(operation: Operation, edit: Edit) -> list[Path]:
+    """Where each picture goes."""
     first = edit.requests[0]
     count = len(edit.requests) * first.n
+    if edit.out is not None:
+        return numbered(edit.out, count)
     if edit.source is None:
-        if edit.out is not None:
-            return numbered(edit.out, count), ()
         before = [f"{k}-" for k in range(1, len(edit.requests) + 1)] if len(edit.requests) > 1 else [""]
         # Which of the candidates are kept is not known yet.
         names = [f"best-{k}" for k in range(1, first.n + 1)] if first.candidates else first.seeds
-        return [Path(f"generate-{number}{name}.png") for number in before for name in names], ()
-    from glide_edit.images import losses
-
+        return [Path(f"generate-{number}{name}.png") for number in before for name in names]
     assert first.source is not None, "it has been read from the file"
-    suffix, why = (".png", None) if operation.new else suffix_for(edit.source, first.source)
+    suffix = ".png" if operation.new else suffix_for(edit.source, first.source)[0]
     after = operation.after.format(factor=getattr(first, "factor", None))
-    targets = numbered(edit.out or edit.source.with_name(f"{edit.source.stem}-{after}{suffix}"), count)
-    if edit.out is not None and not operation.new:
-        return targets, losses(first.source, targets[0])
-    return targets, (why,) if why and edit.out is None else ()
+    return numbered(edit.source.with_name(f"{edit.source.stem}-{after}{suffix}"), count)
 
 
 def show_plan(operation: Operation, edit: Edit, running: Running) -> None:

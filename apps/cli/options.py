@@ -7,6 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -155,22 +156,26 @@ def with_parameters(command: Callable[..., None], parameters: Sequence[inspect.P
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
 
 
-def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take whole groups, as ``Running``: typer sees their fields as its options."""
-    hints = typing.get_type_hints(command, include_extras=True)
+def takes_groups(command: Callable[..., None] | partial[None]) -> Callable[..., None]:
+    """Let a command take whole groups, as ``Running``: typer sees their fields as its options.
+
+    What a partial has filled in is no option.
+    """
+    inner, filled = (command.func, command.keywords) if isinstance(command, partial) else (command, {})
+    hints = typing.get_type_hints(inner, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command).parameters.values():
+    for parameter in inspect.signature(inner).parameters.values():
         if parameter.name in groups:
             parameters += group_parameters(groups[parameter.name])
-        else:
+        elif parameter.name not in filled:
             parameters.append(parameter.replace(annotation=hints[parameter.name]))
 
     def expanded(**values: Any) -> None:
         taken = {name: group_of(group, values) for name, group in groups.items()}
         command(**values, **taken)
 
-    expanded.__name__, expanded.__doc__ = command.__name__, command.__doc__
+    expanded.__name__, expanded.__doc__ = inner.__name__, inner.__doc__
     with_parameters(expanded, parameters)
     return expanded
 

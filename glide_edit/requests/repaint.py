@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from glide_edit.errors import InputError
 from glide_edit.requests.request import Request, accept_old_names
-from glide_edit.requests.settings import setting
+from glide_edit.requests.settings import about, setting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +27,12 @@ DEFAULT_STRENGTH = 0.8
 REMOVAL_STRENGTH = 0.25
 """Of patches where something is taken out: they are kept, and what does not fit together is smoothed."""
 
-IMAGE = setting("The picture to edit")
-DETAIL = setting(
+IMAGE = about("The picture to edit")
+DETAIL = about(
     "Draw at the photograph's own resolution where the repaint is larger than the model's picture",
     unset="yes, with no more grain than around it",
 )
-MATCH_GRAIN = setting(
+MATCH_GRAIN = about(
     "Give the repaint the grain of what surrounds it",
     unset="yes, but not with the finish hard or with detail",
 )
@@ -48,21 +48,16 @@ class Repaint(Request):
 
     repaints = True
 
-    context_guidance: float | None = field(
-        default=None,
-        metadata=setting(
-            "How strongly to follow the surroundings; 1 is plain, less follows the words more",
-            low=0,
-            high=100,
-            unset="1",
-        ),
+    context_guidance: float | None = setting(
+        None,
+        "How strongly to follow the surroundings; 1 is plain, less follows the words more",
+        within=(0, 100),
+        unset="1",
     )
-    context_interval: tuple[float, float] | None = field(
-        default=None,
-        metadata=setting(
-            "The part of the noise axis, 0 clean to 1 noise, where the context guidance acts",
-            unset="all of it",
-        ),
+    context_interval: tuple[float, float] | None = setting(
+        None,
+        "The part of the noise axis, 0 clean to 1 noise, where the context guidance acts",
+        unset="all of it",
     )
 
 
@@ -81,56 +76,40 @@ class Inpaint(Repaint):
     old_names: ClassVar = {"content": "mask_fill"}
 
     image: Picture = field(metadata=IMAGE)
-    mask: Mask = field(metadata=setting("What to change: a picture of the same size, white = change"))
-    grow: int = field(
-        default=0, metadata=setting("Grow the selection by so many pixels", low=0, high=4096, unit="px")
+    mask: Mask = field(metadata=about("What to change: a picture of the same size, white = change"))
+    grow: int = setting(0, "Grow the selection by so many pixels", within=(0, 4096), unit="px")
+    protect: Mask | None = setting(
+        None, "What never changes, also where grow reaches: a picture, white = protect"
     )
-    protect: Mask | None = field(
-        default=None,
-        metadata=setting("What never changes, also where grow reaches: a picture, white = protect"),
+    context: float | None = setting(
+        None,
+        "The model sees a square so many times as wide as the selection",
+        within=(1, 16),
+        unset="where it is best",
     )
-    context: float | None = field(
-        default=None,
-        metadata=setting(
-            "The model sees a square so many times as wide as the selection",
-            low=1,
-            high=16,
-            unset="where it is best",
-        ),
+    finish: FinishName = setting(
+        "membrane",
+        "How the repaint is put back; auto takes what leaves the least of an edge",
+        choices=FINISHES,
     )
-    finish: FinishName = field(
-        default="membrane",
-        metadata=setting(
-            "How the repaint is put back; auto takes what leaves the least of an edge", choices=FINISHES
-        ),
-    )
-    feather: float | None = field(
-        default=None,
-        metadata=setting(
-            "Pixels inside the edge over which the finish feather fades in",
-            low=0,
-            high=4096,
-            unit="px",
-            unset="8",
-        ),
+    feather: float | None = setting(
+        None,
+        "Pixels inside the edge over which the finish feather fades in",
+        within=(0, 4096),
+        unit="px",
+        unset="8",
     )
     detail: bool | None = field(default=None, metadata=DETAIL)
     match_grain: bool | None = field(default=None, metadata=MATCH_GRAIN)
-    mask_fill: MaskFill = field(
-        default="noise",
-        metadata=setting(
-            "What the selection begins from; patches are of what surrounds it", choices=MASK_FILLS
-        ),
+    mask_fill: MaskFill = setting(
+        "noise", "What the selection begins from; patches are of what surrounds it", choices=MASK_FILLS
     )
-    strength: float | None = field(
-        default=None,
-        metadata=setting(
-            "How much noise is added to a mask fill other than noise, above 0 to 1",
-            low=0,
-            high=1,
-            above=True,
-            unset="0.8, 0.25 where patches remove",
-        ),
+    strength: float | None = setting(
+        None,
+        "How much noise is added to a mask fill other than noise, above 0 to 1",
+        within=(0, 1),
+        above=True,
+        unset="0.8, 0.25 where patches remove",
     )
 
     def __post_init__(self) -> None:
@@ -201,7 +180,7 @@ class Remove(Inpaint):
 accept_old_names(Inpaint)
 accept_old_names(Remove)
 
-SIDE = setting("Pixels to add on this side", low=0, high=LONGEST_SIDE, unit="px")
+SIDE = about("Pixels to add on this side", within=(0, LONGEST_SIDE), unit="px")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -224,14 +203,12 @@ class Outpaint(Repaint):
     right: int = field(default=0, metadata=SIDE)
     top: int = field(default=0, metadata=SIDE)
     bottom: int = field(default=0, metadata=SIDE)
-    aspect: str | None = field(
-        default=None,
-        metadata=setting(
-            "Add evenly on two sides until the picture has this shape, as 16:9",
-            metavar="W:H",
-            pattern="[1-9][0-9]{0,4}:[1-9][0-9]{0,4}",
-            says="two whole numbers such as 16:9",
-        ),
+    aspect: str | None = setting(
+        None,
+        "Add evenly on two sides until the picture has this shape, as 16:9",
+        metavar="W:H",
+        pattern="[1-9][0-9]{0,4}:[1-9][0-9]{0,4}",
+        says="two whole numbers such as 16:9",
     )
     detail: bool | None = field(default=None, metadata=DETAIL)
     match_grain: bool | None = field(default=None, metadata=MATCH_GRAIN)

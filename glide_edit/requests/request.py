@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -49,104 +49,70 @@ class Request:
     old_names: ClassVar[Mapping[str, str]] = {}
     """Fields by the names that they had before; those are still taken, with a DeprecationWarning."""
 
-    prompt: str = field(default="", metadata=setting("What to draw, in words"))
-    negative_prompt: str | None = field(
-        default=None, metadata=setting("What not to draw; a guidance above 1 pushes away from it")
+    prompt: str = setting("", "What to draw, in words")
+    negative_prompt: str | None = setting(None, "What not to draw; a guidance above 1 pushes away from it")
+    n: int = setting(1, "How many pictures to make", within=(1, MOST_IMAGES))
+    seed: int = setting(
+        0,
+        "Seed of the first picture; the others have the seeds after it",
+        within=(0, LARGEST_SEED - MOST_IMAGES),
+        metavar="S",
     )
-    n: int = field(default=1, metadata=setting("How many pictures to make", low=1, high=MOST_IMAGES))
-    seed: int = field(
-        default=0,
-        metadata=setting(
-            "Seed of the first picture; the others have the seeds after it",
-            low=0,
-            high=LARGEST_SEED - MOST_IMAGES,
-            metavar="S",
-        ),
+    seeds: tuple[int, ...] = setting(
+        (),
+        "In place of seed and n, a picture for each of these seeds",
+        within=(0, LARGEST_SEED - 1),
+        metavar="S,S-S",
+        written="1,5,9 or 10-19",
     )
-    seeds: tuple[int, ...] = field(
-        default=(),
-        metadata=setting(
-            "In place of seed and n, a picture for each of these seeds",
-            low=0,
-            high=LARGEST_SEED - 1,
-            metavar="S,S-S",
-            written="1,5,9 or 10-19",
-        ),
+    candidates: int | None = setting(
+        None, "Draw so many small pictures, rank them, and finish the best n", within=(1, MOST_IMAGES)
     )
-    candidates: int | None = field(
-        default=None,
-        metadata=setting(
-            "Draw so many small pictures, rank them, and finish the best n", low=1, high=MOST_IMAGES
-        ),
+    steps: int | None = setting(None, "Steps of the first stage", within=(1, MOST_STEPS), unset="the model's")
+    guidance: float | None = setting(
+        None,
+        "How strongly to follow the words (classifier-free guidance); 1 is plain",
+        within=(0, 100),
+        unset="the model's",
     )
-    steps: int | None = field(
-        default=None,
-        metadata=setting("Steps of the first stage", low=1, high=MOST_STEPS, unset="the model's"),
+    sampler: str | None = setting(
+        None,
+        "ddpm, ddim or dpm-solver++, for the first stage",
+        choices=SAMPLER_NAMES,
+        unset="the model's",
+        metavar="NAME",
     )
-    guidance: float | None = field(
-        default=None,
-        metadata=setting(
-            "How strongly to follow the words, the scale of classifier-free guidance; 1 is plain",
-            low=0,
-            high=100,
-            unset="the model's",
-        ),
+    upsampler_steps: int | None = setting(
+        None, "Steps of the upsampler", within=(1, MOST_STEPS), unset="the model's"
     )
-    sampler: str | None = field(
-        default=None,
-        metadata=setting(
-            f"{SAMPLER_NAMES[0]}, {SAMPLER_NAMES[1]} or {SAMPLER_NAMES[2]}, for the first stage",
-            choices=SAMPLER_NAMES,
-            unset="the model's",
-            metavar="NAME",
-        ),
+    stage_steps: tuple[int, ...] | None = setting(
+        None,
+        "Steps of each stage in order",
+        within=(1, MOST_STEPS),
+        unset="the model's",
+        metavar="N,N",
+        written="20,8,4",
     )
-    upsampler_steps: int | None = field(
-        default=None,
-        metadata=setting("Steps of the upsampler", low=1, high=MOST_STEPS, unset="the model's"),
+    preset: str | None = setting(
+        None,
+        "One of the model's own choices of settings; `models info` lists them",
+        unset="default",
+        metavar="NAME",
+        says="a name",
     )
-    stage_steps: tuple[int, ...] | None = field(
-        default=None,
-        metadata=setting(
-            "Steps of each stage in order",
-            low=1,
-            high=MOST_STEPS,
-            unset="the model's",
-            metavar="N,N",
-            written="20,8,4",
-        ),
+    clip_guidance: float | None = setting(
+        None,
+        "How strongly CLIP pulls the first stage towards the words; 0 is not at all",
+        within=(0, 10_000),
+        unset="the model's",
     )
-    preset: str | None = field(
-        default=None,
-        metadata=setting(
-            "One of the model's own choices of settings; `models info` lists them",
-            unset="default",
-            metavar="NAME",
-            says="a name",
-        ),
+    clip_cuts: int | None = setting(
+        None,
+        "Random crops that a CLIP looks at in each step if it was not trained on noise",
+        within=(1, MOST_CUTS),
     )
-    clip_guidance: float | None = field(
-        default=None,
-        metadata=setting(
-            "How strongly CLIP pulls the first stage towards the words; 0 is not at all",
-            low=0,
-            high=10_000,
-            unset="the model's",
-        ),
-    )
-    clip_cuts: int | None = field(
-        default=None,
-        metadata=setting(
-            "Random crops that a CLIP looks at in each step if it was not trained on noise",
-            low=1,
-            high=MOST_CUTS,
-        ),
-    )
-    clip_interval: tuple[float, float] | None = field(
-        default=None,
-        metadata=setting(
-            "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls", unset="all of it"
-        ),
+    clip_interval: tuple[float, float] | None = setting(
+        None, "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls", unset="all of it"
     )
 
     def __post_init__(self) -> None:
@@ -162,7 +128,7 @@ class Request:
             read_words(words)
         self._agree_on_seeds()
         if self.candidates is not None:
-            replace(settings["candidates"], low=self.n).checked(self.candidates)
+            replace(settings["candidates"], within=(self.n, MOST_IMAGES)).checked(self.candidates)
             if not self.in_a_row:
                 said = "Candidates have the seeds from seed on: leave seeds out, or candidates."
                 settings["candidates"].refuse("contradicts_seeds", said)

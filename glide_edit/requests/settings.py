@@ -6,9 +6,9 @@ from it. Importing it costs nothing: the command line needs it before NumPy is l
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import cache
 from numbers import Integral, Real
 from typing import Any, NoReturn
@@ -37,7 +37,7 @@ class Setting:
 
     Attributes:
         help: a sentence without its full stop, for people.
-        low, high: the smallest and largest value, both included unless ``above`` leaves ``low`` out.
+        within: the smallest and largest value, both included unless ``above`` leaves the smallest out.
         choices: all possible values.
         unit: "px", or nothing.
         unset: what None, or leaving the field out, stands for.
@@ -48,8 +48,7 @@ class Setting:
     """
 
     help: str
-    low: float | None = None
-    high: float | None = None
+    within: tuple[float, float] | None = None
     above: bool = False
     choices: tuple[Any, ...] = ()
     unit: str = ""
@@ -94,20 +93,18 @@ class Setting:
 
     def _number(self, value: object) -> float:
         number = float(self._in_range(value, Real, "number"))
-        if self.above and number == self.low:
-            said = (
-                f"must be above {self.low} and at most {self.high}, not {self.low}: nothing would be drawn."
-            )
-            self.refuse("out_of_range", f"{self.name} {said}")
+        low, high = self.within or (0, 1)
+        if self.above and number == low:
+            said = f"{self.name} must be above {low} and at most {high}, not {low}: nothing would be drawn."
+            self.refuse("out_of_range", said)
         return number
 
     def _in_range(self, value: Any, kind: type, what: str) -> Any:
+        low, high = self.within or (-math.inf, math.inf)
         right = isinstance(value, kind) and not isinstance(value, bool)
-        if not right or not self.low <= value <= self.high:
-            self.refuse(
-                "out_of_range" if right else "wrong_type",
-                f"{self.name} must be a {what} between {self.low} and {self.high}, not {value!r}.",
-            )
+        if not right or not low <= value <= high:
+            said = f"{self.name} must be a {what} between {low} and {high}, not {value!r}."
+            self.refuse("out_of_range" if right else "wrong_type", said)
         return value
 
     def _switch(self, value: object) -> bool:
@@ -157,19 +154,21 @@ class Setting:
         record = {name: getattr(self, name) for name in ("name", "kind", "required", "help")}
         if not self.required:
             record["default"] = list(self.default) if isinstance(self.default, tuple) else self.default
-        told = {name: getattr(self, name) for name in ("low", "high", "unit", "unset", "pattern")}
-        record.update({name: value for name, value in told.items() if value not in (None, "")})
+        record.update(zip(("low", "high"), self.within or (), strict=False))
+        told = {name: getattr(self, name) for name in ("unit", "unset", "pattern")}
+        record.update({name: value for name, value in told.items() if value})
         return {**record, "choices": list(self.choices)} if self.choices else record
 
     def to_schema(self) -> dict[str, Any]:
         """JSON schema for the field as ``Request.to_json`` writes it."""
         least = "exclusiveMinimum" if self.above else "minimum"
-        whole = {"type": "integer", "minimum": self.low, "maximum": self.high}
+        low, high = self.within or (None, None)
+        whole = {"type": "integer", "minimum": low, "maximum": high}
         share = {"type": "number", "minimum": 0, "maximum": 1}
         of_kind: dict[str, dict[str, Any]] = {
             "text": {"type": "string", **({"pattern": f"^{self.pattern}$"} if self.pattern else {})},
             "whole": whole,
-            "number": {"type": "number", least: self.low, "maximum": self.high},
+            "number": {"type": "number", least: low, "maximum": high},
             "switch": {"type": "boolean"},
             "choice": {"enum": list(self.choices)},
             "interval": {"type": "array", "items": share, "minItems": 2, "maxItems": 2},
@@ -185,23 +184,14 @@ class Setting:
         return {**schema, "description": self.help}
 
 
-def setting(
-    help: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    above: bool = False,
-    choices: tuple[Any, ...] = (),
-    unit: str = "",
-    unset: str = "",
-    metavar: str = "",
-    written: str = "",
-    pattern: str = "",
-    says: str = "text",
-) -> Mapping[str, Setting]:
-    """The metadata of a field of a request: ``n: int = field(default=1, metadata=setting("How many"))``."""
-    values = Setting(help, low, high, above, choices, unit, unset, metavar, written, pattern, says)
-    return {"setting": values}
+def about(help: str, **more: Any) -> dict[str, Setting]:
+    """The metadata of a required field: ``image: Picture = field(metadata=about("The picture to edit"))``."""
+    return {"setting": Setting(help, **more)}
+
+
+def setting(default: Any, help: str, **more: Any) -> Any:
+    """A field with its default and the rest of its ``Setting``: ``n: int = setting(1, "How many")``."""
+    return field(default=default, metadata=about(help, **more))
 
 
 def settings_of(kind: Any) -> tuple[Setting, ...]:

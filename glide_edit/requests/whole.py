@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from glide_edit.errors import InputError
 from glide_edit.requests.request import Request
-from glide_edit.requests.settings import setting
+from glide_edit.requests.settings import about, setting
 from glide_edit.text.prompt_weights import read_words
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ class Upscale(Request):
     operation = "upscale"
     has_drafts = False
 
-    image: Picture = field(metadata=setting("The picture to enlarge"))
-    factor: int = field(default=4, metadata=setting("How many times as wide and high", choices=FACTORS))
+    image: Picture = field(metadata=about("The picture to enlarge"))
+    factor: int = setting(4, "How many times as wide and high", choices=FACTORS)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,22 +69,17 @@ class Sketch(Request):
 
     operation = "sketch"
 
-    drawing: Picture = field(metadata=setting("A line drawing: dark lines on light paper"))
-    mode: SketchMode = field(
-        default="auto",
-        metadata=setting(
-            "Follow its lines, its colours spread between them, or both; auto: both if it has colours",
-            choices=SKETCH_MODES,
-        ),
+    drawing: Picture = field(metadata=about("A line drawing: dark lines on light paper"))
+    mode: SketchMode = setting(
+        "auto",
+        "Follow its lines, its colours spread between them, or both; auto: both if it has colours",
+        choices=SKETCH_MODES,
     )
-    strength: float = field(
-        default=0.5,
-        metadata=setting(
-            "How far to go from its colours, a share of the noise axis: 0.3 is near, 0.8 far",
-            low=0,
-            high=1,
-            above=True,
-        ),
+    strength: float = setting(
+        0.5,
+        "How far to go from its colours, a share of the noise axis: 0.3 is near, 0.8 far",
+        within=(0, 1),
+        above=True,
     )
 
     @property
@@ -103,15 +98,12 @@ class Vary(Request):
 
     operation = "vary"
 
-    image: Picture = field(metadata=setting("The picture to start from"))
-    strength: float = field(
-        default=0.85,
-        metadata=setting(
-            "How far to go from the picture, a share of the noise axis: 0.7 is near, 0.95 far",
-            low=0,
-            high=1,
-            above=True,
-        ),
+    image: Picture = field(metadata=about("The picture to start from"))
+    strength: float = setting(
+        0.85,
+        "How far to go from the picture, a share of the noise axis: 0.7 is near, 0.95 far",
+        within=(0, 1),
+        above=True,
     )
 
     @property

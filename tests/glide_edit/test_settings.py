@@ -51,8 +51,7 @@ def test_every_field_is_defined(kind: type[Request]) -> None:
         assert each.help, each.name
         assert not each.help.endswith("."), each.name
         if each.kind in ("whole", "number", "wholes"):
-            assert each.low is not None, each.name
-            assert each.high is not None, each.name
+            assert each.within is not None, each.name
 
 
 def test_names_that_are_written_twice_to_stay_light_agree() -> None:
