@@ -69,7 +69,7 @@ def job_of(request: Inpaint | Outpaint, image: NDArray[Any], stays: Plane, numbe
             small, kept = shrink_known(image, keep, (size, size))
         return torch.from_numpy(small).permute(2, 0, 1)[None], torch.from_numpy(kept).float()[None, None]
 
-    content, strength = request.content, request.start_strength
+    content, strength = request.mask_fill, request.start_strength
     return Job(
         request,
         known=known,

@@ -36,7 +36,7 @@ PATCHES_CONTEXT = 2.2
 
 def context_of(request: Inpaint) -> float:
     """What the request says, or where the model is best."""
-    automatic = PATCHES_CONTEXT if request.content == "patches" else AUTOMATIC_CONTEXT
+    automatic = PATCHES_CONTEXT if request.mask_fill == "patches" else AUTOMATIC_CONTEXT
     return automatic if request.context is None else request.context
 
 

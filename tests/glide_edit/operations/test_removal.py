@@ -48,19 +48,24 @@ def removal(**changes: Any) -> Remove:
 
 @pytest.mark.parametrize(
     ("changes", "strength"),
-    [({}, 0.25), ({"strength": 0.6}, 0.6), ({"content": "surroundings"}, 0.8), ({"content": "noise"}, 1.0)],
+    [
+        ({}, 0.25),
+        ({"strength": 0.6}, 0.6),
+        ({"mask_fill": "surroundings"}, 0.8),
+        ({"mask_fill": "noise"}, 1.0),
+    ],
 )
 def test_patches_get_little_noise_unless_told(changes: dict[str, Any], strength: float) -> None:
     request = removal(**changes)
     assert request.start_strength == strength
     job = InpaintWork.of(request).job()
     assert job.strength == strength
-    patches = request.content == "patches"
+    patches = request.mask_fill == "patches"
     assert job.fine_strength == (FINE_SHARE * strength if patches else None)
 
 
 def test_an_inpainting_from_patches_gets_as_much_noise_as_other_content() -> None:
-    request = Inpaint(image=open_picture(striped()), mask=thing(), content="patches")
+    request = Inpaint(image=open_picture(striped()), mask=thing(), mask_fill="patches")
     assert request.start_strength == 0.8
     all_noise = InpaintWork.of(request.replace(strength=1.0)).job()
     assert all_noise.fine_strength is None
@@ -69,7 +74,7 @@ def test_an_inpainting_from_patches_gets_as_much_noise_as_other_content() -> Non
 def test_patches_see_more_of_the_picture() -> None:
     grown = 20 + 2 * 8 + 2 * 2
     assert InpaintWork.of(removal()).crop.side == pytest.approx(PATCHES_CONTEXT * grown, abs=2)
-    assert InpaintWork.of(removal(content="surroundings")).crop.side == pytest.approx(
+    assert InpaintWork.of(removal(mask_fill="surroundings")).crop.side == pytest.approx(
         max(64, AUTOMATIC_CONTEXT * grown), abs=2
     )
     assert InpaintWork.of(removal(context=1.5)).crop.side == pytest.approx(max(64, 1.5 * grown), abs=2)
