@@ -96,7 +96,7 @@ class EditTab:
             tool("grow", "Grow")
             tool("shrink", "Shrink")
             tool("invert", "Invert")
-            feather = component("feather", "edit")
+            feather = component(Inpaint, "feather", "edit")
             tool("clear", "Clear")
             tool("mend", "Mend")
             tool("other", "Other photo", 80)
@@ -108,7 +108,7 @@ class EditTab:
             tool("redo", "Redo edit", 80, interactive=False)
         accordion = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
         with accordion, gr.Row(elem_classes="ge-tools"):
-            finish, context = component("finish", "edit"), component("context", "edit")
+            finish, context = (component(Inpaint, each, "edit") for each in ("finish", "context"))
         self.fields = {"finish": finish, "feather": feather, "context": context}
 
     def _wire(self) -> None:

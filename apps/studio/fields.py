@@ -7,73 +7,71 @@ from typing import Any
 
 import gradio as gr
 
-from glide_edit.diffusion.samplers import SAMPLERS
-from glide_edit.requests import FACTORS, FINISHES, SKETCH_MODES
+from glide_edit.requests import FACTORS, Request, settings_of
 from masks import AUTOMATIC_CONTEXT
 
-ASPECTS = ("as it is", "1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16")
 UNSET = {"sampler": "the model's", "aspect": "as it is"}
 """The choice that leaves a field out of the request."""
-
-_WHOLE = {"precision": 0}
-COMPONENTS: dict[str, tuple[type[Any], dict[str, Any]]] = {
-    "prompt": (gr.Textbox, {"max_lines": 3}),
-    "negative_prompt": (
-        gr.Textbox,
-        {"label": "What should not be there", "max_lines": 2, "elem_id": "negative"},
-    ),
-    "seed": (gr.Number, {"value": 7, **_WHOLE}),
-    "n": (gr.Number, {"value": 1, "elem_id": "count", **_WHOLE}),
-    "steps": (gr.Number, {"value": None, **_WHOLE}),
-    "upsampler_steps": (gr.Number, {"value": None, **_WHOLE}),
-    "guidance": (gr.Number, {"value": None}),
-    "sampler": (
-        gr.Dropdown,
-        {"choices": [UNSET["sampler"], *SAMPLERS], "value": UNSET["sampler"], "min_width": 110},
-    ),
-    "finish": (gr.Dropdown, {"choices": list(FINISHES), "value": "membrane", "min_width": 110}),
-    "feather": (gr.Number, {"value": 0}),
-    "context": (
-        gr.Slider,
-        {"minimum": 1, "maximum": 8, "value": AUTOMATIC_CONTEXT, "step": 0.25, "min_width": 140},
-    ),
-    **{side: (gr.Number, {"value": 0, **_WHOLE}) for side in ("left", "right", "top", "bottom")},
-    "aspect": (gr.Dropdown, {"choices": list(ASPECTS), "value": UNSET["aspect"], "min_width": 110}),
-    "mode": (
-        gr.Dropdown,
-        {"choices": list(SKETCH_MODES), "value": "auto", "label": "Follow", "min_width": 90},
-    ),
-    "strength": (gr.Slider, {"minimum": 0.05, "maximum": 1, "step": 0.05}),
-    "factor": (
-        gr.Radio,
-        {"choices": [(f"{each} times", each) for each in FACTORS], "value": FACTORS[0], "label": "Larger by"},
-    ),
-    "several": (
-        gr.Checkbox,
-        {"value": False, "label": "Four strengths to choose from", "container": False},
-    ),
+ASPECTS = (UNSET["aspect"], "1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16")
+KINDS: dict[str, tuple[type[Any], dict[str, Any]]] = {
+    "text": (gr.Textbox, {"lines": 1, "elem_classes": "ge-prompt"}),
+    "whole": (gr.Number, {"precision": 0, "elem_classes": "ge-number"}),
+    "number": (gr.Number, {"elem_classes": "ge-number"}),
+    "choice": (gr.Dropdown, {"min_width": 110}),
+    "slider": (gr.Slider, {"buttons": []}),
+    "radio": (gr.Radio, {}),
 }
-"""The component of each field and its settings. ``several`` is of the page alone: a run at several strengths."""
-SHARED: dict[type[Any], dict[str, Any]] = {
-    gr.Textbox: {"lines": 1, "elem_classes": "ge-prompt"},
-    gr.Number: {"elem_classes": "ge-number"},
-    gr.Slider: {"buttons": []},
-    gr.Checkbox: {"elem_classes": "ge-check"},
+"""The component for each kind of ``Setting``, and two more kinds."""
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "prompt": {"max_lines": 3},
+    "negative_prompt": {"label": "What should not be there", "max_lines": 2, "elem_id": "negative"},
+    "seed": {"value": 7},
+    "n": {"elem_id": "count"},
+    "feather": {"value": 0},
+    "aspect": {"kind": "choice", "choices": list(ASPECTS)},
+    "mode": {"label": "Follow", "min_width": 90},
+    "context": {
+        **{"kind": "slider", "minimum": 1, "maximum": 8, "step": 0.25},
+        **{"value": AUTOMATIC_CONTEXT, "min_width": 140},
+    },
+    "strength": {"kind": "slider", "minimum": 0.05, "maximum": 1, "step": 0.05},
+    "factor": {"kind": "radio", "choices": [(f"{each} times", each) for each in FACTORS], "value": 2},
 }
-"""Settings of all components of a kind."""
+"""Where the page departs from the definition of a field."""
 NAMES = {"n": "The number of pictures", "upsampler_steps": "The upsampler steps"}
 """What a page calls fields in sentences, where it is not their name."""
 
 
-def component(name: str, tab: str, **settings: Any) -> Any:
-    """The component of a request's field in a tab; ``settings`` override those of ``COMPONENTS``.
+def component(request: type[Request], name: str, tab: str, **settings: Any) -> Any:
+    """The component of a request's field in a tab, from its definition (``glide_edit.requests.Setting``).
 
     A number that is out of range is reported by the request, in the page's own words.
     """
-    kind, own = COMPONENTS[name]
-    texts = {"label": name.replace("_", " ").capitalize(), "elem_id": name.replace("_", "-")}
-    merged = {**texts, **SHARED.get(kind, {}), **own, **settings}
-    return kind(**{**merged, "elem_id": f"{tab}-{merged['elem_id']}"})
+    setting = next(each for each in settings_of(request) if each.name == name)
+    looks = {
+        "kind": setting.kind,
+        "label": setting.said.capitalize(),
+        "elem_id": name.replace("_", "-"),
+        "value": UNSET.get(name, setting.default),
+        **OVERRIDES.get(name, {}),
+        **settings,
+    }
+    if setting.kind == "choice":
+        unset = [UNSET[name]] if setting.optional else []
+        looks.setdefault("choices", [*unset, *setting.choices])
+    kind, shared = KINDS[looks.pop("kind")]
+    return kind(**{**shared, **looks, "elem_id": f"{tab}-{looks['elem_id']}"})
+
+
+def several_strengths(tab: str) -> gr.Checkbox:
+    """Not a field of a request: whether to run it at several strengths."""
+    return gr.Checkbox(
+        False,
+        label="Four strengths to choose from",
+        elem_classes="ge-check",
+        elem_id=f"{tab}-several",
+        container=False,
+    )
 
 
 def request_fields(names: Iterable[str], values: Iterable[Any]) -> dict[str, Any]:

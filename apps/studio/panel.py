@@ -13,6 +13,7 @@ from apps.studio.fields import component
 from apps.studio.sessions import HistoryEntry, Session
 from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
 from apps.studio.thumbnails import KEEP, keep_button, strip_html
+from glide_edit.requests import Request
 
 MAX_NEW_SEED = 1_000_000
 """New seeds are short enough to read aloud."""
@@ -78,7 +79,7 @@ class Panel:
             gr.HTML('<p class="ge-note">What is left empty is the model\'s own choice.</p>')
 
     def _field(self, name: str, **settings: Any) -> Any:
-        self.fields[name] = component(name, self.tab, **settings)
+        self.fields[name] = component(Request, name, self.tab, **settings)
         return self.fields[name]
 
     def viewed(self, session: Session) -> HistoryEntry | None:

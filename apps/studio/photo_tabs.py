@@ -9,7 +9,7 @@ import gradio as gr
 
 from apps.studio import html
 from apps.studio.examples import PHOTOS, examples_html, find
-from apps.studio.fields import component, sentence
+from apps.studio.fields import component, sentence, several_strengths
 from apps.studio.panel import Panel
 from apps.studio.run_handlers import RunHandlers
 from apps.studio.sessions import Session
@@ -41,12 +41,14 @@ OPERATIONS = {
     ),
     "vary": PhotoOperation(
         Vary,
-        {"strength": {"value": 0.85, "min_width": 160}, "several": {}},
+        {"strength": {"min_width": 160}},
         hint="Another picture like yours appears here.",
         several="Candidates",
         strengths=(0.7, 0.8, 0.87, 0.93),
     ),
-    "upscale": PhotoOperation(Upscale, {"factor": {}}, hint="The larger picture appears here."),
+    "upscale": PhotoOperation(
+        Upscale, {"factor": {"label": "Larger by"}}, hint="The larger picture appears here."
+    ),
 }
 
 
@@ -67,10 +69,10 @@ class PhotoTab:
                         "Take the one from Edit", size="sm", min_width=130, elem_id=f"{name}-from-edit"
                     )
                 with gr.Row(elem_classes="ge-tools"):
-                    fields = {
-                        each: component(each, name, **settings)
-                        for each, settings in self.operation.fields.items()
-                    }
+                    kind, own = self.operation.request, self.operation.fields
+                    fields = {each: component(kind, each, name, **own[each]) for each in own}
+                    if self.operation.strengths:
+                        fields["several"] = several_strengths(name)
                 self.message = gr.HTML(elem_id=f"{name}-words", elem_classes="ge-words")
                 examples = gr.HTML(examples_html(PHOTOS), elem_id=f"{name}-examples", js_on_load=ON_PICK_JS)
             with gr.Column(elem_classes="ge-right", min_width=300):

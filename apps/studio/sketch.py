@@ -10,7 +10,7 @@ import numpy as np
 from apps.studio import html
 from apps.studio.canvas import Painted, StrokeCounter, canvas_value, paint_canvas, painted_over
 from apps.studio.examples import DRAWINGS, examples_html, find
-from apps.studio.fields import component, sentence
+from apps.studio.fields import component, sentence, several_strengths
 from apps.studio.panel import Panel
 from apps.studio.run_handlers import RunHandlers
 from apps.studio.sessions import Session
@@ -66,9 +66,9 @@ class SketchTab:
             )
         with gr.Row(elem_classes="ge-tools"):
             self.fields = {
-                "mode": component("mode", "sketch"),
-                "strength": component("strength", "sketch", value=0.5, min_width=150),
-                "several": component("several", "sketch"),
+                "mode": component(Sketch, "mode", "sketch"),
+                "strength": component(Sketch, "strength", "sketch", min_width=150),
+                "several": several_strengths("sketch"),
             }
         self.message = gr.HTML(elem_id="sketch-words", elem_classes="ge-words")
         self.examples = gr.HTML(examples_html(DRAWINGS), elem_id="sketch-examples", js_on_load=ON_PICK_JS)

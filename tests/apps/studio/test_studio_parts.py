@@ -12,7 +12,7 @@ import pytest
 
 from glide_edit.errors import ImageError, InputError, ModelNotFound
 from glide_edit.images import open_picture, save_picture
-from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Upscale
+from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Upscale, Vary, settings_of
 from glide_edit.results import EditResult, Progress
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import noise, tiny_editor
@@ -23,7 +23,7 @@ from apps.studio import html
 from apps.studio.canvas_state import CanvasState
 from apps.studio.edit import with_finish
 from apps.studio.eta import Eta, StageRun, StepTimes
-from apps.studio.fields import COMPONENTS, request_fields, sentence
+from apps.studio.fields import OVERRIDES, component, request_fields, sentence
 from apps.studio.help_texts import chips
 from apps.studio.launch import Settings, password_of
 from apps.studio.loaded_models import LoadedModels
@@ -292,9 +292,17 @@ def test_empty_fields_are_the_models_own_choice() -> None:
     assert request_fields(["sampler", "prompt", "left"], ["ddim", None, 0]) == {"sampler": "ddim", "left": 0}
 
 
-def test_the_page_has_fields_that_requests_have() -> None:
-    known = {field.name for kind in OPERATIONS.values() for field in dataclasses.fields(kind)}
-    assert set(COMPONENTS) - known == {"several"}
+def test_a_component_is_what_the_field_is_defined_as() -> None:
+    sampler, strength = (
+        component(Request, "sampler", "edit"),
+        component(Vary, "strength", "vary", min_width=9),
+    )
+    defined = {each.name: each for each in settings_of(Vary)}
+    assert [value for _, value in sampler.choices] == ["the model's", *defined["sampler"].choices]
+    assert (sampler.value, sampler.elem_id) == ("the model's", "edit-sampler")
+    assert (strength.value, strength.min_width) == (defined["strength"].default, 9)
+    assert component(Request, "upsampler_steps", "edit").elem_id == "edit-upsampler-steps"
+    assert set(OVERRIDES) <= {each.name for kind in OPERATIONS.values() for each in settings_of(kind)}
 
 
 def test_only_models_that_are_offered_are_loaded(tmp_path: Path) -> None:
