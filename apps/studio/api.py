@@ -1,4 +1,4 @@
-"""Named endpoints for `gradio_client`, curl and JavaScript: each takes files and words, and returns a file."""
+"""Named endpoints for `gradio_client`, curl and JavaScript: each takes files and words, gives a file."""
 
 from __future__ import annotations
 
@@ -23,27 +23,25 @@ from masks import MaskError
 KEPT_SECONDS = 1800
 """How long a finished file can be fetched."""
 ENDPOINTS = {
-    "generate": (
-        "prompt seed",
-        "Draw a picture from words. Gives a PNG with its recipe inside, and information about it.",
-    ),
+    "generate": ("prompt seed", "Draw a picture from words."),
     "inpaint": (
         "image mask prompt seed",
-        "Repaint where the mask is white (128 and above) or painted; no pixel elsewhere changes. Gives a PNG.",
+        "Repaint where the mask is white (128 and above) or painted; no pixel elsewhere changes.",
     ),
-    "remove": ("image mask seed", "Fill what the mask selects with its surroundings. Gives a PNG."),
-    "sketch": ("drawing prompt seed", "Turn a line drawing, dark on light, into a picture. Gives a PNG."),
+    "remove": ("image mask seed", "Fill what the mask selects with its surroundings."),
+    "sketch": ("drawing prompt seed", "Turn a line drawing, dark on light, into a picture."),
     "outpaint": (
         "image prompt seed left right top bottom",
-        "Add this many pixels on each side; the picture itself does not change. Gives a PNG.",
+        "Add this many pixels on each side of a picture.",
     ),
     "vary": (
         "image prompt seed strength",
-        "Draw another picture like this one; the greater the strength (0 to 1), the less like it. Gives a PNG.",
+        "Draw another picture like this one; strength 0 to 1 says how different.",
     ),
-    "upscale": ("image seed factor", "Enlarge a picture 2 or 4 times. Gives a PNG."),
+    "upscale": ("image seed factor", "Enlarge a picture 2 or 4 times."),
 }
 """By operation: its parameters in order, and what it does."""
+RESULT = "Gives a PNG with its recipe inside, and information about it."
 NUMBERS = {"left": 0, "right": 0, "top": 0, "bottom": 0, "strength": 0.85, "factor": 2}
 DEFAULTS = {"prompt": "", "seed": 0, **NUMBERS}
 """For parameters that are sent as null."""
@@ -68,7 +66,7 @@ def add_endpoints(studio: Studio, folder: Path) -> None:
                 [inputs[name] for name in names],
                 outputs,
                 api_name=operation,
-                api_description=description,
+                api_description=f"{description} {RESULT}",
                 concurrency_id=DEVICE_QUEUE,
                 concurrency_limit=1,
             )

@@ -1,7 +1,7 @@
 """What is painted on a page's canvas, as far as the server has received it.
 
-A page needs a second to send its canvas, so it does that after each stroke, not when Run is pressed. It counts
-the strokes, and each request names the number of strokes that it follows.
+A page needs a second to send its canvas, so it does that after each stroke, not when Run is pressed. It
+counts the strokes, and each request names the number of strokes that it follows.
 """
 
 from __future__ import annotations

@@ -108,7 +108,8 @@ class EditTab:
             tool("redo", "Redo edit", 80, interactive=False)
         accordion = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
         with accordion, gr.Row(elem_classes="ge-tools"):
-            finish, context = (component(Inpaint, each, "edit") for each in ("finish", "context"))
+            finish = component(Inpaint, "finish", "edit")
+            context = component(Inpaint, "context", "edit", min_width=140)
         self.fields = {"finish": finish, "feather": feather, "context": context}
 
     def _wire(self) -> None:

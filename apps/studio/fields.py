@@ -30,10 +30,7 @@ OVERRIDES: dict[str, dict[str, Any]] = {
     "feather": {"value": 0},
     "aspect": {"kind": "choice", "choices": list(ASPECTS)},
     "mode": {"label": "Follow", "min_width": 90},
-    "context": {
-        **{"kind": "slider", "minimum": 1, "maximum": 8, "step": 0.25},
-        **{"value": AUTOMATIC_CONTEXT, "min_width": 140},
-    },
+    "context": {"kind": "slider", "value": AUTOMATIC_CONTEXT, "minimum": 1, "maximum": 8, "step": 0.25},
     "strength": {"kind": "slider", "minimum": 0.05, "maximum": 1, "step": 0.05},
     "factor": {"kind": "radio", "choices": [(f"{each} times", each) for each in FACTORS], "value": 2},
 }

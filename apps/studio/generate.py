@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from apps.studio.examples import PROMPTS
-from apps.studio.help_texts import CAPABILITIES
+from apps.studio.help_texts import text
 from apps.studio.panel import Panel
 from apps.studio.run_handlers import RunHandlers
 from apps.studio.shared import UNQUEUED, Studio
@@ -21,7 +21,7 @@ class GenerateTab:
                 gr.Markdown("### Try one of these")
                 examples = [gr.Button(prompt, elem_classes="ge-example", size="sm") for prompt in PROMPTS]
                 gr.Markdown("### What to expect")
-                gr.Markdown(CAPABILITIES)
+                gr.Markdown(text("capabilities"))
             with gr.Column(elem_classes="ge-right", min_width=300):
                 hint = "The picture appears here, step by step."
                 self.panel = Panel(studio, "generate", hint, label="What to draw", placeholder=PROMPTS[0])

@@ -11,8 +11,7 @@ from apps.studio.sessions import HistoryEntry, Session
 from apps.studio.shared import ON_PICK_JS, Studio, Updates
 from glide_edit.requests import Inpaint
 
-TAB, PINNED = "history", "pinned"
-"""Names in ``Session.viewed``."""
+TAB = "history"
 EMPTY = "What you make is listed here until the page is closed: download what you want to keep."
 PICK = "Pick a picture."
 
@@ -45,7 +44,7 @@ class HistoryTab:
         download.wire(studio, _viewed, self.message)
 
     def _show(self, session: Session) -> tuple[str, str, str]:
-        entry, pinned = _viewed(session), session.find(session.viewed.get(PINNED))
+        entry, pinned = _viewed(session), session.find(session.pinned)
         if entry is None:
             return html.placeholder(EMPTY), "", html.placeholder(PICK)
         entries = html.history_list(session.history[::-1], entry, pinned)
@@ -60,16 +59,16 @@ class HistoryTab:
     def _pick(self, session: Session, number: str) -> tuple[str, str, str]:
         entry = session.find(number)
         if entry is not None:
-            session.viewed[TAB] = entry.number
+            session.tab(TAB).viewed = entry.number
         return self._show(session)
 
     def _pin(self, session: Session) -> tuple[str, str, str]:
         """Pin the picture, to compare others with it; pressed again, unpin it."""
         entry = _viewed(session)
-        if PINNED in session.viewed:
-            del session.viewed[PINNED]
+        if session.pinned is not None:
+            session.pinned = None
         elif entry is not None:
-            session.viewed[PINNED] = session.viewed[TAB] = entry.number
+            session.pinned = session.tab(TAB).viewed = entry.number
         return self._show(session)
 
     def _go_back(self, session: Session, strokes: int) -> Updates:
@@ -89,4 +88,4 @@ class HistoryTab:
 
 def _viewed(session: Session) -> HistoryEntry | None:
     """The picture that is shown in this tab: the one that was picked, else the latest."""
-    return session.find(session.viewed.get(TAB)) or (session.history[-1] if session.history else None)
+    return session.find(session.tab(TAB).viewed) or (session.history[-1] if session.history else None)

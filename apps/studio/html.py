@@ -68,7 +68,7 @@ def single(picture: Picture, alt: str) -> str:
 
 
 def result(entry: HistoryEntry) -> str:
-    """A result: under a slider with what was there before, if anything was; an enlargement with a plain one."""
+    """A result, under a slider with the picture before it; an enlargement, with a plain one."""
     after, request = entry.picture, entry.result.request
     source, is_upscale = request.source, isinstance(request, Upscale)
     if source is not None and is_upscale and entry.complete:

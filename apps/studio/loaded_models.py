@@ -14,8 +14,8 @@ from glide_edit.models.registry import KNOWN
 class LoadedModels:
     """Editors by model name, each loaded on first use.
 
-    A run keeps its editor, so it is safe to unload or to switch models meanwhile. Only ``available`` names are
-    loaded: a page cannot name a folder of the server, nor see the path of the default model.
+    A run keeps its editor, so it is safe to unload or to switch models meanwhile. Only ``available`` names
+    are loaded: a page cannot name a folder of the server, nor see the path of the default model.
     """
 
     def __init__(self, default: str, device: str = "auto", precision: str = "auto") -> None:

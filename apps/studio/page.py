@@ -9,7 +9,7 @@ import gradio as gr
 from apps.studio.api import add_endpoints
 from apps.studio.edit import EditTab
 from apps.studio.generate import GenerateTab
-from apps.studio.help_texts import CAPABILITIES, FROM_CODE, STEPS
+from apps.studio.help_texts import text
 from apps.studio.history import HistoryTab
 from apps.studio.models_tab import ModelsTab
 from apps.studio.photo_tabs import OPERATIONS, PhotoTab
@@ -72,7 +72,7 @@ def theme() -> gr.themes.Base:
 def _lay_out_help() -> None:
     with gr.Row(elem_classes="ge-columns"):
         with gr.Column(elem_classes="ge-left ge-text", min_width=300):
-            gr.Markdown(STEPS)
-            gr.Markdown(f"### What the model can draw\n{CAPABILITIES}")
+            gr.Markdown(text("steps"))
+            gr.Markdown(f"### What the model can draw\n{text('capabilities')}")
         with gr.Column(elem_classes="ge-right ge-text", min_width=300):
-            gr.Markdown(FROM_CODE)
+            gr.Markdown(text("from_code"))

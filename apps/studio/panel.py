@@ -7,9 +7,10 @@ from typing import Any
 
 import gradio as gr
 
-from apps.studio import help_texts, html
+from apps.studio import html
 from apps.studio.download import Download
 from apps.studio.fields import component
+from apps.studio.help_texts import chips
 from apps.studio.sessions import HistoryEntry, Session
 from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
 from apps.studio.thumbnails import KEEP, keep_button, strip_html
@@ -44,7 +45,7 @@ class Panel:
         self.tab = tab
         self.fields = dict(own_fields or {})
         self.prompt = self._field("prompt", label=label, placeholder=placeholder)
-        gr.HTML(help_texts.chips(tab), elem_classes="ge-plain", js_on_load=help_texts.ON_CHIP_JS)
+        gr.HTML(chips(tab), elem_classes="ge-plain")
         with gr.Row(elem_classes="ge-tools"):
             self.seed = self._field("seed")
             dice = gr.Button("New seed", size="sm", min_width=80, elem_id=f"{tab}-dice")
@@ -84,7 +85,7 @@ class Panel:
 
     def viewed(self, session: Session) -> HistoryEntry | None:
         """The picture that is shown in this tab."""
-        return session.find(session.viewed.get(self.tab))
+        return session.find(session.tab(self.tab).viewed)
 
     def run_buttons(self, *, is_running: bool) -> Updates:
         """Show Stop while something runs or waits, else Run."""
@@ -92,7 +93,7 @@ class Panel:
 
     def entry_shown(self, session: Session, entry: HistoryEntry) -> Updates:
         """Show a picture, with its receipt and its place in the strip."""
-        session.viewed[self.tab] = entry.number
+        session.tab(self.tab).viewed = entry.number
         return {
             self.status: html.result_message(entry),
             self.view: html.result(entry),
@@ -105,7 +106,7 @@ class Panel:
         return gr.skip() if entry is None else self.entry_shown(session, entry)
 
     def _keep_or_remove(self, session: Session) -> Updates:
-        entry, strip = self.viewed(session), session.strip(self.tab)
+        entry, strip = self.viewed(session), session.tab(self.tab)
         if entry is None:
             return gr.skip()
         if entry.number in strip.kept:

@@ -91,12 +91,13 @@ class PhotoTab:
         studio.on_pick(examples.click, self._example, None, photo)
 
     def _build(self, session: Session, fields: dict[str, Any]) -> Request:
-        if self.name not in session.photos:
+        photo = session.tab(self.name).photo
+        if photo is None:
             raise InputError("Open a photograph first, or take an example.")
-        return self.operation.request(image=session.photos[self.name], **fields)
+        return self.operation.request(image=photo, **fields)
 
     def _show(self, session: Session, picture: Picture, name: str) -> Updates:
-        session.photos[self.name] = picture
+        session.tab(self.name).photo = picture
         return {
             self.photo: html.single(picture, "The photograph"),
             self.message: html.photo_message(picture, name),

@@ -67,7 +67,7 @@ class RunHandlers:
         self._queue(clicked, build, [*ui.fields.values(), *inputs])
 
     def _stop(self, session: Session) -> Updates:
-        run = session.runs.get(self.ui.tab)
+        run = session.tab(self.ui.tab).run
         if run is None:
             return self.ui.run_buttons(is_running=False)
         run.is_stopped = True
@@ -77,7 +77,7 @@ class RunHandlers:
         return {self.ui.status: message, **self.ui.run_buttons(is_running=False)}
 
     def _queue(self, clicked: Any, build: BuildRequest | None, inputs: list[Any]) -> None:
-        """After an event that made a ``Run``, carry it out when its turn comes; without ``build``, a draft's."""
+        """After an event that made a ``Run``, carry it out in its turn; without ``build``, finish a draft."""
         ui = self.ui
 
         def carry_out(request: gr.Request, *values: Any) -> Iterator[Updates]:
@@ -98,30 +98,31 @@ class RunHandlers:
         self.studio.on(done.then, self._done, None, [ui.run, ui.stop])
 
     def _enqueue(self, session: Session, keep_seed: bool, seed: float | None) -> Updates:
-        session.runs[self.ui.tab] = Run()
+        session.tab(self.ui.tab).run = Run()
         new = seed if keep_seed else new_seed()
         return {self.ui.status: WAITING, self.ui.seed: new, **self.ui.run_buttons(is_running=True)}
 
     def _enqueue_draft(self, session: Session, seed: str) -> Updates:
         """A draft was clicked: finish it, unless something runs or waits already."""
-        run, drafts = session.runs.get(self.ui.tab), session.strip(self.ui.tab).drafts
-        is_busy = run is not None and not run.is_stopped
-        if is_busy or drafts is None or seed not in [str(each.seed) for each in drafts.candidates]:
+        tab = session.tab(self.ui.tab)
+        is_busy = tab.run is not None and not tab.run.is_stopped
+        seeds = [str(each.seed) for each in tab.drafts.candidates] if tab.drafts is not None else []
+        if is_busy or seed not in seeds:
             return gr.skip()
-        session.runs[self.ui.tab] = Run(int(seed))
+        tab.run = Run(int(seed))
         return {self.ui.status: WAITING, **self.ui.run_buttons(is_running=True)}
 
     def _carry_out(
         self, session: Session, build: BuildRequest | None, values: tuple[Any, ...]
     ) -> Iterator[Updates]:
         """Carry out the session's run, unless it was stopped while it waited, or another event made it."""
-        run = session.runs.get(self.ui.tab)
+        run = session.tab(self.ui.tab).run
         if run is None or run.is_started or run.is_stopped or (run.draft_seed is None) != (build is not None):
             yield gr.skip()
             return
         run.is_started = True
         try:
-            drafts = session.strip(self.ui.tab).drafts if build is None else None
+            drafts = session.tab(self.ui.tab).drafts if build is None else None
             if drafts is not None and run.draft_seed is not None:
                 yield from self._steps(session, run, drafts.request.alone(run.draft_seed), drafts)
             for request in self._requests(session, build, values) if build is not None else ():
@@ -145,7 +146,7 @@ class RunHandlers:
         fields = request_fields(self.ui.fields, values[:count])
         strengths = self.strengths if fields.pop("several", False) else ()
         requests = requests_for(build(session, fields, *values[count:]), strengths)
-        session.strip(self.ui.tab).start_run()
+        session.tab(self.ui.tab).start_run()
         return requests
 
     def _steps(
@@ -172,7 +173,7 @@ class RunHandlers:
                 yield updates
 
     def _ended(self, session: Session, end: RunEnd, drafts: EditResult | None) -> Updates:
-        result, strip = end.result, session.strip(self.ui.tab)
+        result, strip = end.result, session.tab(self.ui.tab)
         entries = [
             HistoryEntry(
                 number=next(session.numbers),
@@ -196,7 +197,7 @@ class RunHandlers:
         return {self.ui.status: html.message(text, "error"), self.ui.strip: strip_html(session, self.ui.tab)}
 
     def _refused(self, session: Session) -> str:
-        run = session.runs.get(self.ui.tab)
+        run = session.tab(self.ui.tab).run
         if run is not None:
             run.is_stopped = True
         return html.message(
@@ -205,5 +206,5 @@ class RunHandlers:
 
     def _done(self, session: Session) -> Updates:
         """The run is over; Stop stays where another one waits already."""
-        run = session.runs.get(self.ui.tab)
+        run = session.tab(self.ui.tab).run
         return self.ui.run_buttons(is_running=run is not None and not run.is_stopped)

@@ -57,30 +57,36 @@ class HistoryEntry:
 
 
 @dataclass(eq=False)
-class Thumbnails:
-    """The strip under a tab's picture, as numbers of history entries: ``kept`` from earlier runs, and of the
-    ``latest`` one. The other candidates of ``drafts``, its result, can still be finished."""
-
-    kept: list[int] = field(default_factory=list)
-    latest: list[int] = field(default_factory=list)
-    drafts: EditResult | None = None
-
-    def start_run(self) -> None:
-        """Clear everything that is not kept."""
-        self.latest, self.drafts = [], None
-
-    def keep(self, number: int) -> None:
-        """Keep a picture; the one that was kept first goes where there are too many."""
-        self.kept = [*(each for each in self.kept if each != number), number][-MAX_KEPT:]
-
-
-@dataclass(eq=False)
 class Run:
     """A run in the queue: waiting, started or stopped. ``draft_seed`` is the seed of the draft to finish."""
 
     draft_seed: int | None = None
     is_started: bool = False
     is_stopped: bool = False
+
+
+@dataclass(eq=False)
+class Tab:
+    """What a tab holds: an open ``photo``, its last ``run``, and pictures by their numbers in the history.
+
+    One picture is ``viewed``. Others are in the strip below: ``kept`` from earlier runs, or of the ``latest``
+    one, where the other candidates of ``drafts``, its result, can still be finished.
+    """
+
+    photo: Picture | None = None
+    run: Run | None = None
+    viewed: int | None = None
+    kept: list[int] = field(default_factory=list)
+    latest: list[int] = field(default_factory=list)
+    drafts: EditResult | None = None
+
+    def start_run(self) -> None:
+        """Clear the strip, except for what is kept."""
+        self.latest, self.drafts = [], None
+
+    def keep(self, number: int) -> None:
+        """Keep a picture; the one that was kept first goes where there are too many."""
+        self.kept = [*(each for each in self.kept if each != number), number][-MAX_KEPT:]
 
 
 class UndoStack:
@@ -113,8 +119,7 @@ class Session:
 
     ``photo`` is the photograph in the Edit tab and ``selection`` what is painted on it. ``paper`` is the
     drawing that was opened in the Sketch tab, and ``ink`` the layer (H, W, 4) drawn over it; None for none.
-    By tab: ``photos`` are open there, ``runs`` the latest ones, ``strips`` what those made, ``viewed`` the
-    number of the history entry that is shown.
+    ``pinned`` is the number of the picture that History compares others with.
     """
 
     folder: Path
@@ -123,24 +128,22 @@ class Session:
     selection: CanvasState[Mask] = field(default_factory=lambda: CanvasState(Mask.empty((1, 1))))
     paper: Picture | None = None
     ink: CanvasState[NDArray[np.uint8] | None] = field(default_factory=lambda: CanvasState(None))
-    photos: dict[str, Picture] = field(default_factory=dict)
     history: list[HistoryEntry] = field(default_factory=list)
-    runs: dict[str, Run] = field(default_factory=dict)
-    strips: dict[str, Thumbnails] = field(default_factory=dict)
-    viewed: dict[str, int] = field(default_factory=dict)
+    pinned: int | None = None
+    tabs: dict[str, Tab] = field(default_factory=dict)
     canvas_files: list[Path] = field(default_factory=list)
     numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def find(self, number: int | str | None) -> HistoryEntry | None:
         return next((each for each in self.history if str(each.number) == str(number)), None)
 
-    def strip(self, tab: str) -> Thumbnails:
-        return self.strips.setdefault(tab, Thumbnails())
+    def tab(self, name: str) -> Tab:
+        return self.tabs.setdefault(name, Tab())
 
     def add(self, entries: list[HistoryEntry]) -> None:
         """Add to the history, and drop the oldest where it is too large: last of all those in a strip."""
         self.history += entries
-        kept = {number for strip in self.strips.values() for number in strip.kept}
+        kept = {number for tab in self.tabs.values() for number in tab.kept}
         for each in sorted(
             self.history[: -len(entries)], key=lambda each: (each.number in kept, each.number)
         ):
@@ -164,10 +167,11 @@ class Session:
 
     def close(self) -> None:
         """Stop what runs and delete what was written."""
-        for run in self.runs.values():
-            run.is_stopped = True
-        for pictures in (self.history, self.photos, self.strips):
-            pictures.clear()
+        for tab in self.tabs.values():
+            if tab.run is not None:
+                tab.run.is_stopped = True
+        self.history.clear()
+        self.tabs.clear()
         self.photo = UndoStack()
         for file in self.canvas_files:
             file.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ element.addEventListener('click', (event) => {
   else trigger('select', {pick: finish});
 });
 """
-"""A click on a picture triggers a click event with its name or number; on a draft, a select event with its seed."""
+"""A click on a picture triggers a click event with its name or number; on a draft, a select with its seed."""
 
 
 @dataclass
@@ -39,33 +39,22 @@ class Studio:
     def session(self, request: gr.Request) -> Session:
         return self.sessions.get(request.session_hash)
 
-    def on(
-        self,
-        event: Callable[..., Any],
-        function: Callable[..., Any],
-        inputs: Any,
-        outputs: Any,
-        **settings: Any,
-    ) -> Any:
-        """Let an event call ``function(session, *inputs)``, by default outside the queue."""
+    def on(self, event: Any, function: Callable[..., Any], *wiring: Any, **settings: Any) -> Any:
+        """Let an event call ``function(session, *inputs)``, by default outside the queue.
+
+        ``wiring`` is the inputs and the outputs, as gradio takes them.
+        """
 
         def handle(request: gr.Request, *values: Any) -> Any:
             return function(self.session(request), *values)
 
-        return event(handle, inputs, outputs, **UNQUEUED | settings)
+        return event(handle, *wiring, **UNQUEUED | settings)
 
-    def on_pick(
-        self,
-        event: Callable[..., Any],
-        function: Callable[..., Any],
-        inputs: Any,
-        outputs: Any,
-        **settings: Any,
-    ) -> Any:
+    def on_pick(self, event: Any, function: Callable[..., Any], *wiring: Any, **settings: Any) -> Any:
         """Let an event of ``ON_PICK_JS`` call ``function(session, picked, *inputs)``."""
 
         def handle(request: gr.Request, data: gr.EventData, *values: Any) -> Any:
             picked = data._data.get("pick", "") if isinstance(data._data, dict) else ""
             return function(self.session(request), str(picked), *values)
 
-        return event(handle, inputs, outputs, **UNQUEUED | settings)
+        return event(handle, *wiring, **UNQUEUED | settings)

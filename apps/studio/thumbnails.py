@@ -11,12 +11,12 @@ from apps.studio.html import data_url, escape, strength_text
 from apps.studio.sessions import HistoryEntry, Session
 from glide_edit.results import Candidate
 
-KEEP, REMOVE = "Keep in the strip", "Let go of it"
+KEEP, REMOVE = "Keep in the strip", "Remove from the strip"
 
 
 def keep_button(session: Session, tab: str) -> gr.Button:
     """The button that keeps the picture that is shown, or removes it from the strip."""
-    return gr.Button(REMOVE if session.viewed.get(tab) in session.strip(tab).kept else KEEP)
+    return gr.Button(REMOVE if session.tab(tab).viewed in session.tab(tab).kept else KEEP)
 
 
 def strip_html(session: Session, tab: str, unfinished: Sequence[Candidate] | None = None) -> str:
@@ -24,7 +24,7 @@ def strip_html(session: Session, tab: str, unfinished: Sequence[Candidate] | Non
 
     ``unfinished`` are the candidates of a run that is not over: they are shown, but cannot be pressed.
     """
-    strip, viewed = session.strip(tab), session.viewed.get(tab)
+    strip = session.tab(tab)
     latest = [entry for number in strip.latest if (entry := session.find(number))]
     candidates = strip.drafts.candidates if unfinished is None and strip.drafts else (unfinished or ())
     finished = {entry.seed: entry for entry in latest if entry.complete} if candidates else {}
@@ -34,7 +34,7 @@ def strip_html(session: Session, tab: str, unfinished: Sequence[Candidate] | Non
     def button(entry: HistoryEntry, place: str = "") -> str:
         request, is_kept = entry.result.request, entry.number in strip.kept
         title = f"{entry.number}: {request.prompt or 'no words'}, seed {entry.seed}{strength_text(request)}"
-        pressed = str(entry.number == viewed).lower()
+        pressed = str(entry.number == strip.viewed).lower()
         return _thumbnail(
             entry.closeup,
             f"{title}, kept" if is_kept else title,

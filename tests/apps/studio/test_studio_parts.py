@@ -186,7 +186,7 @@ def test_what_is_typed_never_becomes_markup(tmp_path: Path) -> None:
     result = EditResult(request=nasty, pictures=entry(session).result.pictures, receipts=(), model="m")
     each = HistoryEntry(1, result, 0, "")
     session.add([each])
-    session.strip("edit").keep(1)
+    session.tab("edit").keep(1)
     page = strip_html(session, "edit") + html.history_list([each], each, None)
     assert "<img src=x" not in page
     assert "${" not in page
@@ -204,8 +204,8 @@ def after_a_run(n: int = 3) -> tuple[Session, EditResult]:
     *_, ending = run_steps(tiny_editor(), with_candidates(n), Run(), StepTimes())
     assert isinstance(ending, RunEnd)
     session.add([HistoryEntry(1, ending.result, 0, "", "")])
-    session.strip("edit").latest, session.strip("edit").drafts = [1], ending.result
-    session.viewed["edit"] = 1
+    session.tab("edit").latest, session.tab("edit").drafts = [1], ending.result
+    session.tab("edit").viewed = 1
     return session, ending.result
 
 
@@ -216,7 +216,7 @@ def test_the_strip_has_the_best_finished_and_the_others_as_drafts() -> None:
     seeds = [str(each.seed) for each in result.candidates]
     assert re.findall(r'data-finish="(\d+)"', page) == seeds[1:]
     assert re.findall(r'ge-place"[^>]*>(\d+)<', page) == ["1", "2", "3"]
-    session.strip("edit").start_run()
+    session.tab("edit").start_run()
     drawing = strip_html(session, "edit", result.candidates)
     assert "data-finish" not in drawing
     assert drawing.count("disabled") == 3
@@ -224,12 +224,12 @@ def test_the_strip_has_the_best_finished_and_the_others_as_drafts() -> None:
 
 def test_what_was_kept_outlasts_the_next_run() -> None:
     session, _ = after_a_run()
-    session.strip("edit").keep(1)
-    session.strip("edit").start_run()
+    session.tab("edit").keep(1)
+    session.tab("edit").start_run()
     assert 'data-pick="1"' in strip_html(session, "edit")
     assert "data-finish" not in strip_html(session, "edit")
     for number in range(2, 2 + MAX_KEPT):
-        session.strip("edit").keep(number)
+        session.tab("edit").keep(number)
     assert strip_html(session, "edit") == ""
 
 
