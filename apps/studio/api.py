@@ -30,13 +30,10 @@ ENDPOINTS = {
     ),
     "remove": ("image mask seed", "Fill what the mask selects with its surroundings."),
     "sketch": ("drawing prompt seed", "Turn a line drawing, dark on light, into a picture."),
-    "outpaint": (
-        "image prompt seed left right top bottom",
-        "Add this many pixels on each side of a picture.",
-    ),
+    "outpaint": ("image prompt seed left right top bottom", "Add this many pixels on each side."),
     "vary": (
         "image prompt seed strength",
-        "Draw another picture like this one; strength 0 to 1 says how different.",
+        "Draw a similar picture; a higher strength (0 to 1) changes more.",
     ),
     "upscale": ("image seed factor", "Enlarge a picture 2 or 4 times."),
 }
