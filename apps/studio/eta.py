@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -25,29 +26,21 @@ class Eta:
 
     def __init__(self, times: StepTimes, model: str, stages: Sequence[StageRun]) -> None:
         self._times = times
-        self._model = model
-        self._stages = list(stages)
+        self._keys = [(model, each.stage, each.pictures) for each in stages]
+        self._steps = [each.steps for each in stages]
         self._last = time.perf_counter()
 
     def seconds_left(self, event: Progress) -> float | None:
         """Seconds until the end; None while a stage of this run has never been measured."""
         now = time.perf_counter()
         if event.step > 1:  # the first step of a stage includes its preparation
-            self._record(self._key(self._stages[0]), now - self._last)
+            key, measured = self._keys[0], now - self._last
+            self._times[key] = 0.7 * self._times.get(key, measured) + 0.3 * measured
         self._last = now
-        remaining = [event.total - event.step, *(each.steps for each in self._stages[1:])]
-        seconds = [self._times.get(self._key(each)) for each in self._stages]
-        if event.step == event.total and len(self._stages) > 1:
-            del self._stages[0]
-        known = [each for each in seconds if each is not None]
-        if len(known) < len(seconds):
-            return None
-        return sum(steps * each for steps, each in zip(remaining, known, strict=True))
-
-    def _key(self, stage: StageRun) -> tuple[str, str, int]:
-        return self._model, stage.stage, stage.pictures
-
-    def _record(self, key: tuple[str, str, int], seconds: float) -> None:
-        """Update the moving average."""
-        old = self._times.get(key)
-        self._times[key] = seconds if old is None else 0.7 * old + 0.3 * seconds
+        self._steps[0] = event.total - event.step
+        left = [
+            steps * self._times.get(key, math.nan) for key, steps in zip(self._keys, self._steps, strict=True)
+        ]
+        if event.step == event.total and len(self._keys) > 1:
+            del self._keys[0], self._steps[0]
+        return None if math.isnan(sum(left)) else sum(left)

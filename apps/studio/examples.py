@@ -27,9 +27,8 @@ class Example:
     def mask(self) -> Mask | None:
         if self.ellipse is None:
             return None
-        picture = self.picture()
         x0, y0, x1, y1 = self.ellipse
-        width, height = picture.width, picture.height
+        height, width = self.picture().pixels.shape[:2]
         box = (round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))
         return draw.ellipse(box, (height, width))
 
