@@ -14,15 +14,24 @@ import io
 import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
-from glide_edit.editor import Editor, open_mask
+from glide_edit.editor import Editor
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture, check_output, default_output_suffix, open_picture, write_atomically
-from glide_edit.requests import Request, fields_of, kind_of, parse_seeds
+from glide_edit.requests import (
+    Request,
+    checked_fields,
+    fields_of,
+    kind_of,
+    parse_seeds,
+    parse_steps,
+    settings_of,
+)
 from glide_edit.results import EditResult, Progress
+from glide_edit.selections import open_mask
 from masks import Mask, MaskError
 
 MANIFEST = "results.jsonl"
@@ -92,15 +101,16 @@ def parse_lines(data: bytes, name: str, *, is_csv: bool = False) -> tuple[BatchL
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{name} is not UTF-8 text: save it as such, with an edit a line.") from None
-    lines = _csv_lines(text, name) if is_csv else _json_lines(text)
+    # Not splitlines: it splits at characters that may stand within JSON strings.
+    numbered = enumerate(text.split("\n"), 1)
+    lines = (
+        _csv_lines(text, name)
+        if is_csv
+        else tuple(_json_line(number, line) for number, line in numbered if line.strip())
+    )
     if not lines:
         raise InputError(f"{name} holds no edits: write one a line.")
     return lines
-
-
-def _json_lines(text: str) -> tuple[BatchLine, ...]:
-    # Not splitlines: within JSON strings stand characters that it takes for ends of lines.
-    return tuple(_json_line(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
 def _json_line(number: int, line: str) -> BatchLine:
@@ -144,13 +154,13 @@ def _csv_line(number: int, header: Sequence[str], row: Sequence[str]) -> BatchLi
         kind = kind_of({"operation": cells.get("operation", "").strip()})
     except InputError as error:
         return BatchLine(number, problem=str(error))
-    hints = get_type_hints(kind)
-    return BatchLine(number, {name: _value(cell, hints.get(name, str)) for name, cell in cells.items()})
+    kinds = {each.name: each.kind for each in settings_of(kind)}
+    return BatchLine(number, {name: _value(cell, kinds.get(name, "text")) for name, cell in cells.items()})
 
 
-def _value(cell: str, hint: Any) -> Any:
-    """A cell as JSON would have it, where the field is not text: a number, a list, a truth."""
-    if hint is str or str in get_args(hint) or Picture in (hint, *get_args(hint)):
+def _value(cell: str, kind: str) -> Any:
+    """A cell as JSON would have it where the field is not text: a number, a list, a truth value."""
+    if kind in ("text", "picture"):
         return cell
     try:
         return json.loads(cell)
@@ -171,18 +181,13 @@ def request_of(line: BatchLine, folder: str | Path) -> Request:
     if line.problem is not None:
         raise InputError(line.problem)
     kind = kind_of(line.fields)
-    known = {each.name for each in fields(kind)}
-    given = {name: value for name, value in line.fields.items() if name not in ("operation", *_OWN)}
-    if unknown := set(given) - known:
-        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
+    given = checked_fields(kind, line.fields, besides=_OWN)
     means = line.fields.get("mask_means", "change")
     if means not in ("change", "keep"):
-        raise InputError(f"mask_means must be change or keep, not {means!r}.")
-    required = {each.name for each in fields(kind) if each.default is MISSING}
-    if missing := required - set(given):
-        raise InputError(f"{kind.operation} needs {', '.join(sorted(missing))}.")
-    if isinstance(seeds := given.get("seeds"), str | int):
-        given["seeds"] = parse_seeds(str(seeds))
+        raise InputError(f"mask_means must be change or keep, not {means!r}.", code="mask_means_unknown")
+    for name, parse in (("seeds", parse_seeds), ("stage_steps", parse_steps)):
+        if isinstance(given.get(name), str | int):
+            given[name] = parse(str(given[name]))
     for name in fields_of(kind, Picture):
         if given.get(name) is not None:
             given[name] = open_picture(_path(name, given[name], folder))
@@ -195,7 +200,8 @@ def request_of(line: BatchLine, folder: str | Path) -> Request:
 
 def _path(name: str, value: object, folder: str | Path) -> Path:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name} must be the path of a picture, not {value!r}.")
+        said = f"{name} must be the path of a picture, not {value!r}."
+        raise InputError(said, code=f"{name}_wrong_type", field=name)
     return Path(folder) / value
 
 

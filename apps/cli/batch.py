@@ -29,18 +29,11 @@ Edits = Annotated[
     typer.Argument(
         metavar="EDITS",
         help="A file with an edit a line, as JSON, or .csv with a header; - reads JSON lines from stdin.",
-        show_default=False,
     ),
 ]
 OutFolder = Annotated[
     Path,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FOLDER",
-        help="Where to write; a batch that was stopped goes on.",
-        show_default=False,
-    ),
+    typer.Option("--out", "-o", metavar="FOLDER", help="Where to write; a batch that was stopped goes on."),
 ]
 
 

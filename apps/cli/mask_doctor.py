@@ -29,16 +29,13 @@ def doctor(
     mask: MaskFile,
     on: Annotated[
         str | None,
-        typer.Argument(metavar="[PHOTO|WxH]", help="The picture it is for, or its size.", show_default=False),
+        typer.Argument(metavar="[PHOTO|WxH]", help="The picture it is for, or its size."),
     ] = None,
     mask_means: options.MaskMeans = "change",
     context: Annotated[
         float | None,
         typer.Option(
-            "--context",
-            metavar="X",
-            help="As `inpaint` takes it [default: where the model is best].",
-            show_default=False,
+            "--context", metavar="X", help="As `inpaint` takes it [default: where the model is best]."
         ),
     ] = None,
     grow: Annotated[float, typer.Option("--grow", metavar="PX", help="As `inpaint` takes it.")] = 0,

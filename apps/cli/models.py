@@ -40,7 +40,7 @@ def list_() -> None:
 def info(
     model: Annotated[
         str,
-        typer.Argument(metavar="NAME|FOLDER", help="A known model, or a model folder.", show_default=False),
+        typer.Argument(metavar="NAME|FOLDER", help="A known model, or a model folder."),
     ],
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -59,14 +59,10 @@ def info(
 def assemble(
     base: Annotated[
         Path,
-        typer.Option("--base", metavar="DIR", help="A model folder with a base stage.", show_default=False),
+        typer.Option("--base", metavar="DIR", help="A model folder with a base stage."),
     ],
-    upsampler: Annotated[
-        Path, typer.Option("--upsampler", metavar="DIR", help="One with an upsampler.", show_default=False)
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="The new model folder.", show_default=False)
-    ],
+    upsampler: Annotated[Path, typer.Option("--upsampler", metavar="DIR", help="One with an upsampler.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The new model folder.")],
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="What the model is called [default: as its folder].")
     ] = "",
@@ -83,7 +79,6 @@ def assemble(
             metavar="MB",
             min=0.1,
             help="Split weights into files of at most so many megabytes [default: one file a stage].",
-            show_default=False,
         ),
     ] = None,
     force: options.Force = False,
@@ -109,23 +104,19 @@ def assemble(
 
 @app.command()
 def fetch(
-    model: Annotated[str, typer.Argument(metavar="NAME", help="glide.", show_default=False)],
+    model: Annotated[str, typer.Argument(metavar="NAME", help="glide.")],
     part: Annotated[
         list[str] | None,
         typer.Option(
             "--part",
             metavar="NAME",
             help="base, upsample, inpaint or clip; may be given several times [default: all].",
-            show_default=False,
         ),
     ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from",
-            metavar="DIR",
-            help="A folder with the published files, in place of the internet.",
-            show_default=False,
+            "--from", metavar="DIR", help="A folder with the published files, in place of the internet."
         ),
     ] = None,
     keep: Annotated[

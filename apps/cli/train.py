@@ -30,19 +30,12 @@ Stage = Annotated[
     Literal["base", "upsampler", "clip", "plain-clip"],
     typer.Argument(
         help="The network that draws, the one that enlarges, a CLIP that reads noisy pictures, or a small "
-        "one that reads clean ones.",
-        show_default=False,
+        "one that reads clean ones."
     ),
 ]
 Out = Annotated[
     Path,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="DIR",
-        help="The run's folder; a run that was stopped goes on.",
-        show_default=False,
-    ),
+    typer.Option("--out", "-o", metavar="DIR", help="The run's folder; a run that was stopped goes on."),
 ]
 Data = Annotated[
     str,
@@ -130,26 +123,7 @@ def train(
     sample_seconds: SampleSeconds = 600.0,
 ) -> None:
     """Train one stage of a model, or its CLIP, or go on training it. Ctrl-C saves and stops."""
-    options = {
-        "out": out,
-        "data": data,
-        "cache": cache,
-        "cache_size": cache_size,
-        "photos": photos,
-        "photo_share": photo_share,
-        "text_encoder": text_encoder,
-        "minutes": minutes,
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
-        "start": start,
-        "device": device,
-        "precision": precision,
-        "checkpoint_seconds": checkpoint_seconds,
-        "sample_seconds": sample_seconds,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name: value for name, value in locals().items() if value is not None and name != "stage"}
     begin = _clip(stage, given) if stage in ("clip", "plain-clip") else _network({"stage": stage, **given})
     with _telling() as (on_log, on_cache):
         outcome = begin(on_log, on_cache)

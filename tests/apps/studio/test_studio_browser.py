@@ -200,11 +200,11 @@ def test_candidates_and_comparing_two(visit: Visit, photo: Path) -> None:
         page.wait_for_selector("#edit-view .ge-compare")
         page.wait_for_selector("#edit-run", state="visible")
     page.locator('#edit-strip [data-pick="2"]').click()
-    page.locator("#edit-keep", has_text="Let go of it").click()
+    page.locator("#edit-keep", has_text="Remove from the strip").click()
     page.locator("#edit-keep", has_text="Keep in the strip").wait_for()
     page.fill("#edit-count input", "1")
     finish(page)
-    assert page.locator("#edit-strip .ge-star").get_attribute("data-pick") == "3"  # chosen, and not let go of
+    assert page.locator("#edit-strip .ge-star").get_attribute("data-pick") == "3"  # chosen, and not removed
     assert strip.count() == 2
     go_to(page, "History")
     page.locator("#history-strip .ge-entry").nth(0).click()

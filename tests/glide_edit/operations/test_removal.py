@@ -50,7 +50,12 @@ def removal(**changes: Any) -> Remove:
 
 @pytest.mark.parametrize(
     ("changes", "strength"),
-    [({}, 0.25), ({"strength": 0.6}, 0.6), ({"content": "surroundings"}, 0.8), ({"content": "noise"}, 1.0)],
+    [
+        ({}, 0.25),
+        ({"strength": 0.6}, 0.6),
+        ({"mask_fill": "surroundings"}, 0.8),
+        ({"mask_fill": "noise"}, 1.0),
+    ],
 )
 def test_patches_get_little_noise_unless_told(changes: dict[str, Any], strength: float) -> None:
     request = removal(**changes)
@@ -62,7 +67,7 @@ def test_patches_get_little_noise_unless_told(changes: dict[str, Any], strength:
 
 
 def test_an_inpainting_from_patches_gets_as_much_noise_as_other_content() -> None:
-    request = Inpaint(image=open_picture(striped()), mask=thing(), content="patches")
+    request = Inpaint(image=open_picture(striped()), mask=thing(), mask_fill="patches")
     assert request.start_strength == 0.8
     assert prepare(request.replace(strength=1.0)).fine_strength is None
 
@@ -76,7 +81,7 @@ def side_of(prepared: Prepared) -> int:
 def test_patches_see_more_of_the_picture() -> None:
     grown = 20 + 2 * 8 + 2 * 2
     assert side_of(prepare(removal())) == pytest.approx(PATCHES_CONTEXT * grown, abs=2)
-    assert side_of(prepare(removal(content="surroundings"))) == pytest.approx(
+    assert side_of(prepare(removal(mask_fill="surroundings"))) == pytest.approx(
         max(64, AUTOMATIC_CONTEXT * grown), abs=2
     )
     assert side_of(prepare(removal(context=1.5))) == pytest.approx(max(64, 1.5 * grown), abs=2)
