@@ -293,7 +293,7 @@ class EditorMethods(ABC):
     def upscale(
         self,
         image: PictureInput,
-        factor: Literal[2, 4] = 4,
+        factor: int = 4,
         *,
         prompt: str = "",
         negative_prompt: str | None = None,

@@ -132,9 +132,9 @@ def _method(operation: str, kind: type[Request]) -> str:
 
 
 def _type(each: Setting) -> str:
-    if each.choices:
+    if each.choices and isinstance(each.choices[0], str):
         return f"Literal[{', '.join(map(_quoted, each.choices))}]"
-    return TYPES[each.kind]
+    return TYPES.get(each.kind, "int")
 
 
 def _parameter(operation: str, each: Setting) -> str:

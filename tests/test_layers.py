@@ -35,6 +35,7 @@ LAYERS = (
     "glide_edit.recipes",
     "glide_edit.results",
     "glide_edit.operations",
+    "glide_edit.sampling",
     "glide_edit.editor_methods",
     "glide_edit.editor_async",
     "glide_edit.editor",

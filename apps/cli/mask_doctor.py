@@ -44,14 +44,14 @@ def doctor(
     ] = 64,
     show: Show = None,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Write the mask with all mended that needs no decision.")
+        bool, typer.Option("--mend", help="Write the mask with everything repaired that needs no decision.")
     ] = False,
     *,
     writing: options.Writing,
 ) -> None:
     """Say what is wrong with a mask, before minutes are spent on it.
 
-    Ends with code 3 where the mask cannot be used. With --mend, what is left after mending counts.
+    Ends with code 3 if the mask cannot be used, with --mend if it cannot be used after the repair.
     """
     from glide_edit.images import check_output, save_picture
     from glide_edit.selections import check_mask_output, examine, mended, save_mask
