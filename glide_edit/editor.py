@@ -6,9 +6,11 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from weakref import WeakKeyDictionary
 
+from glide_edit.editor_async import AsyncEditor
+from glide_edit.editor_methods import EditorMethods
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
@@ -22,14 +24,16 @@ from glide_edit.pipeline.plan import Plan
 from glide_edit.pipeline.planner import plan
 from glide_edit.pipeline.run import run
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
-from glide_edit.requests import Generate, Inpaint, Outpaint, Remove, Request, Sketch, Upscale, Vary
+from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
 from glide_edit.sampling import SampleStep
-from glide_edit.selections import MaskLike, open_mask
 from masks import Finding
 
+if TYPE_CHECKING:
+    import torch
 
-class Editor:
+
+class Editor(EditorMethods, AsyncEditor):
     """Runs requests with one model. Threads may share it: a device does one run at a time, others wait.
 
     ``clip`` guides in place of the model's own CLIP, where a request asks for guidance by CLIP.
@@ -45,13 +49,17 @@ class Editor:
     def load(
         cls,
         model: str | Path = "toybox",
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "auto",
         clip: str | None = None,
-    ) -> Editor:
+        *,
+        tune_process: bool = False,
+    ) -> Self:
         """Load a model by name or folder, and with ``clip`` an open_clip model to be guided by.
 
-        ``clip`` is an architecture and the name or file of its weights: "ViT-B-32/openai".
+        ``clip`` is an architecture and the name or file of its weights: "ViT-B-32/openai". ``tune_process``
+        sets up the whole process for speed, as the command line does: PyTorch's number of threads, and how
+        freed memory is kept.
 
         Raises:
             ModelNotFound: no such model.
@@ -60,7 +68,8 @@ class Editor:
                 loaded.
         """
         runtime = choose_runtime(device, precision)
-        apply(runtime)
+        if tune_process:
+            apply(runtime)
         folder = resolve(model)
         guide = None if clip is None else load_open_clip(clip, runtime.device)
         return cls(load_model(folder, runtime), guide)
@@ -69,63 +78,6 @@ class Editor:
     def runtime(self) -> Runtime:
         """Device, precision and why."""
         return self.model.runtime
-
-    # -- the operations as calls --------------------------------------------------------------
-
-    def generate(self, prompt: str, **settings: Any) -> EditResult:
-        """A picture from words; ``settings`` are the fields of ``Generate``."""
-        return self.run(Generate(prompt=prompt, **settings))
-
-    def inpaint(
-        self,
-        image: PictureLike,
-        mask: MaskLike,
-        prompt: str = "",
-        *,
-        protect: MaskLike | None = None,
-        **settings: Any,
-    ) -> EditResult:
-        """Repaint the masked part of a picture; ``settings`` are the other fields of ``Inpaint``.
-
-        ``mask`` and ``protect`` are a ``Mask``, or a picture in which white (128 and above) is what to change
-        or to protect.
-        """
-        request = Inpaint(
-            image=open_picture(image),
-            mask=open_mask(mask),
-            prompt=prompt,
-            protect=None if protect is None else open_mask(protect),
-            **settings,
-        )
-        return self.run(request)
-
-    def sketch(self, drawing: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
-        """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
-        return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
-
-    def remove(
-        self, image: PictureLike, mask: MaskLike, *, protect: MaskLike | None = None, **settings: Any
-    ) -> EditResult:
-        """Take the masked part out of a picture; ``settings`` are the other fields of ``Remove``."""
-        request = Remove(
-            image=open_picture(image),
-            mask=open_mask(mask),
-            protect=None if protect is None else open_mask(protect),
-            **settings,
-        )
-        return self.run(request)
-
-    def outpaint(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
-        """A larger picture around a picture; ``settings`` are the other fields of ``Outpaint``."""
-        return self.run(Outpaint(image=open_picture(image), prompt=prompt, **settings))
-
-    def upscale(self, image: PictureLike, factor: int = 4, **settings: Any) -> EditResult:
-        """The same picture 2 or 4 times as large; ``settings`` are the other fields of ``Upscale``."""
-        return self.run(Upscale(image=open_picture(image), factor=factor, **settings))
-
-    def vary(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
-        """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
-        return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
 
     def replay(
         self,

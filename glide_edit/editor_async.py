@@ -15,6 +15,7 @@ from glide_edit.results import EditResult, Progress
 if TYPE_CHECKING:
     import torch
 
+    from glide_edit.pipeline.plan import Plan
     from glide_edit.requests import Request
     from glide_edit.sampling import SampleStep
 
@@ -34,14 +35,15 @@ class AsyncEditor(ABC):
         device: str | torch.device = "auto",
         precision: str = "auto",
         clip: str | None = None,
+        *,
+        tune_process: bool = False,
     ) -> Self: ...
 
     @abstractmethod
     def stream(
         self,
-        request: Request,
+        request: Request | Plan,
         *,
-        previews: bool = True,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> Generator[Progress | EditResult, None, None]: ...
 
@@ -52,19 +54,21 @@ class AsyncEditor(ABC):
         device: str | torch.device = "auto",
         precision: str = "auto",
         clip: str | None = None,
+        *,
+        tune_process: bool = False,
     ) -> Self:
         """``load`` in a thread. Raises what it raises."""
-        return await asyncio.to_thread(cls.load, model, device, precision, clip)
+        return await asyncio.to_thread(cls.load, model, device, precision, clip, tune_process=tune_process)
 
     async def arun(
         self,
-        request: Request,
+        request: Request | Plan,
         *,
         callback: Callable[[Progress], None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> EditResult:
         """``run`` in a thread. ``callback`` is called in the event loop, ``on_step`` in that thread."""
-        async with aclosing(self.astream(request, previews=callback is not None, on_step=on_step)) as events:
+        async with aclosing(self.astream(request, on_step=on_step)) as events:
             async for event in events:
                 if isinstance(event, EditResult):
                     return event
@@ -74,9 +78,8 @@ class AsyncEditor(ABC):
 
     async def astream(
         self,
-        request: Request,
+        request: Request | Plan,
         *,
-        previews: bool = True,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> AsyncGenerator[Progress | EditResult, None]:
         """``stream`` in a thread of its own: ``Progress`` events, and the ``EditResult`` last.
@@ -85,7 +88,7 @@ class AsyncEditor(ABC):
         """
         loop = asyncio.get_running_loop()
         thread = ThreadPoolExecutor(1, "glide-edit")
-        work = thread.submit(self.stream, request, previews=previews, on_step=on_step)
+        work = thread.submit(self.stream, request, on_step=on_step)
         try:
             events = await asyncio.wrap_future(work)
             while (event := await loop.run_in_executor(thread, next, events, None)) is not None:

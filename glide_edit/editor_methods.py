@@ -12,6 +12,7 @@ from glide_edit.requests.inputs import request_of
 if TYPE_CHECKING:
     import torch
 
+    from glide_edit.pipeline.plan import Plan
     from glide_edit.requests import Request
     from glide_edit.requests.inputs import MaskInput, PictureInput
     from glide_edit.results import EditResult, Progress
@@ -48,17 +49,29 @@ class EditorMethods(ABC):
         callback: Called with every ``Progress``.
         on_step: Called with every ``SampleStep``: the latents and the x0 of each step of a sampler.
         generator: A seed is drawn from it, so that two calls differ; in place of seed and seeds.
+
+    Those that repaint a part of a picture also share:
+
+    Args:
+        context_guidance: How strongly to follow the surroundings; 1 is plain, less follows the words more
+            (None: 1).
+        context_interval: The part of the noise axis, 0 clean to 1 noise, where the context guidance acts
+            (None: all of it).
+        detail: Draw at the photograph's own resolution where the repaint is larger than the model's picture
+            (None: yes, with no more grain than around it).
+        match_grain: Give the repaint the grain of what surrounds it (None: yes, but not with the finish hard
+            or with detail).
     """
 
     @abstractmethod
     def run(
         self,
-        request: Request,
+        request: Request | Plan,
         *,
         callback: Callable[[Progress], None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> EditResult:
-        """Carry out a request."""
+        """Carry out a request or a plan."""
 
     def generate(
         self,
@@ -126,22 +139,13 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            context_guidance: How strongly to follow the surroundings; 1 is plain, less follows the words more
-                (None: 1).
-            context_interval: The part of the noise axis, 0 clean to 1 noise, where the context guidance acts
-                (None: all of it).
             grow: Grow the selection by so many pixels.
-            protect: What never changes, also where grow reaches: a picture, white = protect.
+            protect: What never changes, also where grow reaches: white = protect.
             context: The model sees a square so many times as wide as the selection (None: where it is best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            detail: Draw at the photograph's own resolution where the repaint is larger than the model's
-                picture (None: yes, with no more grain than around it).
-            match_grain: Give the repaint the grain of what surrounds it (None: yes, but not with the finish
-                hard or with detail).
             mask_fill: What the selection begins from; patches are of what surrounds it.
-            strength: How much noise is added to a mask fill other than noise, above 0 to 1 (None: 0.8, 0.25
-                where patches remove).
+            strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Inpaint, locals()), callback=callback, on_step=on_step)
 
@@ -181,19 +185,11 @@ class EditorMethods(ABC):
 
         Args:
             image: The picture to edit.
-            context_guidance: How strongly to follow the surroundings; 1 is plain, less follows the words more
-                (None: 1).
-            context_interval: The part of the noise axis, 0 clean to 1 noise, where the context guidance acts
-                (None: all of it).
             left: Pixels to add on this side.
             right: Pixels to add on this side.
             top: Pixels to add on this side.
             bottom: Pixels to add on this side.
             aspect: Add evenly on two sides until the picture has this shape, as 16:9.
-            detail: Draw at the photograph's own resolution where the repaint is larger than the model's
-                picture (None: yes, with no more grain than around it).
-            match_grain: Give the repaint the grain of what surrounds it (None: yes, but not with the finish
-                hard or with detail).
         """
         return self.run(request_of(Outpaint, locals()), callback=callback, on_step=on_step)
 
@@ -237,22 +233,13 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            context_guidance: How strongly to follow the surroundings; 1 is plain, less follows the words more
-                (None: 1).
-            context_interval: The part of the noise axis, 0 clean to 1 noise, where the context guidance acts
-                (None: all of it).
             grow: Grow the selection by so many pixels.
-            protect: What never changes, also where grow reaches: a picture, white = protect.
+            protect: What never changes, also where grow reaches: white = protect.
             context: The model sees a square so many times as wide as the selection (None: where it is best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            detail: Draw at the photograph's own resolution where the repaint is larger than the model's
-                picture (None: yes, with no more grain than around it).
-            match_grain: Give the repaint the grain of what surrounds it (None: yes, but not with the finish
-                hard or with detail).
             mask_fill: What the selection begins from; patches are of what surrounds it.
-            strength: How much noise is added to a mask fill other than noise, above 0 to 1 (None: 0.8, 0.25
-                where patches remove).
+            strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Remove, locals()), callback=callback, on_step=on_step)
 
@@ -293,7 +280,7 @@ class EditorMethods(ABC):
     def upscale(
         self,
         image: PictureInput,
-        factor: Literal[2, 4] = 4,
+        factor: int = 4,
         *,
         prompt: str = "",
         negative_prompt: str | None = None,

@@ -10,7 +10,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from glide_edit.requests import OPERATIONS, Request, Setting, settings_of
+from glide_edit.requests import OPERATIONS, Inpaint, Outpaint, Request, Setting, settings_of
 
 TARGET = Path(__file__).resolve().parents[1] / "glide_edit" / "editor_methods.py"
 WIDTH = 110
@@ -54,6 +54,7 @@ from glide_edit.requests.inputs import request_of
 if TYPE_CHECKING:
     import torch
 
+    from glide_edit.pipeline.plan import Plan
     from glide_edit.requests import Request
     from glide_edit.requests.inputs import MaskInput, PictureInput
     from glide_edit.results import EditResult, Progress
@@ -75,17 +76,22 @@ class EditorMethods(ABC):
         callback: Called with every ``Progress``.
         on_step: Called with every ``SampleStep``: the latents and the x0 of each step of a sampler.
         generator: A seed is drawn from it, so that two calls differ; in place of seed and seeds.
+
+    Those that repaint a part of a picture also share:
+
+    Args:
+{repaint}
     """
 
     @abstractmethod
     def run(
         self,
-        request: Request,
+        request: Request | Plan,
         *,
         callback: Callable[[Progress], None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> EditResult:
-        """Carry out a request."""
+        """Carry out a request or a plan."""
 '''
 
 METHOD = '''
@@ -106,9 +112,10 @@ METHOD = '''
 def source() -> str:
     """The text of the module."""
     common = "\n".join(_explained(each, 8) for each in settings_of(Request))
+    repaint = "\n".join(_explained(each, 8) for each in _of_repaints())
     classes = ", ".join(sorted(kind.__name__ for kind in OPERATIONS.values()))
     methods = [_method(operation, kind) for operation, kind in OPERATIONS.items()]
-    return HEAD.format(classes=classes, common=common) + "".join(methods)
+    return HEAD.format(classes=classes, common=common, repaint=repaint) + "".join(methods)
 
 
 def _method(operation: str, kind: type[Request]) -> str:
@@ -118,7 +125,7 @@ def _method(operation: str, kind: type[Request]) -> str:
     keywords += [
         f"        {old}: str | None = None,  # the old name of {new}" for old, new in kind.old_names.items()
     ]
-    shared = {each.name for each in settings_of(Request)}
+    shared = {each.name for each in [*settings_of(Request), *_of_repaints()]}
     names = dict.fromkeys([*first, *settings])
     own = [_explained(settings[name]) for name in names if name not in shared]
     doc = (kind.__doc__ or "").split("\n\n")[0]
@@ -131,10 +138,17 @@ def _method(operation: str, kind: type[Request]) -> str:
     )
 
 
+def _of_repaints() -> list[Setting]:
+    """What inpainting and outpainting have in common beside what all requests have."""
+    both = {each.name: each for each in settings_of(Inpaint)}
+    common = {each.name for each in settings_of(Request)} | {"image"}
+    return [each for each in settings_of(Outpaint) if each.name not in common and both.get(each.name) == each]
+
+
 def _type(each: Setting) -> str:
-    if each.choices:
+    if each.choices and isinstance(each.choices[0], str):
         return f"Literal[{', '.join(map(_quoted, each.choices))}]"
-    return TYPES[each.kind]
+    return TYPES.get(each.kind, "int")
 
 
 def _parameter(operation: str, each: Setting) -> str:

@@ -140,9 +140,7 @@ Prompt = Annotated[str | None, typer.Option("--prompt", "-p", metavar="TEXT", he
 PromptFile = Annotated[
     Path | None,
     typer.Option(
-        "--prompt-file",
-        metavar="FILE",
-        help="A text file with one prompt a line; empty lines are left out.",
+        "--prompt-file", metavar="FILE", help="A text file with one prompt a line; empty lines are left out."
     ),
 ]
 LastWords = Annotated[

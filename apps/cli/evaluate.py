@@ -70,8 +70,7 @@ PromptFile = Annotated[
     ),
 ]
 OutFolder = Annotated[
-    Path,
-    typer.Option("--out", "-o", metavar="DIR", help="A new or empty folder for the pictures."),
+    Path, typer.Option("--out", "-o", metavar="DIR", help="A new or empty folder for the pictures.")
 ]
 Judge = Annotated[
     str | None,

@@ -37,14 +37,8 @@ _POINTS = {"ignore_unknown_options": True}  # so that -5,3 is a point
 On = Annotated[str, typer.Argument(metavar="PHOTO|WxH", help="A picture, or a size as 640x480.")]
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture.")]
 Corners = Annotated[str, typer.Argument(metavar="X0,Y0,X1,Y1", help="X1 and Y1 lie just beyond it.")]
-PointWords = Annotated[
-    list[str],
-    typer.Argument(metavar="X,Y ...", help="Pixels from the top left corner."),
-]
-MaskFile = Annotated[
-    Path,
-    typer.Argument(metavar="MASK", help="A picture, or run lengths as .json."),
-]
+PointWords = Annotated[list[str], typer.Argument(metavar="X,Y ...", help="Pixels from the top left corner.")]
+MaskFile = Annotated[Path, typer.Argument(metavar="MASK", help="A picture, or run lengths as .json.")]
 MaskFiles = Annotated[list[Path], typer.Argument(metavar="MASK ...", help="Masks of one size.")]
 Pixels = Annotated[float, typer.Argument(metavar="PX", help="How far, in pixels.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="PX", help="Of the brush.")]

@@ -1,4 +1,4 @@
-"""`glide-edit models`: what there is, what is in it, fetching released ones, joining two trained stages."""
+"""`glide-edit models`: list, describe, fetch released ones, join two trained stages."""
 
 from __future__ import annotations
 
@@ -138,15 +138,15 @@ def fetch(
     glide.check_parts(parts)
     folder = glide.glide_folder()
     for name in parts:
-        with _drawn() as report:
+        with _download_bar() as report:
             fetched = glide.fetch_part(name, source=source, keep=keep, report=report)
         typer.echo(f"{name:<10} {'fetched' if fetched else 'here already'}")
     typer.echo(f"the model is in {folder}")
 
 
 @contextmanager
-def _drawn() -> Iterator[Report]:
-    """What fetching tells, as a bar; each thing done to a file has a speed of its own."""
+def _download_bar() -> Iterator[Report]:
+    """A bar for the progress of fetching; each thing done to a file has a speed of its own."""
     with live() as display:
         task = display.add_task("", total=None, said="")
         shown, drawn = ("", ""), 0.0
@@ -160,7 +160,7 @@ def _drawn() -> Iterator[Report]:
                 task = display.add_task(
                     status.name, total=status.total or None, completed=status.done, said=status.what
                 )
-            if status.total and (new or now - drawn > 0.1):  # bytes are told of far more often
+            if status.total and (new or now - drawn > 0.1):  # bytes are reported far more often
                 drawn = now
                 display.update(task, completed=status.done)
                 display.update(task, said=_fetched(status, display.tasks[0]))

@@ -1,4 +1,4 @@
-"""Where pictures are written: names, what would stop the writing, and what is said about it afterwards."""
+"""Where pictures are written: names, checks before the work, and the line printed afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from glide_edit.results import Receipt
 
 _SUFFIXES = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
-"""The endings under which pictures of these formats are saved again as they came."""
+"""The endings that a result keeps from its source, since these formats lose nothing."""
 
 _WHY_PNG = {
     "JPEG": "is a JPEG, a lossy format: saved as PNG, since encoding it again would change pixels everywhere",

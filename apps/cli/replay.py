@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from glide_edit.images import Picture
     from glide_edit.recipes import Recipe
 
-File = Annotated[
-    Path,
-    typer.Argument(metavar="FILE", help="A picture that glide-edit saved."),
-]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A picture that glide-edit saved.")]
 Sources = Annotated[
     list[Path] | None,
     typer.Option(

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from glide_edit.models import Model
 
 ReportFile = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="FILE", help="Where to write the report as JSON."),
+    Path | None, typer.Option("--json", metavar="FILE", help="Where to write the report as JSON.")
 ]
 SheetFolder = Annotated[
     Path | None,

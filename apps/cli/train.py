@@ -34,8 +34,7 @@ Stage = Annotated[
     ),
 ]
 Out = Annotated[
-    Path,
-    typer.Option("--out", "-o", metavar="DIR", help="The run's folder; a run that was stopped goes on."),
+    Path, typer.Option("--out", "-o", metavar="DIR", help="The run's folder; a run that was stopped goes on.")
 ]
 Data = Annotated[
     str,
@@ -68,8 +67,7 @@ TextEncoder = Annotated[
     ),
 ]
 Minutes = Annotated[
-    float | None,
-    typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
+    float | None, typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps.")
 ]
 Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")]
 BatchSize = Annotated[
@@ -93,12 +91,10 @@ Start = Annotated[
     ),
 ]
 CheckpointSeconds = Annotated[
-    float,
-    typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints."),
+    float, typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints.")
 ]
 SampleSeconds = Annotated[
-    float,
-    typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples."),
+    float, typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples.")
 ]
 
 
@@ -125,7 +121,7 @@ def train(
     """Train one stage of a model, or its CLIP, or go on training it. Ctrl-C saves and stops."""
     given = {name: value for name, value in locals().items() if value is not None and name != "stage"}
     begin = _clip(stage, given) if stage in ("clip", "plain-clip") else _network({"stage": stage, **given})
-    with _telling() as (on_log, on_cache):
+    with _reporting() as (on_log, on_cache):
         outcome = begin(on_log, on_cache)
     _report(out, outcome)
     if not outcome.finished:
@@ -154,7 +150,7 @@ def _clip(stage: str, given: dict[str, Any]) -> _Begin:
 
 
 @contextmanager
-def _telling() -> Iterator[tuple[Callable[[dict[str, Any]], None], Callable[[int, int], None]]]:
+def _reporting() -> Iterator[tuple[Callable[[dict[str, Any]], None], Callable[[int, int], None]]]:
     """What to call with the records of a run, and with (done, count) while its cache is rendered.
 
     On a terminal a line is kept up to date; elsewhere a line is printed now and then.

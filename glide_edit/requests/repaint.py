@@ -78,9 +78,7 @@ class Inpaint(Repaint):
     image: Picture = field(metadata=IMAGE)
     mask: Mask = field(metadata=about("What to change: a picture of the same size, white = change"))
     grow: int = setting(0, "Grow the selection by so many pixels", within=(0, 4096), unit="px")
-    protect: Mask | None = setting(
-        None, "What never changes, also where grow reaches: a picture, white = protect"
-    )
+    protect: Mask | None = setting(None, "What never changes, also where grow reaches: white = protect")
     context: float | None = setting(
         None,
         "The model sees a square so many times as wide as the selection",
@@ -106,10 +104,10 @@ class Inpaint(Repaint):
     )
     strength: float | None = setting(
         None,
-        "How much noise is added to a mask fill other than noise, above 0 to 1",
+        "Noise added to the mask fill, above 0 to 1",
         within=(0, 1),
         above=True,
-        unset="0.8, 0.25 where patches remove",
+        unset="0.8, or 0.25 to remove by patches",
     )
 
     def __post_init__(self) -> None:

@@ -44,8 +44,8 @@ class Request:
     repaints: ClassVar[bool] = False
     """Whether a part of a picture is drawn and the rest of it known."""
     has_drafts: ClassVar[bool] = True
-    """Whether candidates can be told apart by what the base stage draws first: not where every frame goes on
-    from the one before it, or where the base stage draws nothing."""
+    """Whether candidates can be ranked by their drafts. They cannot where each frame continues from the one
+    before it, or where the first stage draws nothing."""
     old_names: ClassVar[Mapping[str, str]] = {}
     """Fields by the names that they had before; those are still taken, with a DeprecationWarning."""
 
@@ -191,10 +191,10 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values without fields that are None, and without ``seeds`` where they are in a row."""
         record: dict[str, Any] = {"operation": self.operation}
-        told = {"seeds"} if self.in_a_row else {"seed", "n"}
+        left_out = {"seeds"} if self.in_a_row else {"seed", "n"}
         for each in settings_of(type(self)):
             value = getattr(self, each.name)
-            if value is None or each.name in told:
+            if value is None or each.name in left_out:
                 continue
             if each.kind == "picture":
                 value = {"sha256": value.sha256, "size": [value.height, value.width]}
@@ -214,7 +214,7 @@ def check_names(kind: type[Request], given: Mapping[Any, object]) -> None:
 def with_new_names(
     kind: type[Request], given: Mapping[str, Any], *, warn: bool = True, stacklevel: int = 3
 ) -> dict[str, Any]:
-    """Values by the names that fields have now; with a DeprecationWarning for an old name unless told."""
+    """Values by the names that fields have now; with ``warn`` an old name gives a DeprecationWarning."""
     values = dict(given)
     for old, new in kind.old_names.items():
         if old in values:

@@ -33,7 +33,7 @@ _RUN_LENGTHS = {"size": {"type": "array"}, "counts": {"type": "array"}, "order":
 
 @dataclass(frozen=True)
 class Setting:
-    """What is to be known of a field of a request.
+    """The definition of a field of a request.
 
     Attributes:
         help: a sentence without its full stop, for people.
@@ -155,8 +155,8 @@ class Setting:
         if not self.required:
             record["default"] = list(self.default) if isinstance(self.default, tuple) else self.default
         record.update(zip(("low", "high"), self.within or (), strict=False))
-        told = {name: getattr(self, name) for name in ("unit", "unset", "pattern")}
-        record.update({name: value for name, value in told.items() if value})
+        more = {name: getattr(self, name) for name in ("unit", "unset", "pattern")}
+        record.update({name: value for name, value in more.items() if value})
         return {**record, "choices": list(self.choices)} if self.choices else record
 
     def to_schema(self) -> dict[str, Any]:
@@ -212,8 +212,8 @@ def _setting(kind: type, name: str, default: object) -> Setting:
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
     bare = text.removesuffix(" | None")
     of_kind = "choice" if found.choices else _KINDS.get(bare, "text")
-    told = {"required": True} if default is MISSING else {"required": False, "default": default}
-    return replace(found, name=name, kind=of_kind, optional=bare != text, **told)
+    given = {"required": True} if default is MISSING else {"required": False, "default": default}
+    return replace(found, name=name, kind=of_kind, optional=bare != text, **given)
 
 
 def fields_schema(kind: Any) -> list[dict[str, Any]]:
