@@ -14,9 +14,8 @@ from glide_edit.requests.checks import check_size
 from glide_edit.requests.repaint import Inpaint, Outpaint, Remove
 from glide_edit.requests.request import Request
 from glide_edit.requests.whole import Generate, Sketch, Upscale, Vary
-from masks import Mask
+from masks import Mask, scale_to
 from masks.mask import as_size
-from masks.scale import scale_to
 
 OPERATIONS: dict[str, type[Request]] = {
     kind.operation: kind for kind in (Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary)
