@@ -100,7 +100,7 @@ def shrink_known(image: NDArray[Any], keep: BoolArray, size: Size) -> tuple[Floa
         size: (h, w), smaller or larger than (H, W).
 
     Returns:
-        The picture, float32 (h, w, C) in the source's range, 0 where not kept; and ``shrink_keep(keep, size)``.
+        The picture, float32 (h, w, C) in the source's range, 0 where not kept; ``shrink_keep(keep, size)``.
 
     Raises:
         MaskError: shapes that do not belong together, or a bad size.

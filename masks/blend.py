@@ -13,9 +13,9 @@ from masks.membrane import RING_WIDTH, correction, harmonic
 from masks.shape import feather, require_radius
 
 Finish = Literal["hard", "membrane", "feather", "clone"]
-"""The compositing method. hard: the repaint unchanged. membrane: its colours are corrected at the edge, and less
-inwards (masks.membrane). feather: a cross-fade from the original over the first pixels inside. clone: OpenCV's
-seamless cloning (Perez et al. 2003), or the membrane in strokes that are too narrow for it."""
+"""The compositing method. hard: the repaint unchanged. membrane: its colours are corrected at the edge, and
+less inwards (masks.membrane). feather: a cross-fade from the original over the first pixels inside. clone:
+OpenCV's seamless cloning (Perez et al. 2003), or the membrane in strokes that are too narrow for it."""
 
 FEATHER_RADIUS = 8.0
 """The default px over which the repaint fades in."""
@@ -76,7 +76,7 @@ def put_back(
 
 
 def mismatch(picture: NDArray[Any], allowed: BoolArray) -> float:
-    """How much the step across the edge of ``allowed`` differs from the steps beside it, in the picture's levels.
+    """How much the step across the edge of ``allowed`` differs from those beside it, in the picture's levels.
 
     For each pair of neighbours across the edge: the absolute value of their difference minus the mean of the
     differences one pixel further in and one further out. The mean over pairs and channels; 0 without an edge.
@@ -155,7 +155,7 @@ def _check(original: NDArray[Any], repaint: NDArray[Any], allowed: BoolArray, fi
 
 
 def _can_clone(allowed: BoolArray) -> bool:
-    """Whether OpenCV's solver accepts such a selection: one with an edge, and a box that is not too narrow."""
+    """Whether OpenCV's solver accepts such a selection: one with an edge and a box that is wide enough."""
     rows, columns = (np.flatnonzero(allowed.any(axis=axis)) for axis in (1, 0))
     if not rows.size or allowed.all():
         return False

@@ -71,7 +71,7 @@ class Crop:
         return image[rows[:, None], columns[None, :]]
 
     def extract_mask(self, selected: BoolArray) -> BoolArray:
-        """The crop of a mask, in either polarity: bool (side, side) from bool (height, width), else MaskError."""
+        """The crop of a mask of either polarity: bool (side, side) from bool (height, width)."""
         return self.extract(require_bool_array(selected, "a mask"))
 
     def paste(self, base: NDArray[Any], patch: NDArray[Any]) -> NDArray[Any]:
@@ -132,7 +132,7 @@ def solve_crop(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64
 def split_selection(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> list[Mask]:
     """The parts of a selection that should be drawn separately, from top to bottom; one if none should.
 
-    Islands (pixels that share a corner belong together) are joined as long as the crop for two of them is less
+    Islands (pixels that share a corner are connected) are joined as long as the crop for two of them is less
     than SPLIT_FROM times as wide as the larger of their own. Together the parts are the selection.
 
     Raises:
@@ -185,7 +185,7 @@ def _longer(box: _Box) -> int:
 
 
 def _placed(start: int, side: int, length: int) -> int:
-    """The start closest to the wanted one that puts the square in the picture, or the picture in the square."""
+    """The start closest to the wanted one with the square in the picture, or the picture in the square."""
     slack = length - side
     return min(max(start, min(slack, 0)), max(slack, 0))
 

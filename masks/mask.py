@@ -256,14 +256,14 @@ def as_size(size: object) -> Size:
 def require_bool_array(a: object, name: str) -> BoolArray:
     """``a`` itself if it is a bool (H, W) array with pixels, else MaskError about ``name``."""
     if not isinstance(a, np.ndarray) or a.dtype != np.bool_ or a.ndim != 2 or a.size == 0:
-        raise MaskError(f"{name} is a bool array of shape (H, W) with pixels, not {_describe(a)}")
+        raise MaskError(f"{name} is a bool array of shape (H, W) with pixels, not {describe(a)}")
     return a
 
 
 def same_size(mask: Mask, other: Mask) -> Mask:
     """``other``, if it is a mask of the same size, else MaskError."""
     if not isinstance(other, Mask):
-        raise MaskError(f"a mask combines with another Mask, not {_describe(other)}")
+        raise MaskError(f"a mask combines with another Mask, not {describe(other)}")
     if mask.size != other.size:
         sizes = f"{describe_size(mask.size)}, {describe_size(other.size)}"
         raise MaskError(f"masks of different sizes do not combine: {sizes}")
@@ -279,7 +279,7 @@ def _read(a: object) -> BoolArray:
         or max(a.shape[2:], default=1) > 4
     ):
         raise MaskError(
-            f"a mask is an array of shape (H, W) or (H, W, 1 to 4) with pixels, not {_describe(a)}"
+            f"a mask is an array of shape (H, W) or (H, W, 1 to 4) with pixels, not {describe(a)}"
         )
     whole, threshold, faint = _whole_numbers(a)
     largest = int(whole.max())
@@ -323,5 +323,5 @@ def describe_size(size: Size) -> str:
     return f"{size[1]} wide and {size[0]} high"
 
 
-def _describe(a: object) -> str:
+def describe(a: object) -> str:
     return f"{a.dtype} of shape {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from masks.mask import TURNING, BoolArray, FloatArray, Mask, MaskError, Size, as_size
 
-# Distances between pixels are square roots of whole numbers, rounded to float32. Up to a radius of 5000 px, two
-# different ones are further apart than this.
+# Distances between pixels are square roots of whole numbers, rounded to float32. Up to a radius of 5000 px,
+# two different ones are further apart than this.
 ROUNDING = 1e-4
 
 
@@ -38,8 +38,8 @@ def grow(mask: Mask, radius: float) -> Mask:
 def shrink(mask: Mask, radius: float) -> Mask:
     """Unselect what lies within ``radius`` px of an unselected pixel: ``~grow(~mask, radius)``.
 
-    The picture's border is no edge: a selection that touches it does not shrink away from it. Raises MaskError
-    for a radius that is negative or not finite.
+    The picture's border is no edge: a selection that touches it does not shrink away from it. Raises
+    MaskError for a radius that is negative or not finite.
     """
     return ~grow(~mask, radius)
 
@@ -105,7 +105,7 @@ def outline(mask: Mask, inside: float = 1, outside: float = 0) -> Mask:
 
 
 def drop_specks(mask: Mask, min_area: int) -> Mask:
-    """Unselect every one of the ``islands`` of fewer than ``min_area`` px. Raises MaskError for a negative area."""
+    """Unselect ``islands`` of fewer than ``min_area`` px. Raises MaskError for a negative area."""
     if min_area < 0:
         raise MaskError(f"the smallest area to keep is {min_area} px: give 0 or more")
     labels, stats = islands(mask.selected)
