@@ -34,10 +34,11 @@ LARGEST_RECORD = 256 * 2**20
 
 
 def open_mask(source: MaskLike, *, means: Means = "change", channel: Channel = "auto") -> Mask:
-    """A mask from a picture or a file of run lengths (``.json``); a ``Mask`` is returned as it is.
+    """A mask from a picture, from the path of a file of run lengths (``.json``), or from a ``Mask``.
 
     Args:
-        source: in a picture, white (128 and above) or painted alpha is on; what run lengths select is.
+        source: anything that ``open_picture`` takes, open binary files and tensors among them: white (128 of
+            255 and above) or painted alpha is *on*; in run lengths, the selected runs are.
         means: what *on* stands for.
         channel: which part of a picture to read.
 

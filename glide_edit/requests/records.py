@@ -128,7 +128,7 @@ def _recorded_mask(name: str, record: Any, source: Picture | None, rescale: bool
     from glide_edit.images import MAX_PIXELS
     from masks import Mask
     from masks.mask import as_size
-    from masks.scale import scale_to
+    from masks import scale_to
 
     size = record.get("size") if isinstance(record, Mapping) else None
     # Before its runs unfold: a few bytes of a hostile file could ask for gigabytes.
