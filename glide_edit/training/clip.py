@@ -140,7 +140,7 @@ def prepare_clip(
     resuming: bool,
     on_cache: Callable[[int, int], None] | None,
 ) -> PreparedRun:
-    """The module, batches and export of a CLIP's run; ``start`` gives weights if its CLIP has the same shape."""
+    """The module, batches and export of a CLIP's run. A CLIP of ``start`` of the same shape gives weights."""
     source = toybox_source(settings, settings.config.image_size, on_cache)
     settings.out.mkdir(parents=True, exist_ok=True)
     prepare_tokenizer(settings.out, source.captions(), start, resuming)

@@ -48,7 +48,8 @@ def tag_loss(logits: Tensor, tags: Tensor) -> Tensor:
     NaN do not count; 0 where all are.
     """
     known = (~tags[:, 0, 0, 0].isnan()).float()
-    tags = F.adaptive_avg_pool2d(tags.nan_to_num(), tuple(logits.shape[-2:]))
+    height, width = logits.shape[-2:]
+    tags = F.adaptive_avg_pool2d(tags.nan_to_num(), (height, width))
     errors = F.binary_cross_entropy_with_logits(logits.float(), tags, reduction="none").sum(1).mean((1, 2))
     return (errors * known).sum() / known.sum().clamp(min=1)
 

@@ -32,10 +32,10 @@ _STREAM = 7013  # keeps these draws apart from other uses of the same number
 class Item:
     """One picture and what is known about it.
 
-    ``image`` is uint8 (S, S, 3). ``caption(number)`` is a phrasing of the whole picture. Phrasings are numbered
-    from 0 without end; the same number always gives the same one. ``objects`` has the mask of each object,
-    bool (S, S), with its shadow where that is known, and ``describe(index, number)`` is a phrasing of that
-    object alone. ``foreground``, bool (S, S), is where any object is seen. ``drawing`` is uint8 (S, S), 255
+    ``image`` is uint8 (S, S, 3). ``caption(number)`` is a phrasing of the whole picture: phrasings have the
+    numbers from 0 on, and a number always gives the same one. ``objects`` has the mask of each object, bool
+    (S, S), with its shadow where that is known, and ``describe(index, number)`` is a phrasing of that object
+    alone. ``foreground``, bool (S, S), is where any object is seen. ``drawing`` is uint8 (S, S), 255
     paper and 0 ink, or None. ``scene`` is the scene of a rendered picture.
     """
 
