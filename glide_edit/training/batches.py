@@ -104,6 +104,10 @@ class BatchPlan:
             word_targets=None if side is None else tuple(word_targets(item) for item in items),
         )
 
+    def stream(self, first_step: int) -> Generator[Batch, None, None]:
+        """Batches from ``first_step`` on; see ``made_ahead``."""
+        return made_ahead(self.make, first_step, self.workers)
+
 
 def made_ahead(make: Callable[[int], B], first_step: int, workers: int = 0) -> Generator[B, None, None]:
     """``make(first_step)`` and on, made ahead by that many processes, or by one thread if 0.

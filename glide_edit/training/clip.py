@@ -8,7 +8,7 @@ random captions hardly ever ask which of two toys is the red one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from glide_edit.models.runtime import Runtime
 from glide_edit.models.spec import ClipSpec
 from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.training.batches import to_images, workers_for
+from glide_edit.training.batches import made_ahead, to_images, workers_for
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.configs import CLIP_CONFIG
 from glide_edit.training.feature_probe import TAGS, tag_loss, tag_map
@@ -85,6 +85,9 @@ class ClipPlan:
             tags=torch.stack([tag_map(item, item.image.shape[0] // self.patch) for item in items]),
             word_targets=tuple(word_targets(item) for item in items),
         )
+
+    def stream(self, first_step: int) -> Generator[ClipBatch, None, None]:
+        return made_ahead(self.make, first_step, self.workers)
 
 
 class ClipTrainingModule(ModuleWithLoss[ClipBatch]):

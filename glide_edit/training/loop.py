@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from glide_edit.training import checkpoint
-from glide_edit.training.batches import made_ahead, to_device
+from glide_edit.training.batches import to_device
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, RunLog
 from glide_edit.training.settings import LoopOptions
@@ -32,10 +32,7 @@ class Plan(Protocol[B_co]):
     @property
     def batch_size(self) -> int: ...
 
-    @property
-    def workers(self) -> int: ...
-
-    def make(self, step: int) -> B_co: ...
+    def stream(self, first_step: int) -> Generator[B_co, None, None]: ...
 
 
 def train(
@@ -64,8 +61,7 @@ def train(
     progress = _begin(weights, out, recipe, start)
     log = RunLog(out / LOG_NAME, progress.step)
     last_save = last_sample = time.monotonic()
-    ahead = made_ahead(plan.make, progress.step, plan.workers)
-    with _interruptible() as interrupted, closing(ahead) as batches:
+    with _interruptible() as interrupted, closing(plan.stream(progress.step)) as batches:
         while options.done(progress) < 1 and not interrupted():
             began = time.monotonic()
             generator = torch.Generator().manual_seed(options.seed * 1_000_003 + progress.step)

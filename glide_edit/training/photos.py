@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import ImageError, TrainingError
 from glide_edit.images import open_picture, to_uint8
-from glide_edit.training.folder import resize
-from glide_edit.training.metadata import METADATA, Line, read_metadata
+from glide_edit.training.folder import METADATA
 from glide_edit.training.sources import Item, Source
 from glide_edit.training.views import Mixture
 
@@ -55,21 +54,40 @@ def read_photos(folder: Path) -> tuple[Photo, ...]:
     Raises:
         TrainingError: no metadata, a line that is not like that, a missing file, or nothing to train on.
     """
-    photos = [_photo(line) for line in read_metadata(folder)]
+    metadata = folder / METADATA
+    try:
+        lines = metadata.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise TrainingError(f"{folder} has no readable {METADATA} ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise TrainingError(f"{metadata} is not UTF-8 text.") from error
+    photos = [_photo(metadata, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     kept = tuple(photo for photo in photos if photo is not None)
     if not kept:
-        raise TrainingError(f"{folder / METADATA} names no photographs to train on.")
+        raise TrainingError(f"{metadata} names no photographs to train on.")
     return kept
 
 
-def _photo(line: Line) -> Photo | None:
-    """The photograph of a line, or None where it is held out."""
-    name, text = line.entry.get("file_name"), line.entry.get("text")
+def _photo(metadata: Path, number: int, line: str) -> Photo | None:
+    """What a line says, or None where it is held out."""
+    where = f"{metadata}, line {number}"
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise TrainingError(f"{where}: it is not JSON ({error}).") from error
+    if not isinstance(entry, dict):
+        raise TrainingError(f"{where}: it is not a JSON object.")
+    name, text = entry.get("file_name"), entry.get("text")
     if not isinstance(name, str) or not isinstance(text, str) or not name or "\0" in name:
-        raise line.error("file_name must be the name of a file, and text a string.")
-    if line.entry.get("split") in HELD_OUT:
+        raise TrainingError(f"{where}: file_name must be the name of a file, and text a string.")
+    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        raise TrainingError(f"{where}: file_name leaves the folder: {name}.")
+    if entry.get("split") in HELD_OUT:
         return None
-    return Photo(line.path("file_name", name), text, line.number)
+    path = metadata.parent / name
+    if not path.is_file():
+        raise TrainingError(f"{where}: there is no file {path}.")
+    return Photo(path, text, number)
 
 
 # -- the cache ------------------------------------------------------------------------------------------
@@ -119,8 +137,11 @@ class PhotoCache:
         side = int(rng.integers(lowest, shorter + 1))
         top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
         pixels = self._pixels[self._starts[index] : self._starts[index + 1]].reshape(height, width, 3)
-        square = pixels[top : top + side, left : left + side]
-        return np.asarray(resize(square, self.size), np.uint8), self._texts[index]
+        square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
+        if side != self.size:
+            way = cv2.INTER_AREA if side > self.size else cv2.INTER_CUBIC
+            square = np.asarray(cv2.resize(square, (self.size, self.size), interpolation=way), np.uint8)
+        return square, self._texts[index]
 
 
 def _key(photos: Sequence[Photo]) -> str:

@@ -186,8 +186,8 @@ def _start_weights(settings: TrainSettings, start: Model, module: TrainingModule
             f"say --text-encoder {text.config.name} to start from it."
         )
     same_text = module.transformer is not None and _is_same_text(text, module.transformer)
-    fits = isinstance(given.config, EfficientUNetConfig) and _extends(settings.config, given.config)
-    if not fits or (isinstance(module.transformer, TextTransformer) and not same_text):
+    fits = same_text or not isinstance(module.transformer, TextTransformer)
+    if not isinstance(given, EfficientUNet) or not _extends(settings.config, given.config) or not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     weights: dict[str, Tensor] = dict(module.named_parameters())
     known = {f"network.{name}": value for name, value in given.named_parameters()}

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from glide_edit.errors import TrainingError
-from glide_edit.training.batches import Batch, BatchPlan, made_ahead
+from glide_edit.training.batches import Batch, BatchPlan
 from glide_edit.training.sources import Item
 from glide_edit.training.views import Mixture
 
@@ -61,7 +61,7 @@ def test_a_batch_follows_from_seed_and_step(squares: Any) -> None:
 
 def test_the_stream_begins_where_it_is_told(squares: Any) -> None:
     plan = BatchPlan([(squares(16), 1.0, Mixture())], 2, seed=0)
-    stream = made_ahead(plan.make, 5)
+    stream = plan.stream(5)
     for step in range(5, 12):
         assert same(next(stream), plan.make(step))
     assert len(makers()) == 1
@@ -70,8 +70,7 @@ def test_the_stream_begins_where_it_is_told(squares: Any) -> None:
 
 
 def test_an_error_comes_where_its_batch_would_have_come() -> None:
-    plan = BatchPlan([(Coordinates(16, fail_after=5), 1.0, Mixture())], 2, seed=0)
-    stream = made_ahead(plan.make, 0)
+    stream = BatchPlan([(Coordinates(16, fail_after=5), 1.0, Mixture())], 2, seed=0).stream(0)
     assert [next(stream).step, next(stream).step] == [0, 1]
     with pytest.raises(TrainingError, match="the disk is gone"):
         next(stream)

@@ -19,7 +19,6 @@ from glide_edit.models import choose_runtime
 from glide_edit.models.clip_folder import add_clip, load_clip
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.training.batches import made_ahead
 from glide_edit.training.checkpoint import FILE_NAME
 from glide_edit.training.clip import ClipPlan, ClipTrainingModule
 from glide_edit.training.feature_probe import tag_map
@@ -72,7 +71,7 @@ def tensors(out: Path) -> dict[str, Tensor]:
 
 def test_a_batch_follows_from_seed_and_step() -> None:
     plan = ClipPlan(RenderedToybox(16), 3, seed=5)
-    stream = made_ahead(plan.make, 7)
+    stream = plan.stream(7)
     first, second = next(stream), next(stream)
     stream.close()
     again = plan.make(8)

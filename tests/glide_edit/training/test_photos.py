@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import TrainingError
 from glide_edit.toybox import sample_scene
-from glide_edit.training.batches import BatchPlan, made_ahead
+from glide_edit.training.batches import BatchPlan
 from glide_edit.training.cache import build_cache
 from glide_edit.training.folder import ImageFolder
 from glide_edit.training.photos import (
@@ -324,7 +324,7 @@ def test_processes_make_the_batches_that_one_thread_makes(grey: PhotoCache, tmp_
         (photographs, 1.0, WHOLE_MIXTURE),
     ]
     plan = BatchPlan(sources, 4, seed=0, workers=2)
-    with closing(made_ahead(plan.make, 5, plan.workers)) as batches:
+    with closing(plan.stream(5)) as batches:
         for step in (5, 6, 7):
             made, expected = next(batches), plan.make(step)
             assert (made.step, made.captions) == (step, expected.captions)
@@ -333,7 +333,7 @@ def test_processes_make_the_batches_that_one_thread_makes(grey: PhotoCache, tmp_
     gone = ImageFolder(write_photos(tmp_path / "gone", [plain(32, (9, 9, 9))]), 32)
     (tmp_path / "gone" / "0.png").unlink()
     with (
-        closing(made_ahead(replace(plan, sources=[(gone, 1.0, Mixture())]).make, 0, 1)) as batches,
+        closing(replace(plan, sources=[(gone, 1.0, Mixture())], workers=1).stream(0)) as batches,
         pytest.raises(TrainingError, match=r"^[^\n]*0\.png[^\n]*$"),
     ):
         next(batches)
