@@ -14,7 +14,8 @@ import typer
 
 from apps.cli.errors import STOPPED
 from apps.cli.progress import live
-from glide_edit.training.command_line import OPTIONS, STAGE_HELP, Option, Stage, settings_for
+from glide_edit.training.command_line import OPTIONS, STAGE_HELP, Option, settings_of
+from glide_edit.training.settings import Stage
 
 if TYPE_CHECKING:
     from glide_edit.training.run import TrainOutcome
@@ -25,7 +26,7 @@ BETWEEN_LINES = 60.0
 
 def train(**values: Any) -> None:
     """Train one stage of a model, or its CLIP, or go on training it. Ctrl-C saves and stops."""
-    settings = settings_for(values.pop("stage"), values)
+    settings = settings_of(values)
     from glide_edit.training.run import run
 
     with _telling() as (on_log, on_cache):

@@ -9,8 +9,9 @@ from dataclasses import MISSING
 from typing import get_args
 
 from glide_edit.errors import GlideEditError
-from glide_edit.training.command_line import OPTIONS, STAGE_HELP, Stage, settings_for
+from glide_edit.training.command_line import OPTIONS, STAGE_HELP, settings_of
 from glide_edit.training.run import run
+from glide_edit.training.settings import Stage
 
 
 def main() -> int:
@@ -24,8 +25,7 @@ def main() -> int:
         )
     values = vars(parser.parse_args())
     try:
-        settings = settings_for(values.pop("stage"), values)
-        outcome = run(settings, lambda record: print(json.dumps(record), flush=True))
+        outcome = run(settings_of(values), lambda record: print(json.dumps(record), flush=True))
     except GlideEditError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

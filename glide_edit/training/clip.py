@@ -22,7 +22,7 @@ from glide_edit.models.clip_folder import write_clip
 from glide_edit.models.folder import Model
 from glide_edit.models.runtime import Runtime
 from glide_edit.models.spec import ClipSpec
-from glide_edit.networks.noised_clip import NoisedCLIP
+from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.training.batches import made_ahead, to_images, workers_for
 from glide_edit.training.checkpoint import Progress
@@ -31,7 +31,7 @@ from glide_edit.training.feature_probe import TAGS, tag_loss, tag_map
 from glide_edit.training.hard_negatives import hard_negative
 from glide_edit.training.losses import stratified_times
 from glide_edit.training.preparing import TOKENIZER_NAME, PreparedRun, prepare_tokenizer, toybox_source
-from glide_edit.training.settings import ClipSettings
+from glide_edit.training.settings import TrainSettings
 from glide_edit.training.sources import Source
 from glide_edit.training.text_probe import TextProbe, WordTargets, word_targets
 from glide_edit.training.training_module import ModuleWithLoss
@@ -137,21 +137,22 @@ class ClipTrainingModule(ModuleWithLoss[ClipBatch]):
 
 
 def prepare_clip(
-    settings: ClipSettings,
+    settings: TrainSettings,
     runtime: Runtime,
     start: Model | None,
     resuming: bool,
     on_cache: Callable[[int, int], None] | None,
 ) -> PreparedRun:
     """The module, batches and export of a CLIP's run. A CLIP of ``start`` of the same shape gives weights."""
-    source = toybox_source(settings, settings.config.image_size, on_cache)
+    source = toybox_source(settings, on_cache)
     settings.out.mkdir(parents=True, exist_ok=True)
     prepare_tokenizer(settings.out, source.captions(), start, resuming)
     # With this network's context, which may differ from that of the model it starts from.
-    tokenizer = BytePairTokenizer.load(settings.out / TOKENIZER_NAME, settings.config.context)
+    assert isinstance(settings.network, NoisedCLIPConfig)
+    tokenizer = BytePairTokenizer.load(settings.out / TOKENIZER_NAME, settings.network.context)
     torch.manual_seed(settings.seed)
-    config = replace(settings.config, vocabulary=tokenizer.vocabulary_size)
-    module = ClipTrainingModule(NoisedCLIP(config), tokenizer, settings.plain)
+    config = replace(settings.network, vocabulary=tokenizer.vocabulary_size)
+    module = ClipTrainingModule(NoisedCLIP(config), tokenizer, settings.stage == "plain-clip")
     given = None if start is None or start.clip is None else start.clip.network
     if given is not None and replace(given.config, logit_scale=1.0) == replace(config, logit_scale=1.0):
         module.clip.load_state_dict(given.state_dict())

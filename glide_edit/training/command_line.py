@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from glide_edit.errors import TrainingError
-from glide_edit.training.settings import TOYBOX, ClipSettings, TrainSettings
-
-Stage = Literal["base", "upsampler", "clip", "plain-clip"]
+from glide_edit.training.settings import TrainSettings
 
 STAGE_HELP = (
     "The network that draws, the one that enlarges, a CLIP that reads noisy pictures, or a small one "
@@ -35,13 +32,8 @@ class Option:
 
     @property
     def default(self) -> Any:
-        """``dataclasses.MISSING`` if the option is required, None if the default depends on the stage."""
-        default, *others = (
-            settings.__dataclass_fields__[self.name].default
-            for settings in (TrainSettings, ClipSettings)
-            if self.name in settings.__dataclass_fields__
-        )
-        return default if all(other == default for other in others) else None
+        """``dataclasses.MISSING`` if the option is required, None if its default depends on the stage."""
+        return TrainSettings.__dataclass_fields__[self.name].default
 
 
 OPTIONS = (
@@ -77,18 +69,6 @@ OPTIONS = (
 )
 
 
-def settings_for(stage: Any, values: Mapping[str, Any]) -> TrainSettings | ClipSettings:
-    """The settings that a command line asks for; options with the value None were not given.
-
-    Raises:
-        TrainingError: an impossible setting, or an option that a CLIP has no use for.
-    """
-    given = {name: value for name, value in values.items() if value is not None}
-    if stage in ("base", "upsampler"):
-        return TrainSettings(stage=stage, **given)
-    if given["data"] != TOYBOX or "photos" in given:
-        raise TrainingError("A CLIP is trained on the toybox alone: leave --data and --photos out.")
-    if "text_encoder" in given:
-        raise TrainingError("A CLIP learns to read by itself: leave --text-encoder out.")
-    known = {field.name for field in fields(ClipSettings)}
-    return ClipSettings(plain=stage == "plain-clip", **{k: v for k, v in given.items() if k in known})
+def settings_of(values: Mapping[str, Any]) -> TrainSettings:
+    """The settings of a command line's stage and options; those with the value None were not given."""
+    return TrainSettings(**{name: value for name, value in values.items() if value is not None})

@@ -16,7 +16,7 @@ from glide_edit.training.cache import build_cache
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.configs import CONTEXT, VOCABULARY
 from glide_edit.training.loop import Plan
-from glide_edit.training.settings import RunSettings
+from glide_edit.training.settings import TrainSettings
 from glide_edit.training.sources import RenderedToybox, Source
 from glide_edit.training.training_module import ModuleWithLoss
 
@@ -38,10 +38,9 @@ class PreparedRun:
     draw_samples: Callable[[Progress], None] = lambda progress: None
 
 
-def toybox_source(
-    settings: RunSettings, size: int, on_cache: Callable[[int, int], None] | None = None
-) -> Source:
+def toybox_source(settings: TrainSettings, on_cache: Callable[[int, int], None] | None) -> Source:
     """The toybox from the cache, rendered first if need be, or on the fly where the settings name none."""
+    size = settings.network.image_size
     if settings.cache is None:
         return RenderedToybox(size)
     return build_cache(settings.cache, settings.cache_size, size, settings.seed, on_cache)

@@ -24,7 +24,7 @@ from glide_edit.training.checkpoint import Progress
 from glide_edit.training.clip import prepare_clip
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import train
-from glide_edit.training.settings import ClipSettings, TrainSettings
+from glide_edit.training.settings import TrainSettings
 from glide_edit.training.unet import prepare_unet
 
 
@@ -38,7 +38,7 @@ class TrainOutcome:
 
 
 def run(
-    settings: TrainSettings | ClipSettings,
+    settings: TrainSettings,
     on_log: Callable[[dict[str, Any]], None] = lambda record: None,
     on_cache: Callable[[int, int], None] | None = None,
 ) -> TrainOutcome:
@@ -59,7 +59,7 @@ def run(
 
 
 def _run(
-    settings: TrainSettings | ClipSettings,
+    settings: TrainSettings,
     on_log: Callable[[dict[str, Any]], None],
     on_cache: Callable[[int, int], None] | None,
 ) -> TrainOutcome:
@@ -70,10 +70,8 @@ def _run(
     start = None
     if settings.start is not None and not resuming:
         start = load_model(resolve(settings.start), choose_runtime("cpu", "float32"))
-    if isinstance(settings, ClipSettings):
-        prepared = prepare_clip(settings, runtime, start, resuming, on_cache)
-    else:
-        prepared = prepare_unet(settings, runtime, start, resuming, on_cache)
+    prepare = prepare_clip if settings.is_clip else prepare_unet
+    prepared = prepare(settings, runtime, start, resuming, on_cache)
 
     def look(progress: Progress) -> None:
         prepared.draw_samples(progress)

@@ -1,4 +1,4 @@
-"""The settings of a training run: of a U-Net, or of a CLIP.
+"""The settings of a training run.
 
 Importing this loads neither torch nor NumPy, so that command lines can list the options in no time.
 """
@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from glide_edit.errors import TrainingError
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from glide_edit.training.checkpoint import Progress
 
 TOYBOX = "toybox"
+
+Stage = Literal["base", "upsampler", "clip", "plain-clip"]
+
+_BY_STAGE: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,84 +75,81 @@ class LoopOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings(LoopOptions):
-    """What runs of all networks are told.
+class TrainSettings(LoopOptions):
+    """A training run.
 
-    ``out`` is the run's folder. With ``cache`` the toybox is rendered once into that folder (``cache_size``
-    pictures), without it on the fly. ``start`` is a model folder or a known model's name whose weights and
-    tokenizer to begin with; it has no effect where ``out`` holds a checkpoint to continue from. A later run
-    with more ``minutes`` or ``steps`` continues.
-    """
-
-    out: Path
-    cache: Path | None = None
-    cache_size: int = 24576
-    batch_size: int = 32
-    start: str | Path | None = None
-    device: str = "auto"
-    precision: str = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.cache_size < 1:
-            raise TrainingError(f"A cache holds at least 1 picture, not {self.cache_size}.")
-
-    def _recipe(
-        self, kind: dict[str, Any], config: EfficientUNetConfig | NoisedCLIPConfig, **data: Any
-    ) -> dict[str, Any]:
-        return {
-            **kind,
-            "cache_size": self.cache_size if self.cache else None,
-            **data,
-            "batch_size": self.batch_size,
-            "learning_rate": self.learning_rate,
-            "seed": self.seed,
-            "network": json.loads(json.dumps(asdict(config))),
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainSettings(RunSettings):
-    """A run of a U-Net.
-
-    ``data`` is "toybox" or a folder with ``metadata.jsonl``. ``photos`` is a folder of captioned photographs
-    (see ``read_photos``), shown in ``photo_share`` of the views, in half of these with toys put onto them;
-    they are decoded into ``cache``, or without one into ``out``. ``text_encoder`` is the name or folder of a
-    frozen language model to read captions with (see ``find_language``); its states are kept there too. Where
-    ``start`` reads with another text encoder, only its U-Net is used. ``network`` is ``configs.BASE_CONFIG``
-    or ``configs.UPSAMPLER_CONFIG`` unless another is given.
+    ``stage`` is a U-Net of a cascade, GLIDE's noised CLIP, or a plain CLIP for clean pictures. ``out`` is
+    the run's folder; a later run with more ``minutes`` or ``steps`` continues. ``data`` is "toybox" or a
+    folder with ``metadata.jsonl``. With ``cache`` the toybox is rendered once into it (``cache_size``
+    pictures), without it on the fly. ``photos`` is a folder of captioned photographs (see ``read_photos``),
+    shown in ``photo_share`` of the views, in half of these with toys put onto them; they are decoded into
+    ``cache``, or without one into ``out``. ``text_encoder`` is the name or folder of a frozen language model
+    to read captions with (see ``find_language``); its states are kept there too. ``start`` is a model folder
+    or a known model's name whose weights and tokenizer to begin with; where it reads with another text
+    encoder, only its U-Net is used. It has no effect where ``out`` holds a checkpoint to continue from.
+    The defaults marked ``_BY_STAGE`` are in ``configs.STAGES``.
 
     Raises:
         TrainingError: an impossible setting.
     """
 
-    stage: Literal["base", "upsampler"]
+    stage: Stage
+    out: Path
     data: str = TOYBOX
+    cache: Path | None = None
+    cache_size: int = 24576
     photos: Path | None = None
     photo_share: float = 0.25
     text_encoder: str | None = None
-    network: EfficientUNetConfig | None = None
+    batch_size: int = _BY_STAGE
+    learning_rate: float = _BY_STAGE
+    warmup_steps: int = _BY_STAGE
+    ema_decay: float = _BY_STAGE
+    network: EfficientUNetConfig | NoisedCLIPConfig = _BY_STAGE
+    start: str | Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
+        from glide_edit.training.configs import STAGES
+
+        for name, value in STAGES[self.stage].items():
+            if getattr(self, name) is _BY_STAGE:
+                object.__setattr__(self, name, value)
         super().__post_init__()
-        if self.batch_size < 1:
+        if self.is_clip:
+            self._check_clip()
+        elif self.batch_size < 1:
             raise TrainingError(f"The batch size must be at least 1, not {self.batch_size}.")
-        if self.config.image_size < 16:
-            raise TrainingError(f"Pictures must be at least 16 pixels wide, not {self.config.image_size}.")
+        elif self.network.image_size < 16:
+            raise TrainingError(f"Pictures must be at least 16 pixels wide, not {self.network.image_size}.")
         if self.cache is not None and self.data != TOYBOX:
             raise TrainingError("A cache is for the toybox: leave it out with a folder of pictures.")
+        if self.cache_size < 1:
+            raise TrainingError(f"A cache holds at least 1 picture, not {self.cache_size}.")
         if self.photos is not None and self.data != TOYBOX:
             raise TrainingError("Photographs go with the toybox: leave them out with a folder of pictures.")
         if not 0 < self.photo_share < 1:
             raise TrainingError(f"The share of photographs is between 0 and 1, not {self.photo_share}.")
-        if self.text_encoder is not None and not self.config.text_width:
+        if self.text_encoder is not None and not self.network.text_width:
             raise TrainingError(f"The stage {self.stage} reads no text: leave --text-encoder out.")
 
-    @property
-    def config(self) -> EfficientUNetConfig:
-        from glide_edit.training import configs
+    def _check_clip(self) -> None:
+        if self.data != TOYBOX or self.photos is not None:
+            raise TrainingError("A CLIP is trained on the toybox alone: leave --data and --photos out.")
+        if self.text_encoder is not None:
+            raise TrainingError("A CLIP learns to read by itself: leave --text-encoder out.")
+        if self.batch_size < 2:
+            raise TrainingError(f"A CLIP compares 2 or more pictures a step, not {self.batch_size}.")
 
-        return self.network or (configs.BASE_CONFIG if self.stage == "base" else configs.UPSAMPLER_CONFIG)
+    @property
+    def is_clip(self) -> bool:
+        return self.stage in ("clip", "plain-clip")
+
+    @property
+    def unet(self) -> EfficientUNetConfig:
+        """``network``, of a stage that is no CLIP."""
+        return cast("EfficientUNetConfig", self.network)
 
     @cached_property
     def language(self) -> tuple[Path, FrozenTextConfig] | None:
@@ -162,48 +163,21 @@ class TrainSettings(RunSettings):
         if self.text_encoder is None:
             return None
         name, folder = find_language(self.text_encoder)
-        return folder, frozen_config(name, folder, self.config.text_width)
+        return folder, frozen_config(name, folder, self.unet.text_width)
 
     def recipe(self) -> dict[str, Any]:
         """What must not change between a run and its continuation."""
-        data: dict[str, Any] = {}
-        if self.photos:
-            data |= {"photos": str(self.photos), "photo_share": self.photo_share}
-        if self.language is not None:
-            # A language model may be moved or renamed.
-            data["text_encoder"] = asdict(replace(self.language[1], name=""))
-        return self._recipe({"stage": self.stage, "data": self.data}, self.config, **data)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipSettings(RunSettings):
-    """A run of a CLIP. ``plain`` shows it clean pictures only.
-
-    ``network`` is ``configs.CLIP_CONFIG`` or ``configs.PLAIN_CLIP_CONFIG`` unless another is given; its
-    vocabulary becomes the tokenizer's, and its logit scale is learned.
-
-    Raises:
-        TrainingError: an impossible setting.
-    """
-
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    warmup_steps: int = 60
-    ema_decay: float = 0.995
-    plain: bool = False
-    network: NoisedCLIPConfig | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.batch_size < 2:
-            raise TrainingError(f"A CLIP compares 2 or more pictures a step, not {self.batch_size}.")
-
-    @property
-    def config(self) -> NoisedCLIPConfig:
-        from glide_edit.training import configs
-
-        return self.network or (configs.PLAIN_CLIP_CONFIG if self.plain else configs.CLIP_CONFIG)
-
-    def recipe(self) -> dict[str, Any]:
-        """What must not change between a run and its continuation."""
-        return self._recipe({"stage": "clip", "plain": self.plain}, self.config)
+        clip = {"stage": "clip", "plain": self.stage == "plain-clip"}
+        photos = {"photos": str(self.photos), "photo_share": self.photo_share}
+        # A language model may be moved or renamed.
+        language = None if self.language is None else asdict(replace(self.language[1], name=""))
+        return {
+            **(clip if self.is_clip else {"stage": self.stage, "data": self.data}),
+            "cache_size": self.cache_size if self.cache else None,
+            **(photos if self.photos else {}),
+            **({"text_encoder": language} if language else {}),
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "seed": self.seed,
+            "network": json.loads(json.dumps(asdict(self.network))),
+        }

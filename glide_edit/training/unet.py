@@ -60,13 +60,13 @@ def prepare_unet(
     if settings.language is not None:
         optional_dependencies.transformers()
     preset = BASE_PRESET if settings.stage == "base" else UPSAMPLER_PRESET
-    stage = StageSpec(settings.stage, settings.config, Schedule.cosine(), preset)
+    stage = StageSpec(settings.stage, settings.unet, Schedule.cosine(), preset)
     photos = () if settings.photos is None else read_photos(settings.photos)
     source, prompts = _source(settings, on_cache)
     settings.out.mkdir(parents=True, exist_ok=True)
     sources = [(source, 1.0, Mixture())]
     if photos:
-        cached = PhotoCache(photos, settings.config.image_size, settings.cache or settings.out)
+        cached = PhotoCache(photos, settings.unet.image_size, settings.cache or settings.out)
         half = settings.photo_share / (1 - settings.photo_share) / 2
         sources.append((WholePhotographs(cached, source), half, WHOLE_MIXTURE))
         sources.append((ToysOnPhotographs(cached, source), half, TOYS_MIXTURE))
@@ -97,8 +97,8 @@ def _source(
 ) -> tuple[Source, tuple[str, ...]]:
     """The data, and the prompts of the sample sheets."""
     if settings.data == TOYBOX:
-        return toybox_source(settings, settings.config.image_size, on_cache), PROMPTS
-    folder = ImageFolder(Path(settings.data), settings.config.image_size)
+        return toybox_source(settings, on_cache), PROMPTS
+    folder = ImageFolder(Path(settings.data), settings.unet.image_size)
     return folder, tuple(islice(folder.captions(), len(PROMPTS)))
 
 
@@ -110,7 +110,7 @@ def _module(
     device: torch.device,
 ) -> TrainingModule:
     """The networks with fresh weights."""
-    config = settings.config
+    config = settings.unet
     network = EfficientUNet(config, Schedule.cosine())
     probes = settings.data == TOYBOX and any(config.attention)
     if not config.text_width:
@@ -153,8 +153,8 @@ def _crop(settings: TrainSettings) -> int | None:
     """The largest crop up to ``CROP`` that the network and its low-resolution picture can take."""
     if settings.stage == "base":
         return None
-    unit = math.lcm(settings.config.stride, 4)
-    crop = min(CROP, settings.config.image_size) // unit * unit
+    unit = math.lcm(settings.unet.stride, 4)
+    crop = min(CROP, settings.unet.image_size) // unit * unit
     if crop == 0:
         raise TrainingError(f"The network's pictures must be at least {unit} pixels wide.")
     return crop
@@ -187,7 +187,7 @@ def _start_weights(settings: TrainSettings, start: Model, module: TrainingModule
         )
     same_text = module.transformer is not None and _is_same_text(text, module.transformer)
     fits = same_text or not isinstance(module.transformer, TextTransformer)
-    if not isinstance(given, EfficientUNet) or not _extends(settings.config, given.config) or not fits:
+    if not isinstance(given, EfficientUNet) or not _extends(settings.unet, given.config) or not fits:
         raise TrainingError(f"{settings.start} cannot be started from: its network is another one.")
     weights: dict[str, Tensor] = dict(module.named_parameters())
     known = {f"network.{name}": value for name, value in given.named_parameters()}

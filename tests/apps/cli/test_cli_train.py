@@ -72,8 +72,8 @@ def test_a_clip_on_the_toybox(cli, here: Path, stage: str, monkeypatch: pytest.M
     from glide_edit.training import configs
 
     small = {"image_size": 16, "image_width": 32, "image_layers": 1, "image_heads": 1, "text_layers": 1}
-    monkeypatch.setattr(configs, "CLIP_CONFIG", replace(configs.CLIP_CONFIG, **small))
-    monkeypatch.setattr(configs, "PLAIN_CLIP_CONFIG", replace(configs.PLAIN_CLIP_CONFIG, **small))
+    own = configs.STAGES[stage]
+    monkeypatch.setitem(configs.STAGES, stage, own | {"network": replace(own["network"], **small)})
     train = ("train", stage, "--out", "run", "--batch-size", 2, "--start", "toybox")
     result = cli(*train, "--steps", 2)
     assert result.exit_code == 0, result.output

@@ -24,7 +24,7 @@ from glide_edit.training.clip import ClipPlan, ClipTrainingModule
 from glide_edit.training.feature_probe import tag_map
 from glide_edit.training.loop import train
 from glide_edit.training.run import run
-from glide_edit.training.settings import ClipSettings, LoopOptions
+from glide_edit.training.settings import LoopOptions, TrainSettings
 from glide_edit.training.sources import RenderedToybox
 from glide_edit.training.text_probe import word_targets
 from tests.glide_edit.operations.stand_ins import write_tiny
@@ -45,8 +45,9 @@ CAPTIONS = ["a red ball on grass", "a shiny blue cube to the left of a green car
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> ClipSettings:
-    return ClipSettings(
+def settings(tmp_path: Path) -> TrainSettings:
+    return TrainSettings(
+        stage="clip",
         out=tmp_path / "run",
         steps=6,
         batch_size=4,
@@ -154,7 +155,7 @@ def test_false_captions_count_as_wrong_answers() -> None:
     assert float(doubled - true_only) == pytest.approx(0.5 * 0.6931, abs=2e-3)
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(settings: ClipSettings, tmp_path: Path) -> None:
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(settings: TrainSettings, tmp_path: Path) -> None:
     run(settings)
     parts = replace(settings, out=tmp_path / "parts")
 
@@ -170,7 +171,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(settings: ClipSettings
         assert torch.equal(value, theirs[name]), name
 
 
-def test_what_is_exported_can_be_loaded_and_asked(settings: ClipSettings) -> None:
+def test_what_is_exported_can_be_loaded_and_asked(settings: TrainSettings) -> None:
     outcome = run(settings)
     clip = load_clip(outcome.model, choose_runtime("cpu", "float32"))
     state = tensors(settings.out)
@@ -183,7 +184,7 @@ def test_what_is_exported_can_be_loaded_and_asked(settings: ClipSettings) -> Non
     assert found == retrieval(clip, questions(32, 16), 0.5)
 
 
-def test_a_run_starts_from_a_models_tokenizer_and_clip(settings: ClipSettings, tmp_path: Path) -> None:
+def test_a_run_starts_from_a_models_tokenizer_and_clip(settings: TrainSettings, tmp_path: Path) -> None:
     first = run(settings)
     assert settings.start is not None
     model = Path(settings.start)
@@ -205,14 +206,17 @@ def test_a_run_starts_from_a_models_tokenizer_and_clip(settings: ClipSettings, t
         ({"batch_size": 1}, "2 or more pictures"),
         ({"cache_size": 0}, "at least 1 picture"),
         ({"steps": None}, "--minutes or --steps"),
+        ({"data": "pictures"}, "on the toybox alone"),
+        ({"photos": Path("photos")}, "on the toybox alone"),
+        ({"text_encoder": "minilm"}, "learns to read by itself"),
     ],
 )
-def test_impossible_settings(settings: ClipSettings, change: dict[str, Any], words: str) -> None:
+def test_impossible_settings(settings: TrainSettings, change: dict[str, Any], words: str) -> None:
     with pytest.raises(TrainingError, match=words):
         replace(settings, **change)
 
 
-def test_a_run_with_other_settings_is_refused(settings: ClipSettings) -> None:
+def test_a_run_with_other_settings_is_refused(settings: TrainSettings) -> None:
     run(replace(settings, steps=1))
     with pytest.raises(TrainingError, match="other settings \\(plain\\)"):
-        run(replace(settings, steps=2, plain=True))
+        run(replace(settings, steps=2, stage="plain-clip"))

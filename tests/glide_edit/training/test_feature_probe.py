@@ -16,6 +16,7 @@ from glide_edit.training.loop import train
 from glide_edit.training.settings import LoopOptions
 from glide_edit.training.sources import Item, RenderedToybox
 from glide_edit.training.views import Mixture
+from glide_edit.training.weights import MasterWeights
 from tests.glide_edit.training.test_loop import CPU, make_module
 
 
@@ -92,3 +93,18 @@ def test_cells_learn_their_tags(base_config: Any, tmp_path: Path) -> None:
     before = said_wrong()
     train(module, plan, LoopOptions(steps=60, learning_rate=4e-3, warmup_steps=5), tmp_path, {}, CPU)
     assert said_wrong() < 0.4 * before
+
+
+def test_checkpoints_keep_the_names_that_probes_once_had(base_config: Any) -> None:
+    """Those of runs that were begun before the probes were called probes go on."""
+    module = make_module(base_config, probes=True)
+    state = MasterWeights(module, 1e-3, 0.9).state()
+    probes = {name for name in state if not name.partition("/")[2].startswith(("network.", "transformer."))}
+    layers = ("taggers.layers.0.weight", "taggers.layers.0.bias", "reader.layer.weight", "reader.layer.bias")
+    assert probes == {f"{kind}/{layer}" for kind in ("master", "ema") for layer in layers}
+    changed = {name: value + 1 for name, value in state.items()}
+    MasterWeights(module, 1e-3, 0.9).restore(changed, 1)
+    assert module.feature_probe is not None
+    assert module.text_probe is not None
+    assert torch.equal(module.feature_probe.layers[0].weight, changed["master/taggers.layers.0.weight"])
+    assert torch.equal(module.text_probe.layer.weight, changed["master/reader.layer.weight"])

@@ -403,7 +403,7 @@ def test_the_plain_command_trains(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(configs, "BASE_CONFIG", base_config)
+    monkeypatch.setitem(configs.STAGES, "base", configs.STAGES["base"] | {"network": base_config})
     arguments = ["training", "base", "--out", str(settings.out), "--data", settings.data, "--batch-size", "2"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--steps", "4", "--log-every", "2", "--device", "cpu"])
     assert command.main() == 0
