@@ -24,10 +24,10 @@ from glide_edit.evaluation.report import Table
 from glide_edit.models import load_model, resolve
 from glide_edit.models.model import Model
 from glide_edit.toybox import caption, render, sample_scene
-from glide_edit.training.altered import altered
+from glide_edit.training.hard_negatives import hard_negative
 
 CHANGES = ("kind", "colour", "exchange", "side", "depth")
-"""Of ``altered``; "exchange" is of colours."""
+"""Of ``hard_negative``; "exchange" is of colours."""
 TIMES = (950.0, 900.0, 800.0, 700.0)
 FIRST_SCENE = 880_000
 TOGETHER = 32
@@ -55,12 +55,12 @@ def questions(count: int, size: int) -> dict[str, list[Question]]:
             continue
         true = caption(scene, seed)
         for _ in range(8):  # drawn by chance, until one comes that is still missing
-            false = altered(true, rng)
-            if false.what in CHANGES and len(found[false.what]) < count:
+            false = hard_negative(true, rng)
+            if false.change in CHANGES and len(found[false.change]) < count:
                 picture = render(scene, size)
                 image = torch.from_numpy(picture.image).permute(2, 0, 1).float() / 127.5 - 1
                 seen = torch.from_numpy(picture.visible >= 0)
-                found[false.what].append(Question(image, seen, true, false.caption))
+                found[false.change].append(Question(image, seen, true, false.caption))
                 break
     return found
 

@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,12 +40,13 @@ from glide_edit.text.transformer import TextTransformer
 from glide_edit.toybox import COLOURS, KINDS
 from glide_edit.training.batches import BatchPlan
 from glide_edit.training.cache import CachedToybox
-from glide_edit.training.captions import CaptionStates, FewPhrasings, ReadingPlan
-from glide_edit.training.loop import Hooks, LoopOptions, train
-from glide_edit.training.sources import Item
+from glide_edit.training.caption_states import PHRASINGS, CaptionStates
+from glide_edit.training.loop import train
+from glide_edit.training.settings import LoopOptions
+from glide_edit.training.sources import Item, Source
 from glide_edit.training.training_module import TrainingModule
 from glide_edit.training.views import Mixture
-from glide_edit.training.weights import under
+from glide_edit.training.weights import strip_prefix
 
 WORDS = (
     ("automobile", "car"),
@@ -95,44 +97,45 @@ def untaught(language: str | None, device: torch.device) -> TrainingModule:
         assert reads is not None
         assert isinstance(reads.transformer, TextTransformer)
         text = TextTransformer(reads.transformer.config)
-        trainee = TrainingModule(network, text, reads.tokenizer, tagging=True)
-        trainee.reader = None  # the other side has none
-        return trainee
+        module = TrainingModule(network, text, reads.tokenizer, probes=True)
+        module.text_probe = None  # the other side has none
+        return module
     name, folder = find_language(language)
     config = frozen_config(name, folder, network.config.text_width)
     opened = open_language(folder, config, device)
-    return TrainingModule(network, FrozenText(config, opened.model), opened.tokenizer, tagging=True)
+    return TrainingModule(network, FrozenText(config, opened.model), opened.tokenizer, probes=True)
 
 
-def learn(
-    trainee: TrainingModule, source: FewPhrasings, out: Path, options: LoopOptions, runtime: Runtime
-) -> None:
+def learn(module: TrainingModule, source: Source, out: Path, options: LoopOptions, runtime: Runtime) -> None:
     """Train into ``out`` and write ``out/model``."""
-    trainee = trainee.to(device=runtime.device, dtype=runtime.dtype)
-    trainee = trainee.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    text, tokenizer = trainee.transformer, trainee.tokenizer
-    assert trainee.taggers is not None
+    module = module.to(device=runtime.device, dtype=runtime.dtype)
+    module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    text, tokenizer = module.transformer, module.tokenizer
+    assert module.feature_probe is not None
     assert text is not None
     assert tokenizer is not None
     sources = [(source, 1.0, Mixture(known=0, drawing=0))]
-    plan: BatchPlan | ReadingPlan
-    plan = batches = BatchPlan(sources, 32, options.seed, tag_side=trainee.taggers.side)
+    plan = BatchPlan(sources, 32, options.seed, tag_side=module.feature_probe.side, phrasings=PHRASINGS)
     if isinstance(text, FrozenText):
         assert text.language is not None
         out.mkdir(parents=True, exist_ok=True)
-        plan = ReadingPlan(batches, CaptionStates(out, text.config, tokenizer, text.language, runtime.device))
-    tell = Hooks(on_log=lambda record: print(f"{out.name}: {json.dumps(record)}", flush=True))
-    weights, progress = train(trainee, plan, options, out, {"bench": "frozen"}, runtime.device, tell)
+        states = CaptionStates(out, text.config, tokenizer, text.language, runtime.device)
+        plan = replace(plan, caption_states=states)
+
+    def tell(record: dict[str, Any]) -> None:
+        print(f"{out.name}: {json.dumps(record)}", flush=True)
+
+    weights, progress = train(module, plan, options, out, {"bench": "frozen"}, runtime.device, tell)
     averaged = weights.ema()
-    stage = StageSpec("base", trainee.network.config, trainee.schedule, BASE_PRESET)
+    stage = StageSpec("base", module.network.config, module.schedule, BASE_PRESET)
     byte_pairs = tokenizer if isinstance(tokenizer, BytePairTokenizer) else None
     write_model(
         out / "model",
         name=out.name,
         licence="",
         provenance={"steps": progress.step},
-        stages=[(stage, under(averaged, "network."))],
-        text=(TextSpec(text.config), under(averaged, "transformer."), byte_pairs),
+        stages=[(stage, strip_prefix(averaged, "network."))],
+        text=(TextSpec(text.config), strip_prefix(averaged, "transformer."), byte_pairs),
     )
 
 
@@ -227,7 +230,7 @@ def main() -> None:
     given = parser.parse_args()
     runtime = choose_runtime()
     apply(runtime)
-    source = FewPhrasings(OneToy(CachedToybox(given.cache)))
+    source = OneToy(CachedToybox(given.cache))
     models: dict[str, Model] = {}
     steps: int | None = None
     for name, language in (("byte pairs", None), ("frozen", given.text_encoder)):

@@ -33,7 +33,7 @@ from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.training import checkpoint
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, RunLog
-from glide_edit.training.loop import LoopOptions
+from glide_edit.training.settings import LoopOptions
 from glide_edit.training.weights import MasterWeights
 
 BATCH = 32

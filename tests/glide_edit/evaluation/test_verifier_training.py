@@ -18,7 +18,7 @@ from glide_edit.evaluation.verifier_network import Answers
 from glide_edit.evaluation.verifier_targets import MIN_AREA, MIN_SHARE, Targets, loss, targets
 from glide_edit.evaluation.verifier_training import make_batch, train_verifier
 from glide_edit.toybox import KINDS
-from glide_edit.training.loop import LoopOptions
+from glide_edit.training.settings import LoopOptions
 
 CELLS = 16
 

@@ -1,22 +1,17 @@
-"""What a frozen language model says of captions: asked once, and kept on disk for every later view.
-
-A picture of the toybox has hundreds of phrasings, and hardly any two pictures of several toys share one: with
-all of them the files would grow as long as the training lasts, and hardly a caption would be read twice. So
-each picture keeps to a few phrasings (``FewPhrasings``), and what is kept grows as captions come: nothing has
-to be listed before, a run begins at once, photographs and folders are served alike, and from the few-th time
-on that a picture is shown nothing is computed any more.
+"""The states that a frozen language model gives for captions, computed once and kept on disk.
 
 ``text-<hash>.f16`` holds the states, (tokens, width) in half precision without padding, mapped into memory;
-``text-<hash>.index`` a record a caption: its hash, its first row and its number of rows. The hash in the
-names is that of the language model, its tokenizer and the context.
+``text-<hash>.index`` one record for each caption: its hash, its first row and its number of rows. The hash in
+the file names stands for the language model, its tokenizer and the context. The files grow as captions come.
+A run therefore words each picture in ``PHRASINGS`` ways only: the toybox has hundreds for every picture, and
+with all of them hardly any caption would ever be read twice.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -28,44 +23,21 @@ from glide_edit.conditioning import TextStates
 from glide_edit.errors import TrainingError
 from glide_edit.text.encoder import Tokenizer
 from glide_edit.text.frozen import FrozenTextConfig, LanguageModel
-from glide_edit.training.batches import Batch, BatchPlan, made_ahead
-from glide_edit.training.sources import Item, Source
 
 PHRASINGS = 4
 """Of a picture, and of each of its objects."""
 
-MOST_BYTES = 4 * 2**30
-"""On disk; what is more is computed each time."""
+MAX_BYTES = 4 * 2**30
+"""On disk; states beyond that are computed each time."""
 
-_TOGETHER = 64
+_CHUNK = 64
 """Captions that the language model reads at once."""
 _RECORD = np.dtype([("key", "V16"), ("start", "<u8"), ("count", "<u4")])
 _FINITE = float(np.finfo(np.float16).max)
 
 
-@dataclass(frozen=True)
-class FewPhrasings:
-    """A source whose pictures are worded in at most ``count`` ways each."""
-
-    source: Source
-    count: int = PHRASINGS
-
-    def draw(self, rng: np.random.Generator) -> Item:
-        item = self.source.draw(rng)
-        return replace(
-            item,
-            caption=lambda seed: item.caption(seed % self.count),
-            describe=lambda index, seed: item.describe(index, seed % self.count),
-        )
-
-    def captions(self) -> Iterable[str]:
-        return self.source.captions()
-
-
 class CaptionStates:
-    """The states of captions by their text; see the module's first lines. For one thread.
-
-    Several runs may share a folder.
+    """The cache of one run, for one thread. Several runs may share a folder.
 
     Raises:
         TrainingError: the folder's files are not of this language model.
@@ -78,13 +50,13 @@ class CaptionStates:
         tokenizer: Tokenizer,
         language: LanguageModel,
         device: torch.device,
-        most_bytes: int = MOST_BYTES,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         what = f"{config.sha256} {config.tokenizer_sha256} {config.context}"
         name = f"text-{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         self._states, self._index = folder / f"{name}.f16", folder / f"{name}.index"
         self._lock = FileLock(folder / f".{name}.lock")
-        self._width, self._most_bytes = config.language_width, most_bytes
+        self._width, self._max_bytes = config.language_width, max_bytes
         self._tokenizer, self._language, self._device = tokenizer, language, device
         self._rows: dict[bytes, slice] = {}
         self._read = 0
@@ -101,11 +73,11 @@ class CaptionStates:
     def of(self, captions: Sequence[str]) -> TextStates:
         """(B captions) -> states (B, L, width) float16 on the CPU, zero on padding."""
         missing = [text for text in dict.fromkeys(captions) if _key(text) not in self._rows]
-        fresh = self._ask(missing)
+        fresh = self._compute(missing)
         if fresh:
             with self._lock:
-                self._keep(fresh)
-        found = [fresh[text] if text in fresh else self._kept(text) for text in captions]
+                self._append(fresh)
+        found = [fresh[text] if text in fresh else self._stored(text) for text in captions]
         length = max(1, max(len(states) for states in found))
         states = np.zeros((len(found), length, self._width), np.float16)
         token_mask = np.zeros((len(found), length), bool)
@@ -114,32 +86,32 @@ class CaptionStates:
             token_mask[k, : len(one)] = True
         return TextStates(torch.from_numpy(states), torch.from_numpy(token_mask))
 
-    def _kept(self, text: str) -> NDArray[np.float16]:
+    def _stored(self, text: str) -> NDArray[np.float16]:
         rows = self._rows[_key(text)]
         if rows.stop > len(self._mapped):
             self._mapped = np.memmap(self._states, np.float16, "r").reshape(-1, self._width)
         return self._mapped[rows]
 
-    def _ask(self, captions: Sequence[str]) -> dict[str, NDArray[np.float16]]:
-        """What the language model says of captions, without padding."""
-        said: dict[str, NDArray[np.float16]] = {}
-        for start in range(0, len(captions), _TOGETHER):
-            part = captions[start : start + _TOGETHER]
+    def _compute(self, captions: Sequence[str]) -> dict[str, NDArray[np.float16]]:
+        """The language model's states of captions, without padding."""
+        computed: dict[str, NDArray[np.float16]] = {}
+        for start in range(0, len(captions), _CHUNK):
+            part = captions[start : start + _CHUNK]
             tokens = self._tokenizer.encode(part)
             text = self._language(tokens.ids.to(self._device), tokens.token_mask.to(self._device))
             states = text.states.clamp(-_FINITE, _FINITE).half().cpu().numpy()
             counts = tokens.token_mask.sum(1).tolist()
-            said |= {caption: states[k, : counts[k]].copy() for k, caption in enumerate(part)}
-        return said
+            computed |= {caption: states[k, : counts[k]].copy() for k, caption in enumerate(part)}
+        return computed
 
-    def _keep(self, fresh: dict[str, NDArray[np.float16]]) -> None:
-        """Append what no other run has appended meanwhile, as far as there is room: states, then index."""
+    def _append(self, fresh: dict[str, NDArray[np.float16]]) -> None:
+        """Append the states that no other run has appended by now, while there is room; then the index."""
         self._refresh()
         start = self._states.stat().st_size // (2 * self._width)
         records, arrays = [], []
         for text, states in fresh.items():
             end = start + len(states)
-            if _key(text) in self._rows or end * 2 * self._width > self._most_bytes:
+            if _key(text) in self._rows or end * 2 * self._width > self._max_bytes:
                 continue
             records.append((_key(text), start, len(states)))
             arrays.append(states)
@@ -153,7 +125,7 @@ class CaptionStates:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Read what was appended to the index. What a kill left half-written is cut off first."""
+        """Read the new records of the index. A half-written end, left by a kill, is cut off first."""
         for path, unit in ((self._states, 2 * self._width), (self._index, _RECORD.itemsize)):
             size = path.stat().st_size
             if size % unit:
@@ -169,26 +141,6 @@ class CaptionStates:
                     f"{self._states} is shorter than its index says: delete both files to compute them anew."
                 )
             self._rows[bytes(key)] = slice(start, start + count)
-
-
-@dataclass(frozen=True, eq=False)
-class ReadingPlan:
-    """A plan whose batches come with what the language model says of their captions, made ahead like them."""
-
-    plan: BatchPlan
-    states: CaptionStates
-
-    @property
-    def batch_size(self) -> int:
-        return self.plan.batch_size
-
-    def make(self, step: int) -> Batch:
-        batch = self.plan.make(step)
-        return replace(batch, text=self.states.of(batch.captions))
-
-    def stream(self, first_step: int) -> Generator[Batch, None, None]:
-        """Batches from ``first_step`` on; see ``made_ahead``."""
-        return made_ahead(self.make, first_step)
 
 
 def _key(text: str) -> bytes:

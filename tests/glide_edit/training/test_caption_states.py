@@ -17,10 +17,14 @@ from glide_edit.errors import ModelNotFound, TrainingError
 from glide_edit.models import load_model
 from glide_edit.models.language import FOLDER, frozen_config, open_language
 from glide_edit.training import run as run_module
-from glide_edit.training.captions import PHRASINGS, CaptionStates, FewPhrasings
+from glide_edit.training import unet
+from glide_edit.training.batches import BatchPlan
+from glide_edit.training.caption_states import PHRASINGS, CaptionStates
 from glide_edit.training.checkpoint import FILE_NAME
-from glide_edit.training.run import TrainSettings, run
+from glide_edit.training.run import run
+from glide_edit.training.settings import TrainSettings
 from glide_edit.training.sources import RenderedToybox
+from glide_edit.training.views import Mixture
 from tests.glide_edit.languages import CAPTIONS, needs_transformers, write_language
 
 pytestmark = needs_transformers
@@ -93,7 +97,7 @@ def test_another_language_model_has_files_of_its_own(asked: Asked, tmp_path: Pat
 
 
 def test_no_more_is_kept_than_there_is_room_for(asked: Asked, tmp_path: Path) -> None:
-    full = asked.states(tmp_path, most_bytes=300)
+    full = asked.states(tmp_path, max_bytes=300)
     first = full.of(CAPTIONS)
     assert same(full.of(CAPTIONS), first)
     (path,) = tmp_path.glob("*.f16")
@@ -135,12 +139,15 @@ def test_a_picture_keeps_to_a_few_phrasings() -> None:
         def captions(self):
             return []
 
-    few = FewPhrasings(Only()).draw(rng)
-    assert len({item.caption(seed) for seed in range(60)}) > 20
-    assert {few.caption(seed) for seed in range(60)} == {item.caption(seed) for seed in range(PHRASINGS)}
-    assert {few.describe(1, seed) for seed in range(60)} == {
-        item.describe(1, seed) for seed in range(PHRASINGS)
-    }
+    def worded(mixture: Mixture, phrasings: int | None) -> set[str]:
+        return set(BatchPlan([(Only(), 1.0, mixture)], 200, 0, phrasings=phrasings).make(0).captions)
+
+    whole = Mixture(known=0, caption=1)
+    assert len(worded(whole, None)) > 20
+    assert worded(whole, PHRASINGS) == {item.caption(number) for number in range(PHRASINGS)}
+    alone = Mixture(known=1, caption=1, object_mask=1, object_caption=1)
+    described = {item.describe(k, number) for k in range(len(item.objects)) for number in range(PHRASINGS)}
+    assert worded(alone, PHRASINGS) == described
 
 
 # -- whole runs ---------------------------------------------------------------------------------------------
@@ -173,7 +180,7 @@ def test_a_run_with_a_language_model_ends_as_a_model_that_reads_with_it(
 def test_a_stopped_run_ends_as_if_nothing_had_been_wherever_the_language_model_lies_now(
     reading: TrainSettings, language: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "sample_sheet", lambda *arguments: None)
+    monkeypatch.setattr(unet, "sample_sheet", lambda *arguments: None)
     straight = replace(reading, out=tmp_path / "straight")
     run(straight)
 
@@ -199,7 +206,7 @@ def test_a_stopped_run_ends_as_if_nothing_had_been_wherever_the_language_model_l
 def test_a_run_starts_from_a_model_that_reads_alike(
     reading: TrainSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "sample_sheet", lambda *arguments: None)
+    monkeypatch.setattr(unet, "sample_sheet", lambda *arguments: None)
     first = run(reading).model
     begun = run(replace(reading, out=tmp_path / "next", start=first, steps=1, learning_rate=1e-9)).model
     ours, theirs = load_model(first).text_encoder, load_model(begun).text_encoder
@@ -216,7 +223,7 @@ def test_a_run_starts_from_a_model_that_reads_alike(
 def test_a_language_model_may_take_the_place_of_what_a_start_reads_with(
     reading: TrainSettings, start_reads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "sample_sheet", lambda *arguments: None)
+    monkeypatch.setattr(unet, "sample_sheet", lambda *arguments: None)
     other = None if start_reads == "byte pairs" else str(write_language(tmp_path / "other", seed=1))
     first = run(replace(reading, out=tmp_path / "first", text_encoder=other, seed=1)).model
     only = replace(reading, steps=1, learning_rate=1e-12)

@@ -1,4 +1,4 @@
-"""Captions made false: one thing is changed, in the toybox's words, and the scene does not bear it out."""
+"""Hard negatives: one thing is changed, in the toybox's words, and the caption no longer fits the scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from glide_edit.toybox import Scene, caption, sample_scene
 from glide_edit.toybox.captions import vocabulary
 from glide_edit.toybox.world import COLOURS, KINDS, held_out_colour, held_out_pair
-from glide_edit.training.altered import altered
+from glide_edit.training.hard_negatives import hard_negative
 
 
 def toys_of(text: str) -> list[tuple[str, str | None]]:
@@ -39,19 +39,19 @@ def is_true(text: str, scene: Scene) -> bool:
 
 @pytest.fixture(scope="module")
 def examples() -> list[tuple[Scene, str, str, str]]:
-    """Scenes, their captions, the altered ones, and what was changed."""
+    """Scenes, their captions, their hard negatives, and what was changed."""
     rng = np.random.default_rng(0)
     made = []
     for k in range(600):
         scene = sample_scene(k)
         text = caption(scene, k)
-        change = altered(text, rng)
-        made.append((scene, text, change.caption, change.what))
+        negative = hard_negative(text, rng)
+        made.append((scene, text, negative.caption, negative.change))
     return made
 
 
 def test_every_kind_of_change_comes_up(examples: list[tuple[Scene, str, str, str]]) -> None:
-    found = {what for *_, what in examples}
+    found = {change for *_, change in examples}
     assert found == {
         "colour",
         "kind",
@@ -98,15 +98,14 @@ def test_nothing_that_is_held_out_is_taught_to_be_false(
 def test_a_relation_of_equals_is_left_alone(text: str) -> None:
     relation = text[6:-6]
     for seed in range(50):
-        change = altered(text, np.random.default_rng(seed))
-        assert change.what not in ("side", "depth", "exchange")
-        assert relation.strip("a ").split()[-1] in change.caption
+        negative = hard_negative(text, np.random.default_rng(seed))
+        assert negative.change not in ("side", "depth", "exchange")
+        assert relation.strip("a ").split()[-1] in negative.caption
 
 
 def test_left_becomes_right_and_two_colours_change_places() -> None:
     text = "a red ball to the left of a green cube"
-    found = {
-        change.what: change.caption for change in (altered(text, np.random.default_rng(k)) for k in range(60))
-    }
+    negatives = [hard_negative(text, np.random.default_rng(k)) for k in range(60)]
+    found = {negative.change: negative.caption for negative in negatives}
     assert found["side"] == "a red ball to the right of a green cube"
     assert found["exchange"] == "a green ball to the left of a red cube"
