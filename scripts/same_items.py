@@ -79,6 +79,8 @@ PICTURES: Mapping[str, Callable[[], Pixels]] = {
     "small toys": lambda: toys().image[40:141, 60:137],
     "drawing": lambda: toys().drawing,
     "strokes": strokes,
+    "very small toys": lambda: toys().image[100:117, 100:123],
+    "thumbnail": lambda: np.ascontiguousarray(toys().image[::3, ::3]),
     "coffee": lambda: data.coffee()[60:330, 200:500],
     "cat": lambda: data.chelsea(),
     "astronaut": lambda: data.astronaut(),
@@ -89,6 +91,7 @@ PICTURES: Mapping[str, Callable[[], Pixels]] = {
 
 BOXES: Mapping[str, tuple[tuple[int, int, int, int], ...]] = {
     "middle": ((80, 90, 170, 180),),
+    "spot": ((28, 30, 58, 62),),
     "thin": ((60, 100, 64, 200),),
     "corner": ((0, 0, 70, 60),),
     "apart": ((20, 30, 80, 90), (420, 400, 490, 480)),
@@ -418,7 +421,7 @@ edit(
 edit("remove, strength", Remove, image="cat", mask="middle", strength=0.6, sampler="ddim", steps=6)
 
 edit("outpaint, one side", Outpaint, image="toys", prompt="a meadow", right=90)
-edit("outpaint, all sides", Outpaint, image="coffee", left=33, right=20, top=41, bottom=7, steps=5, n=2)
+edit("outpaint, all sides", Outpaint, image="small toys", left=33, right=20, top=41, bottom=7, steps=5, n=2)
 edit("outpaint, aspect", Outpaint, image="cat", aspect="16:9", prompt="grass", steps=5)
 edit("outpaint, aspect and side", Outpaint, image="small toys", aspect="1:1", top=20, steps=5, guidance=2)
 edit("outpaint, 16 bits", Outpaint, image="deep", left=60, steps=5, match_grain=False)
@@ -443,7 +446,7 @@ edit("sketch, not square", Sketch, drawing="grey", prompt="a toy", steps=5)
 
 edit("upscale 2", Upscale, image="small toys", factor=2)
 edit("upscale 4", Upscale, image="small toys", factor=4, n=2)
-edit("upscale 4, steps", Upscale, image="small toys", upsampler_steps=5, seed=8)
+edit("upscale 4, steps", Upscale, image="very small toys", upsampler_steps=5, seed=8)
 edit("upscale 2, 16 bits", Upscale, image="deep", factor=2)
 edit("upscale 2, alpha", Upscale, image="clear", factor=2, upsampler_steps=2)
 
@@ -461,24 +464,23 @@ edit("tiny, many candidates", Inpaint, "tiny", image="toys", mask="round", promp
 edit("tiny, tiles in two sizes", Inpaint, "tiny", image="astronaut", mask="large", prompt=BALL, context=1.1)
 edit("tiny, remove", Remove, "tiny", image="cat", mask="round")
 edit("tiny, sketch", Sketch, "tiny", drawing="strokes", prompt=BALL)
-edit("tiny, upscale", Upscale, "tiny", image="small toys")
+edit("tiny, upscale", Upscale, "tiny", image="very small toys")
 edit("glide, generate", Generate, "glide", prompt=BALL, n=2, negative_prompt="a (cube:1.2)", steps=6)
 edit("glide, published", Generate, "glide", prompt=BALL, preset="published", n=2)
 edit("glide, inpaint", Inpaint, "glide", image="toys", mask="middle", prompt=BALL, steps=6)
+edit("glide, inpaint, published", Inpaint, "glide", image="thumbnail", mask="spot", preset="published")
 edit(
-    "glide, inpaint, published",
+    "glide, inpaint, CLIP",
     Inpaint,
     "glide",
-    image="toys",
-    mask="middle",
+    image="thumbnail",
+    mask="spot",
     prompt=BALL,
-    preset="published",
+    clip_guidance=3,
+    steps=6,
 )
-edit(
-    "glide, inpaint, CLIP", Inpaint, "glide", image="cat", mask="round", prompt=BALL, clip_guidance=3, steps=6
-)
-edit("glide, outpaint", Outpaint, "glide", image="toys", left=40, prompt=BALL, steps=5)
-edit("glide, upscale", Upscale, "glide", image="small toys", factor=2)
+edit("glide, outpaint", Outpaint, "glide", image="thumbnail", left=40, prompt=BALL, steps=5)
+edit("glide, upscale", Upscale, "glide", image="very small toys", factor=2)
 edit("glide, vary", Vary, "glide", image="toys", strength=0.6, prompt=BALL, steps=6)
 
 # -- streams, candidates, stopping and recipes ----------------------------------------------------------

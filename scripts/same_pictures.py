@@ -3,6 +3,7 @@
     scripts/bench same > hashes.jsonl           the hashes of this tree's pictures, one JSON object a line
     scripts/bench same --against COMMIT         run them with that commit's code as well, and compare
     scripts/bench same --against COMMIT --only inpaint remove
+    scripts/bench same --against COMMIT --keep FOLDER       from the second time on, run this tree's only
 
 Edits are in same_items.py; each uses public names only, so that both trees run the same file. Both run at the
 same time, with as many threads each: pictures are the same byte for byte only on one machine with the same
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,7 +57,7 @@ def write_models(folder: Path) -> None:
         released = tiny_glide.write(Path(home, "released"))
         for part in glide.PARTS:
             glide.fetch_part(part, source=released)
-        Path(home, "models/glide").rename(folder / "glide")
+        shutil.move(Path(home, "models/glide"), folder / "glide")
 
 
 def write_pictures(folder: Path, models: Path, only: list[str]) -> None:
@@ -202,7 +204,7 @@ def main() -> None:
     parser.add_argument("--against", "--old", metavar="COMMIT", help="a commit, or a folder with its tree")
     parser.add_argument("--only", nargs="+", default=[], help="edits whose name contains one of these")
     parser.add_argument("--threads", type=int, default=1, help="of each of the two runs")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the pictures here, as .npy")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the pictures here, as .npy")
     parser.add_argument("--quiet", action="store_true", help="do not say which edit is at work")
     parser.add_argument("--write-models", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--write-pictures", nargs=2, type=Path, help=argparse.SUPPRESS)
@@ -219,21 +221,37 @@ def run(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary, tree_of(given.against or str(ROOT)) as old_tree:
         folder = given.keep or Path(temporary)
         models, old, new = (folder.resolve() / name for name in ("models", "old", "new"))
-        for each in (models, old, new):
-            each.mkdir(parents=True, exist_ok=True)
+        kept = folder / "origin.txt"
+        origin = describe(old_tree, given) if given.against else ""
+        old_is_there = origin and kept.is_file() and kept.read_text(encoding="utf-8") == origin
+        for each in (new,) if old_is_there else (models, old, new):
+            shutil.rmtree(each, ignore_errors=True)
+            each.mkdir(parents=True)
         began = time.perf_counter()
-        finish(start(old_tree, given.threads, "--write-models", models))
+        if not old_is_there:
+            kept.unlink(missing_ok=True)
+            finish(start(old_tree, given.threads, "--write-models", models))
         only = ["--only", *given.only] if given.only else []
         runs = [start(ROOT, given.threads, "--write-pictures", new, models, *only, quiet=given.quiet)]
-        if given.against:
+        if given.against and not old_is_there:
             runs.append(start(old_tree, given.threads, "--write-pictures", old, models, *only, quiet=True))
         finish(*runs)
         if not given.against:
             print("\n".join(Side.read(new).lines()))
             return
+        kept.write_text(origin, encoding="utf-8")
         different = compare(Side.read(old), Side.read(new))
-        print(f"{time.perf_counter() - began:.0f} s, {given.threads} threads each")
+        if old_is_there:
+            print("The old pictures, and their seconds, are those of an earlier run.")
+        print(f"{time.perf_counter() - began:.0f} s; threads of each run: {given.threads}")
     sys.exit(1 if different else 0)
+
+
+def describe(tree: Path, given: argparse.Namespace) -> str:
+    """What the old pictures depend on: if it is the same, they need not be made again."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, check=True, capture_output=True, text=True)
+    items = sha256(Path(__file__).with_name("same_items.py").read_bytes()).hexdigest()
+    return f"{head.stdout.strip()} {items} {given.threads} {sorted(given.only)}"
 
 
 if __name__ == "__main__":
