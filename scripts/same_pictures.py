@@ -5,7 +5,7 @@
     scripts/bench same --against COMMIT --only inpaint remove
     scripts/bench same --against COMMIT --keep FOLDER       from the second time on, run this tree's only
 
-Edits are in same_items.py; each uses public names only, so that both trees run the same file. Both run at the
+Edits are in same_items.py and use public names only, so that both trees run the same file. Both run at the
 same time, with as many threads each: pictures are the same byte for byte only on one machine with the same
 threads. Exits with 1 where any picture differs, or is missing on one side.
 """
@@ -62,14 +62,15 @@ def write_models(folder: Path) -> None:
 
 def write_pictures(folder: Path, models: Path, only: list[str]) -> None:
     """Run the items; write each picture as a .npy file, and a record of names, hashes and seconds."""
-    import same_items
+    import same_inputs
+    import same_items  # noqa: F401  fills same_inputs.ITEMS
 
     import glide_edit
 
     tree = Path(glide_edit.__file__).parents[1]
     assert str(tree) == os.environ["PYTHONPATH"], f"glide_edit came from {tree}"
-    bench = same_items.Bench(models)
-    items = {name: run for name, run in same_items.ITEMS.items() if wanted(name, only)}
+    bench = same_inputs.Bench(models)
+    items = {name: run for name, run in same_inputs.ITEMS.items() if wanted(name, only)}
     record: dict[str, Any] = {}
     for number, (name, run) in enumerate(items.items(), 1):
         began = time.perf_counter()
@@ -212,7 +213,8 @@ def main() -> None:
     if given.write_models:
         write_models(given.write_models)
     elif given.write_pictures:
-        write_pictures(*given.write_pictures, given.only)
+        folder, models = given.write_pictures
+        write_pictures(folder, models, given.only)
     else:
         run(given)
 
@@ -250,7 +252,8 @@ def run(given: argparse.Namespace) -> None:
 def describe(tree: Path, given: argparse.Namespace) -> str:
     """What the old pictures depend on: if it is the same, they need not be made again."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, check=True, capture_output=True, text=True)
-    items = sha256(Path(__file__).with_name("same_items.py").read_bytes()).hexdigest()
+    files = (Path(__file__).with_name(name) for name in ("same_inputs.py", "same_items.py"))
+    items = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     return f"{head.stdout.strip()} {items} {given.threads} {sorted(given.only)}"
 
 
