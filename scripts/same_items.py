@@ -1,203 +1,36 @@
-"""The edits that `scripts/bench same` compares, and what they start from.
-
-Only public names are used, so that this file runs with the package of an older commit as well. Every input
-is made here from fixed seeds. `ITEMS` holds all edits by name: functions from a `Bench` to pictures.
-"""
+"""The edits that `scripts/bench same` compares, kept by name in ``same_inputs.ITEMS``."""
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from skimage import data
+from same_inputs import (
+    BALL,
+    PICTURES,
+    Bench,
+    Pictures,
+    build,
+    edit,
+    item,
+    mask,
+    pictures_of,
+    result_of,
+    stop,
+)
 
 from glide_edit import (
-    Editor,
-    EditResult,
     Generate,
     Inpaint,
     Outpaint,
-    Picture,
-    Progress,
     Remove,
     Sketch,
     Upscale,
     Vary,
     open_picture,
 )
-from glide_edit.toybox import render, sample_scene
-from masks import Mask
-
-Pixels = NDArray[Any]
-Pictures = dict[str, Pixels]
-"""What an edit gave, by name: "seed 3", "candidate 2", "preview 17"."""
-
-BALL = "a red ball"
-
-# -- inputs ---------------------------------------------------------------------------------------------
-
-
-@cache
-def toys() -> Any:
-    """A toybox scene at 256 px: the picture, its line drawing and its masks."""
-    return render(sample_scene(7))
-
-
-def deep() -> Pixels:
-    """A photograph with 16 bits a channel, all of them in use."""
-    photograph = data.coffee()[100:340, 150:450].astype(np.uint16) * 256
-    return photograph + np.random.default_rng(1).integers(0, 256, photograph.shape, np.uint16)
-
-
-def clear() -> Pixels:
-    """A photograph with an alpha channel that fades from side to side."""
-    photograph = data.chelsea()[20:260, 60:300]
-    alpha = np.broadcast_to(np.linspace(0, 255, 240).astype(np.uint8), (240, 240))
-    return np.dstack([photograph, alpha])
-
-
-def strokes() -> Pixels:
-    """A line drawing with a red and a green stroke of colour."""
-    drawing = np.repeat(toys().drawing[..., None], 3, axis=-1) if toys().drawing.ndim == 2 else toys().drawing
-    drawing = drawing.copy()
-    drawing[120:136, 100:150] = (200, 30, 30)
-    drawing[210:226, 20:230] = (40, 160, 60)
-    return drawing
-
-
-PICTURES: Mapping[str, Callable[[], Pixels]] = {
-    "toys": lambda: toys().image,
-    "small toys": lambda: toys().image[40:141, 60:137],
-    "drawing": lambda: toys().drawing,
-    "strokes": strokes,
-    "coffee": lambda: data.coffee()[60:330, 200:500],
-    "cat": lambda: data.chelsea(),
-    "astronaut": lambda: data.astronaut(),
-    "grey": lambda: data.camera()[:200, :300],
-    "deep": deep,
-    "clear": clear,
-}
-
-BOXES: Mapping[str, tuple[tuple[int, int, int, int], ...]] = {
-    "middle": ((80, 90, 170, 180),),
-    "thin": ((60, 100, 64, 200),),
-    "corner": ((0, 0, 70, 60),),
-    "apart": ((20, 30, 80, 90), (420, 400, 490, 480)),
-    "large": ((90, 60, 400, 420),),
-    "wide": ((40, 180, 470, 240),),
-}
-"""Selections as (left, top, right, bottom)."""
-
-
-def mask(name: str, height: int, width: int) -> Mask:
-    """A selection of ``BOXES``, or "round", an ellipse."""
-    selected = np.zeros((height, width), bool)
-    for left, top, right, bottom in BOXES.get(name, ()):
-        selected[top:bottom, left:right] = True
-    if name == "round":
-        y, x = np.mgrid[:height, :width]
-        selected = ((y - 130) / 50) ** 2 + ((x - 125) / 40) ** 2 < 1
-    return Mask.from_array(selected, means="change")
-
-
-# -- running --------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Bench:
-    """The loaded editors. ``models`` is a folder with the small random models, see same_pictures.py."""
-
-    models: Path
-    editors: dict[str, Editor] = field(default_factory=dict)
-
-    def editor(self, name: str) -> Editor:
-        """By name: "toybox", "float32", "open_clip" (the toybox guided by a random one), "tiny", "glide"."""
-        if name not in self.editors:
-            match name:
-                case "toybox":
-                    editor = Editor.load("toybox", device="cpu")
-                case "float32":
-                    editor = Editor.load("toybox", device="cpu", precision="float32")
-                case "open_clip":
-                    editor = Editor.load(
-                        "toybox", device="cpu", clip=f"local-dir:{self.models / 'open_clip'}"
-                    )
-                case _:
-                    editor = Editor.load(self.models / name, device="cpu", precision="float32")
-            self.editors[name] = editor
-        return self.editors[name]
-
-
-Item = Callable[[Bench], Pictures]
-ITEMS: dict[str, Item] = {}
-
-
-def item(name: str) -> Callable[[Item], Item]:
-    def keep(function: Item) -> Item:
-        assert name not in ITEMS, name
-        ITEMS[name] = function
-        return function
-
-    return keep
-
-
-def build(kind: type[Any], **fields: Any) -> Any:
-    """A request; pictures and masks are given by name. ``mask_fill`` was once called ``content``."""
-    known = {each.name for each in dataclasses.fields(kind)}
-    if "mask_fill" in fields and "mask_fill" not in known:
-        fields["content"] = fields.pop("mask_fill")
-    for name in ("image", "drawing"):
-        if name in fields:
-            fields[name] = open_picture(PICTURES[fields[name]]())
-    for name in ("mask", "protect"):
-        if name in fields:
-            fields[name] = mask(fields[name], fields["image"].height, fields["image"].width)
-    return kind(**fields)
-
-
-def edit(name: str, kind: type[Any], editor: str = "toybox", **fields: Any) -> None:
-    """Add the item ``name``: all pictures that a request of this kind gives."""
-    item(name)(lambda bench: pictures_of(bench.editor(editor).run(build(kind, **fields))))
-
-
-def pictures_of(result: EditResult) -> Pictures:
-    """The pictures with their alpha, the allowed area, candidates in their order, and their contact sheet."""
-    found = _named(zip(result.seeds, result.pictures, strict=False), "seed")
-    for rank, candidate in enumerate(result.candidates):
-        for frame, preview in enumerate(candidate.previews):
-            found[f"candidate {rank}, seed {candidate.seed}, frame {frame}"] = preview
-    if result.sheet is not None:
-        found["sheet"] = result.sheet.pixels
-    if result.allowed is not None:
-        found["allowed"] = result.allowed.to_array()
-    # A stopped run may give a picture that is no seed's.
-    found |= _named(enumerate(result.pictures[len(result.seeds) :]), "picture")
-    return found
-
-
-def _named(pictures: Iterable[tuple[int, Picture]], what: str) -> Pictures:
-    found = {}
-    for number, picture in pictures:
-        found[f"{what} {number}"] = picture.pixels
-        if picture.alpha is not None:
-            found[f"{what} {number}, alpha"] = picture.alpha
-    return found
-
-
-def result_of(events: Iterator[Progress | EditResult]) -> EditResult:
-    *_, result = events
-    assert isinstance(result, EditResult)
-    return result
-
 
 # -- what everything starts from ------------------------------------------------------------------------
 
@@ -418,7 +251,7 @@ edit(
 edit("remove, strength", Remove, image="cat", mask="middle", strength=0.6, sampler="ddim", steps=6)
 
 edit("outpaint, one side", Outpaint, image="toys", prompt="a meadow", right=90)
-edit("outpaint, all sides", Outpaint, image="coffee", left=33, right=20, top=41, bottom=7, steps=5, n=2)
+edit("outpaint, all sides", Outpaint, image="small toys", left=33, right=20, top=41, bottom=7, steps=5, n=2)
 edit("outpaint, aspect", Outpaint, image="cat", aspect="16:9", prompt="grass", steps=5)
 edit("outpaint, aspect and side", Outpaint, image="small toys", aspect="1:1", top=20, steps=5, guidance=2)
 edit("outpaint, 16 bits", Outpaint, image="deep", left=60, steps=5, match_grain=False)
@@ -443,7 +276,7 @@ edit("sketch, not square", Sketch, drawing="grey", prompt="a toy", steps=5)
 
 edit("upscale 2", Upscale, image="small toys", factor=2)
 edit("upscale 4", Upscale, image="small toys", factor=4, n=2)
-edit("upscale 4, steps", Upscale, image="small toys", upsampler_steps=5, seed=8)
+edit("upscale 4, steps", Upscale, image="very small toys", upsampler_steps=5, seed=8)
 edit("upscale 2, 16 bits", Upscale, image="deep", factor=2)
 edit("upscale 2, alpha", Upscale, image="clear", factor=2, upsampler_steps=2)
 
@@ -461,24 +294,23 @@ edit("tiny, many candidates", Inpaint, "tiny", image="toys", mask="round", promp
 edit("tiny, tiles in two sizes", Inpaint, "tiny", image="astronaut", mask="large", prompt=BALL, context=1.1)
 edit("tiny, remove", Remove, "tiny", image="cat", mask="round")
 edit("tiny, sketch", Sketch, "tiny", drawing="strokes", prompt=BALL)
-edit("tiny, upscale", Upscale, "tiny", image="small toys")
+edit("tiny, upscale", Upscale, "tiny", image="very small toys")
 edit("glide, generate", Generate, "glide", prompt=BALL, n=2, negative_prompt="a (cube:1.2)", steps=6)
 edit("glide, published", Generate, "glide", prompt=BALL, preset="published", n=2)
 edit("glide, inpaint", Inpaint, "glide", image="toys", mask="middle", prompt=BALL, steps=6)
+edit("glide, inpaint, published", Inpaint, "glide", image="thumbnail", mask="spot", preset="published")
 edit(
-    "glide, inpaint, published",
+    "glide, inpaint, CLIP",
     Inpaint,
     "glide",
-    image="toys",
-    mask="middle",
+    image="thumbnail",
+    mask="spot",
     prompt=BALL,
-    preset="published",
+    clip_guidance=3,
+    steps=6,
 )
-edit(
-    "glide, inpaint, CLIP", Inpaint, "glide", image="cat", mask="round", prompt=BALL, clip_guidance=3, steps=6
-)
-edit("glide, outpaint", Outpaint, "glide", image="toys", left=40, prompt=BALL, steps=5)
-edit("glide, upscale", Upscale, "glide", image="small toys", factor=2)
+edit("glide, outpaint", Outpaint, "glide", image="thumbnail", left=40, prompt=BALL, steps=5)
+edit("glide, upscale", Upscale, "glide", image="very small toys", factor=2)
 edit("glide, vary", Vary, "glide", image="toys", strength=0.6, prompt=BALL, steps=6)
 
 # -- streams, candidates, stopping and recipes ----------------------------------------------------------
@@ -503,42 +335,10 @@ def _candidate(bench: Bench) -> Pictures:
     editor = bench.editor("toybox")
     request = build(Inpaint, image="astronaut", mask="apart", prompt=BALL, candidates=3, steps=4)
     result = editor.run(request)
-    found = {}
+    found: Pictures = {}
     for candidate in result.candidates[1:]:
         found |= pictures_of(result_of(editor.stream_candidate(result, candidate.seed)))
     return found
-
-
-def partial_result() -> type[Any]:
-    """The class that collects what a stopped stream has made, wherever this commit keeps it."""
-    for module in (
-        "pipeline.partial_result",
-        "operations.partial_result",
-        "partial_result",
-        "operations.stopped",
-    ):
-        try:
-            found = import_module(f"glide_edit.{module}")
-        except ModuleNotFoundError:
-            continue
-        kind: type[Any] = found.SoFar if module.endswith("stopped") else found.PartialResult
-        return kind
-    raise AssertionError("no partial results: name their module in scripts/same_items.py")
-
-
-def stop(
-    bench: Bench, request: Any, done: Callable[[int, Progress], bool], editor: str = "toybox"
-) -> Pictures:
-    """What is kept of a stream that is closed after the first event (counted from 1) that is ``done``."""
-    so_far = partial_result()(request, "a model")
-    events = bench.editor(editor).stream(request)
-    for number, event in enumerate(events, 1):
-        assert isinstance(event, Progress)
-        so_far.add(event)
-        if done(number, event):
-            break
-    events.close()
-    return pictures_of(so_far.kept())
 
 
 @item("stopped after the first step")
@@ -577,7 +377,7 @@ def _replay(bench: Bench) -> Pictures:
     editor = bench.editor("toybox")
     source, other = (open_picture(PICTURES[name]()) for name in ("cat", "astronaut"))
     request = build(Inpaint, image="cat", mask="round", prompt=BALL, mask_fill="surroundings", steps=5, n=2)
-    found = {}
+    found: Pictures = {}
     with tempfile.TemporaryDirectory() as folder:
         result = editor.run(request)
         for suffix in ("png", "jpg"):

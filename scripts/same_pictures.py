@@ -3,8 +3,9 @@
     scripts/bench same > hashes.jsonl           the hashes of this tree's pictures, one JSON object a line
     scripts/bench same --against COMMIT         run them with that commit's code as well, and compare
     scripts/bench same --against COMMIT --only inpaint remove
+    scripts/bench same --against COMMIT --keep FOLDER       from the second time on, run this tree's only
 
-Edits are in same_items.py; each uses public names only, so that both trees run the same file. Both run at the
+Edits are in same_items.py and use public names only, so that both trees run the same file. Both run at the
 same time, with as many threads each: pictures are the same byte for byte only on one machine with the same
 threads. Exits with 1 where any picture differs, or is missing on one side.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -55,19 +57,20 @@ def write_models(folder: Path) -> None:
         released = tiny_glide.write(Path(home, "released"))
         for part in glide.PARTS:
             glide.fetch_part(part, source=released)
-        Path(home, "models/glide").rename(folder / "glide")
+        shutil.move(Path(home, "models/glide"), folder / "glide")
 
 
 def write_pictures(folder: Path, models: Path, only: list[str]) -> None:
     """Run the items; write each picture as a .npy file, and a record of names, hashes and seconds."""
-    import same_items
+    import same_inputs
+    import same_items  # noqa: F401  fills same_inputs.ITEMS
 
     import glide_edit
 
     tree = Path(glide_edit.__file__).parents[1]
     assert str(tree) == os.environ["PYTHONPATH"], f"glide_edit came from {tree}"
-    bench = same_items.Bench(models)
-    items = {name: run for name, run in same_items.ITEMS.items() if wanted(name, only)}
+    bench = same_inputs.Bench(models)
+    items = {name: run for name, run in same_inputs.ITEMS.items() if wanted(name, only)}
     record: dict[str, Any] = {}
     for number, (name, run) in enumerate(items.items(), 1):
         began = time.perf_counter()
@@ -202,7 +205,7 @@ def main() -> None:
     parser.add_argument("--against", "--old", metavar="COMMIT", help="a commit, or a folder with its tree")
     parser.add_argument("--only", nargs="+", default=[], help="edits whose name contains one of these")
     parser.add_argument("--threads", type=int, default=1, help="of each of the two runs")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave the pictures here, as .npy")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the pictures here, as .npy")
     parser.add_argument("--quiet", action="store_true", help="do not say which edit is at work")
     parser.add_argument("--write-models", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--write-pictures", nargs=2, type=Path, help=argparse.SUPPRESS)
@@ -210,7 +213,8 @@ def main() -> None:
     if given.write_models:
         write_models(given.write_models)
     elif given.write_pictures:
-        write_pictures(*given.write_pictures, given.only)
+        folder, models = given.write_pictures
+        write_pictures(folder, models, given.only)
     else:
         run(given)
 
@@ -219,21 +223,38 @@ def run(given: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as temporary, tree_of(given.against or str(ROOT)) as old_tree:
         folder = given.keep or Path(temporary)
         models, old, new = (folder.resolve() / name for name in ("models", "old", "new"))
-        for each in (models, old, new):
-            each.mkdir(parents=True, exist_ok=True)
+        kept = folder / "origin.txt"
+        origin = describe(old_tree, given) if given.against else ""
+        old_is_there = origin and kept.is_file() and kept.read_text(encoding="utf-8") == origin
+        for each in (new,) if old_is_there else (models, old, new):
+            shutil.rmtree(each, ignore_errors=True)
+            each.mkdir(parents=True)
         began = time.perf_counter()
-        finish(start(old_tree, given.threads, "--write-models", models))
+        if not old_is_there:
+            kept.unlink(missing_ok=True)
+            finish(start(old_tree, given.threads, "--write-models", models))
         only = ["--only", *given.only] if given.only else []
         runs = [start(ROOT, given.threads, "--write-pictures", new, models, *only, quiet=given.quiet)]
-        if given.against:
+        if given.against and not old_is_there:
             runs.append(start(old_tree, given.threads, "--write-pictures", old, models, *only, quiet=True))
         finish(*runs)
         if not given.against:
             print("\n".join(Side.read(new).lines()))
             return
+        kept.write_text(origin, encoding="utf-8")
         different = compare(Side.read(old), Side.read(new))
-        print(f"{time.perf_counter() - began:.0f} s, {given.threads} threads each")
+        if old_is_there:
+            print("The old pictures, and their seconds, are those of an earlier run.")
+        print(f"{time.perf_counter() - began:.0f} s; threads of each run: {given.threads}")
     sys.exit(1 if different else 0)
+
+
+def describe(tree: Path, given: argparse.Namespace) -> str:
+    """What the old pictures depend on: if it is the same, they need not be made again."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, check=True, capture_output=True, text=True)
+    files = (Path(__file__).with_name(name) for name in ("same_inputs.py", "same_items.py"))
+    items = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return f"{head.stdout.strip()} {items} {given.threads} {sorted(given.only)}"
 
 
 if __name__ == "__main__":
