@@ -7,16 +7,21 @@ leaves all settings with the same items.
 from __future__ import annotations
 
 import time
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benching import interval, parser
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from glide_edit import Editor
 from glide_edit.evaluation.drawing import Size, draw_jobs
 from glide_edit.evaluation.edit_bench import answer
 from glide_edit.evaluation.edit_items import SIZES, EditItem, ahead, edit_item
@@ -32,7 +37,6 @@ TOGETHER = 24
 """Items drawn side by side: as many of each mask size, shape and wording as can be."""
 
 _JUMP = FEATURES.index("jump")
-_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Marks:
 
     ``present``: the verifier sees the named toy in its colour in the mask; ``kind``: in any colour. ``jump``
     is the edit bench's feature of that name (``evaluation.seam``) less the real render's, and ``pasted`` the
-    same for the drawing put in with a hard edge. ``share`` is how much of the crop's side is repainted.
+    same with a hard edge. ``share`` is how much of the crop's side is repainted.
     """
 
     size: str
@@ -64,28 +68,25 @@ def sweep(
     settings: Settings,
     count: int,
     minutes: float,
-    size: Size = "full",
-    masks: Sequence[str] = tuple(SIZES),
+    size: Size,
+    masks: Sequence[str],
 ) -> Found:
     """The marks of up to ``count`` items of each of these mask sizes at every setting.
 
-    With ``size`` "base" what the base network drew is enlarged and put back, without the upsampler.
+    With ``size`` "base" the base network's picture is enlarged and composited, without the upsampler.
     """
     found: Found = {name: [] for name in settings}
     verifier, end, total = Verifier.load(), time.monotonic() + 60 * minutes, len(masks) * count
-    try:
-        with closing(ahead(partial(_item, masks), total)) as items:
-            while time.monotonic() < end and (batch := list(islice(items, TOGETHER))):
-                for name, marks in _at_every_setting(model, settings, batch, size, verifier).items():
-                    found[name] += marks
-                print(f"{len(next(iter(found.values())))} of {total} items", flush=True)
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt), closing(ahead(partial(_item, masks), total)) as items:
+        while time.monotonic() < end and (batch := list(islice(items, TOGETHER))):
+            for name, marks in _at_every_setting(model, settings, batch, size, verifier).items():
+                found[name] += marks
+            print(f"{len(next(iter(found.values())))} of {total} items", flush=True)
     return found
 
 
 def _item(masks: Sequence[str], number: int) -> EditItem:
-    """Of the edit bench's items those of some mask sizes alone, which take turns there."""
+    """Item ``number`` of those edit bench items that have one of these mask sizes."""
     turn, place = divmod(number, len(masks))
     return edit_item(turn * len(SIZES) + tuple(SIZES).index(masks[place]))
 
@@ -113,7 +114,7 @@ def _request(item: EditItem, changes: Mapping[str, Any]) -> Inpaint:
 
 
 def _what_is_drawn(work: InpaintWork) -> tuple[object, ...]:
-    """Alike for two settings at which the same is drawn of an item: it is drawn once."""
+    """Equal for two settings at which an item has the same drawing: it is drawn once."""
     request = work.request
     return request.seed, work.crop, request.context_guidance, request.context_interval
 
@@ -140,29 +141,22 @@ def values(marks: Sequence[Marks], what: str, size: str = "all") -> NDArray[np.f
     return np.array([float(getattr(each, what)) for each in marks if size in ("all", each.size)])
 
 
-def interval(numbers: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % interval of their mean, over bootstrap samples of the items."""
-    rng = np.random.default_rng(0)
-    means = numbers[rng.integers(len(numbers), size=(_RESAMPLES, len(numbers)))].mean(1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
-
-
 def tables(found: Found, usual: str, title: str) -> tuple[Table, Table]:
     """Every setting, and how far it lies from the usual one on the same items."""
-    rows: list[tuple[str | float, ...]] = []
-    changes: list[tuple[str | float, ...]] = []
-    for name, marks in found.items():
-        shown = [_mean(values(marks, "present", size)) for size in ("all", *SIZES)]
-        rows.append(
-            (name, *shown, *(_mean(values(marks, what)) for what in ("kind", "jump", "pasted", "share")))
-        )
-        if name != usual:
-            asked = [("present", size) for size in ("all", *SIZES)] + [("jump", "all")]
-            changes.append((name, *(_against(found, name, usual, *each) for each in asked)))
+    shown = [("present", size) for size in ("all", *SIZES)]
+    shown += [(what, "all") for what in ("kind", "jump", "pasted", "share")]
+    compared = [*shown[: 1 + len(SIZES)], ("jump", "all")]
+    rows = [(name, *(_mean(values(marks, *each)) for each in shown)) for name, marks in found.items()]
+    changes = [
+        (name, *(_against(found, name, usual, *each) for each in compared)) for name in found if name != usual
+    ]
     header = (title, "present", *SIZES, "kind", "jump", "pasted", "share")
     beside = (f"against {usual}", "present", *SIZES, "jump")
     return Table(title, header, tuple(rows)), Table("differences", beside, tuple(changes))
+
+
+def _mean(numbers: NDArray[np.float64]) -> float:
+    return float(numbers.mean()) if len(numbers) else float("nan")
 
 
 def _against(found: Found, name: str, usual: str, what: str, size: str) -> str:
@@ -174,17 +168,28 @@ def _against(found: Found, name: str, usual: str, what: str, size: str) -> str:
     return f"{difference.mean():+.3f} ({low:+.3f} ... {high:+.3f})"
 
 
-def report(found: Found, usual: str, title: str, plot: Callable[[Found], None] | None) -> None:
-    """Print the tables of what was judged, and draw it where a plot is wanted."""
-    judged = len(found[usual])
-    if not judged:
+def options(name: str, description: str | None, *, count: int, size: Size) -> ArgumentParser:
+    """The options of a sweep, with its own defaults."""
+    options = parser(name, description)
+    options.add_argument("--count", type=int, default=count, help="items of each mask size")
+    options.add_argument("--masks", nargs="+", choices=SIZES, default=list(SIZES), help="mask sizes to ask")
+    options.add_argument("--size", choices=("base", "full"), default=size, help="whose pictures are judged")
+    options.add_argument("--minutes", type=float, default=30.0, help="begin no further items after so long")
+    options.add_argument("--out", type=Path, help="where to draw the curve")
+    options.add_argument("--model", default="toybox")
+    return options
+
+
+def run(
+    given: Namespace, settings: Settings, usual: str, title: str, plot: Callable[[Found], Figure]
+) -> None:
+    """Sweep, print the tables, and draw the plot where one is asked for."""
+    model = Editor.load(given.model).model
+    found = sweep(model, settings, given.count, given.minutes, given.size, given.masks)
+    if not found[usual]:
         raise SystemExit("Nothing was judged.")
-    print(f"\n{judged} items")
+    print(f"\n{len(found[usual])} items")
     for each in tables(found, usual, title):
         print(f"\n{each.to_markdown()}", flush=True)
-    if plot is not None:
-        plot(found)
-
-
-def _mean(numbers: NDArray[np.float64]) -> float:
-    return float(numbers.mean()) if len(numbers) else float("nan")
+    if given.out is not None:
+        plot(found).savefig(given.out, dpi=100)

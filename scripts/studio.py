@@ -55,7 +55,7 @@ PREPARED: dict[str, dict[str, str | None]] = {
 def make_examples() -> None:
     """The photograph of docs/examples, two toybox scenes and three drawings of single toys."""
     EXAMPLES.mkdir(exist_ok=True)
-    photo = open_picture(ROOT / "docs" / "examples" / "photo.png")
+    photo = open_picture(ROOT / "docs" / "examples" / "photo.jpg")
     save_picture(photo, EXAMPLES / "cup.jpg", force=True, quality=88)
     for name, kind, ground in (("grass", "house", "grass"), ("snow", "tree", "snow")):
         picture = render(_single(kind, ground), SIZE).image

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -58,44 +57,35 @@ def _photographs() -> list[tuple[str, Pixels, Box]]:
 def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
     coffee = data.coffee()
     beans = draw.ellipse((150, 100, 400, 350), coffee.shape[:2])
-    plain, fine = (editor.inpaint(coffee, beans, seed=3, detail=detail) for detail in (False, None))
+    plain, fine = (
+        editor.inpaint(coffee, beans, seed=3, detail=detail).pictures[0].pixels for detail in (False, None)
+    )
     yield "grain", _grain(editor)
     around = np.s_[50:400, 100:450]
-    yield "detail", _row(coffee[around], *(each.pictures[0].pixels[around] for each in (plain, fine)))
+    yield "detail", np.hstack([each[around] for each in (coffee, plain, fine)])
     handle = draw.ellipse((188, 226, 262, 312), coffee.shape[:2])
     removed = editor.remove(coffee, handle, finish="auto").pictures[0].pixels
-    yield "remove", _row(_marked(coffee, handle), removed)
+    yield "remove", np.hstack([_marked(coffee, handle), removed])
     scene = render(sample_scene(11), 256).image
     yield "outpaint", editor.outpaint(scene, "grass", aspect="16:9").pictures[0].pixels
     cat = cv2.resize(data.chelsea(), (150, 100), interpolation=cv2.INTER_AREA)
     plainly = cv2.resize(cat, (600, 400), interpolation=cv2.INTER_CUBIC)
-    yield "upscale", _row(plainly, editor.upscale(cat, 4).pictures[0].pixels)
+    yield "upscale", np.hstack([plainly, editor.upscale(cat, 4).pictures[0].pixels])
 
 
 def _grain(editor: Editor) -> Pixels:
     """Two photographs at 200 %: what was selected, put back without the photograph's grain, and with it."""
     astronaut, flower = data.astronaut(), np.array(load_sample_image("flower.jpg"))
     edits = (
-        (
-            flower,
-            draw.ellipse((23, 210, 147, 370), flower.shape[:2]),
-            "a pink snowman",
-            np.s_[210:370, 0:160],
-        ),
-        (
-            astronaut,
-            draw.ellipse((306, 47, 370, 143), astronaut.shape[:2]),
-            "a blue ball",
-            np.s_[5:165, 258:418],
-        ),
+        (flower, (23, 210, 147, 370), "a pink snowman", np.s_[210:370, 0:160]),
+        (astronaut, (306, 47, 370, 143), "a blue ball", np.s_[5:165, 258:418]),
     )
     rows = []
-    for photo, mask, prompt, shown in edits:
+    for photo, box, prompt, shown in edits:
+        mask = draw.ellipse(box, photo.shape[:2])
         made = [editor.inpaint(photo, mask, prompt, seed=3, match_grain=wanted) for wanted in (False, None)]
         parts = [each[shown] for each in (_marked(photo, mask), *(one.pictures[0].pixels for one in made))]
-        rows.append(
-            _row(*(cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for part in parts))
-        )
+        rows.append(np.hstack([part.repeat(2, 0).repeat(2, 1) for part in parts]))
     return np.vstack(rows)
 
 
@@ -104,15 +94,6 @@ def _marked(picture: Pixels, mask: Mask) -> Pixels:
     return np.where(edge[..., None], np.uint8([255, 0, 255]), picture)
 
 
-def _row(*pictures: Any) -> Pixels:
-    return np.hstack(pictures)
-
-
-def main() -> None:
-    """Print the table of sharpness."""
+if __name__ == "__main__":
     for name, values in sharpness_table(Editor.load()):
         print(f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()

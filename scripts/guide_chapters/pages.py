@@ -1,16 +1,14 @@
-"""What chapters share: running the commands of their page, and laying pictures side by side."""
+"""What chapters share: running the commands of their page, and saving its pictures."""
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,39 +38,16 @@ def folder_after(page: Path, example_files: Sequence[str]) -> Iterator[Path]:
 
     from apps.cli.main import app
 
-    here = Path.cwd()
     with TemporaryDirectory() as name:
         for file in example_files:
             (Path(name) / file).write_bytes((ROOT / "docs" / "examples" / file).read_bytes())
-        os.chdir(name)
-        try:
+        with chdir(name):
             for arguments in commands(page):
                 result = CliRunner().invoke(app, arguments, prog_name="glide-edit")
                 print(f"$ glide-edit {shlex.join(arguments)}\n{result.output}", end="")
                 if result.exit_code != 0:
                     raise RuntimeError(f"{shlex.join(arguments)} ended with code {result.exit_code}")
-        finally:
-            os.chdir(here)
         yield Path(name)
-
-
-def captioned(pixels: Pixels, text: str, width: int) -> Pixels:
-    """A picture brought to a width, its caption below."""
-    height = round(pixels.shape[0] * width / pixels.shape[1])
-    how = cv2.INTER_AREA if width < pixels.shape[1] else cv2.INTER_NEAREST
-    small = cv2.resize(pixels, (width, height), interpolation=how)
-    band = np.full((20, width, 3), 255, np.uint8)
-    cv2.putText(band, text, (4, 14), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (40, 40, 40), 1, cv2.LINE_AA)
-    return np.vstack([small, band])
-
-
-def grid(tiles: Sequence[Pixels], columns: int, gap: int = 4) -> Pixels:
-    """Tiles of one size in rows, white between them."""
-    padded = [
-        cv2.copyMakeBorder(tile, 0, gap, 0, gap, cv2.BORDER_CONSTANT, value=(255,) * 3) for tile in tiles
-    ]
-    rows = [np.hstack(padded[k : k + columns]) for k in range(0, len(padded), columns)]
-    return np.asarray(np.vstack(rows), np.uint8)
 
 
 def write(path: Path, pixels: Pixels) -> None:
