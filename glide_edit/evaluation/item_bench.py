@@ -1,4 +1,4 @@
-"""What the benches of edits and of sketches have in common: items drawn and judged a batch at a time."""
+"""The harness of the benches of edits and sketches: items drawn and judged a batch at a time."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Made = TypeVar("Made")
 Judged = TypeVar("Judged")
 
 TOGETHER = 32
-"""Items that are drawn side by side, and judged in all threads."""
+"""Items in a batch."""
 
 Tell = Callable[[int, int], None]
-"""Is called with (done, total)."""
+"""Progress callback, called with (done, total)."""
 
 
 def check_asked(count: int, seed: int, needs: str) -> None:
@@ -35,10 +35,8 @@ def check_asked(count: int, seed: int, needs: str) -> None:
 
 @dataclass(frozen=True)
 class ItemBench(Generic[Item, Made, Judged]):
-    """A bench: ``draw`` makes what is measured of several items, ``judge`` says what became of one.
-
-    ``summary`` gives the measures, the tables and the details of what was judged.
-    """
+    """A bench: ``draw`` makes pictures of a batch of items, ``judge`` scores one, and ``summary`` gives the
+    report's measures, tables and details."""
 
     name: str
     model: str
@@ -50,7 +48,7 @@ class ItemBench(Generic[Item, Made, Judged]):
     summary: Callable[[list[Judged]], tuple[Mapping[str, float], tuple[Table, ...], Mapping[str, Any]]]
 
     def run(self, tell: Tell) -> tuple[Report, list[Judged]]:
-        """Draw and judge all items. Ctrl-C ends it with a report of what was judged by then.
+        """Draw and judge all items. Ctrl-C ends it early, with a report of the items judged by then.
 
         Raises:
             KeyboardInterrupt: before the first item was judged.

@@ -1,9 +1,8 @@
 """How often the verifier agrees with a person about generated pictures.
 
-``python -m glide_edit.evaluation.labelling draw DIR`` draws pictures, without picking any, and numbered
-sheets of them that tell neither prompts nor answers. A person writes what is there into DIR/labels.csv, and
-``... labelling score DIR`` says how often the verifier sees the same. DIR holds everything that is needed to
-ask another verifier later: the pictures are kept without loss.
+``python -m glide_edit.evaluation.labelling draw DIR`` draws pictures, none picked, and numbered sheets of
+them without prompts. A person writes what they show into DIR/labels.csv, and ``... labelling score DIR`` says
+how often the verifier sees the same. The pictures are kept without loss, for other verifiers later.
 
 Labels are ``red ball; blue cube`` for what is on picture ``number``, ``-`` for nothing, ``?`` for what cannot
 be told, which is left out; empty is not labelled yet.
@@ -64,12 +63,8 @@ def draw_pictures(model: Model, folder: Path, count: int, seed: int = 0) -> None
     if (folder / LABELS).exists():
         raise InputError(f"{folder} holds labels already: name another folder.")
     each = -(-count // len(KINDS))
-    asked = [
-        question
-        for group in zip(*(questions(kind, each) for kind in KINDS), strict=True)
-        for question in group
-    ]
-    prompts = [question.prompt for question in asked[:count]]
+    in_turn = zip(*(questions(kind, each) for kind in KINDS), strict=True)
+    prompts = [question.prompt for group in in_turn for question in group][:count]
     pictures = np.concatenate(list(draw(model, prompts, range(seed, seed + count), size="base")))
     folder.mkdir(parents=True, exist_ok=True)
     save_picture(_grid(pictures), folder / PICTURES, force=True)
@@ -112,7 +107,7 @@ def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
 
 
 def agreement(verifier: Verifier, pictures: Pictures, labels: dict[int, tuple[Wanted, ...]]) -> Agreement:
-    """The verifier's answers about the labelled pictures held against the labels.
+    """The verifier's answers about the labelled pictures compared with the labels.
 
     Raises:
         InputError: no label, none that names an object, or one for a picture that is not there.
@@ -122,11 +117,10 @@ def agreement(verifier: Verifier, pictures: Pictures, labels: dict[int, tuple[Wa
     numbers = sorted(labels)
     kind = colour = too_many = 0
     for number, seen in zip(numbers, verifier.see(pictures[[n - 1 for n in numbers]]), strict=True):
-        true = labels[number]
-        kind += (Counter(each.kind for each in true) & Counter(each.kind for each in seen.objects)).total()
-        named = Counter((each.kind, each.colour) for each in true)
-        colour += (named & Counter((each.kind, each.colour) for each in seen.objects)).total()
-        too_many += max(0, len(seen.objects) - len(true))
+        true, found = ([(each.kind, each.colour) for each in some] for some in (labels[number], seen.objects))
+        kind += (Counter(each[0] for each in true) & Counter(each[0] for each in found)).total()
+        colour += (Counter(true) & Counter(found)).total()
+        too_many += max(0, len(found) - len(true))
     objects = sum(map(len, labels.values()))
     return Agreement(len(numbers), objects, kind / objects, colour / objects, too_many / len(numbers))
 
@@ -139,12 +133,11 @@ def _wanted(path: Path, words: str) -> Wanted:
 
 
 def _grid(pictures: Pictures) -> NDArray[np.uint8]:
+    """As one picture, ``_ACROSS`` in a row; ``read_pictures`` takes it apart."""
     count, side = pictures.shape[:2]
-    rows = -(-count // _ACROSS)
-    whole = np.zeros((rows * _ACROSS, side, side, 3), np.uint8)
-    whole[:count] = pictures
-    grid = whole.reshape(rows, _ACROSS, side, side, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(grid.reshape(rows * side, _ACROSS * side, 3))
+    whole = np.concatenate([pictures, np.zeros((-count % _ACROSS, side, side, 3), np.uint8)])
+    rows = whole.reshape(-1, _ACROSS, side, side, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(rows.reshape(-1, _ACROSS * side, 3))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.evaluation.drawing import Pictures, Settings, Size, draw
+from glide_edit.evaluation.verifier import to_input
 from glide_edit.guidance import CleanJudge
 from glide_edit.models.model import Model, NoisedClip
 
@@ -30,7 +31,7 @@ def draw_best(
     """
     check_clip(model)
     clip = model.clip
-    assert clip is not None, "check_clip lets no model pass that has none"
+    assert clip is not None, "check_clip refuses a model without one"
     candidates = len(seeds[0]) if seeds else 1
     every = [prompt for prompt in prompts for _ in range(candidates)]
     waiting: list[NDArray[np.uint8]] = []
@@ -56,7 +57,7 @@ def check_clip(model: Model) -> None:
 def clip_fits(clip: NoisedClip, pictures: Pictures, prompts: Sequence[str]) -> NDArray[np.float32]:
     """How well each picture, uint8 (B, S, S, 3), fits its prompt: (B,) cosines of embeddings at t = 0."""
     judge = CleanJudge(clip.network, clip.tokenizer)
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().to(clip.network.device) / 127.5 - 1
+    x = to_input(pictures).to(clip.network.device)
     with torch.inference_mode():
         cosines = (judge.image_embeddings(x) * judge.text_embeddings(prompts)).sum(1)
     return cosines.float().cpu().numpy()

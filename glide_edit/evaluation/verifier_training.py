@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from glide_edit.errors import GlideEditError
-from glide_edit.evaluation.corruptions import worn
+from glide_edit.evaluation.corruptions import augmented
 from glide_edit.evaluation.renders import FIRST_VERIFIER_SEED, LabelledRenders, render_folder
 from glide_edit.evaluation.verifier import default_config, read_network, to_input, write_verifier
 from glide_edit.evaluation.verifier_network import STRIDE, VerifierNetwork
@@ -42,7 +42,7 @@ _SETTLING = 100  # batches from which the norms of the averaged weights take the
 
 
 def make_batch(renders: LabelledRenders, step: int, seed: int) -> tuple[Tensor, Targets]:
-    """The batch of a step: pictures (B, 3, S, S) in [-1, 1], flipped, cropped and worn by chance."""
+    """The batch of a step: pictures (B, 3, S, S) in [-1, 1], flipped, cropped and augmented."""
     rng = np.random.default_rng([seed, step])
     config = default_config()
     chosen = rng.choice(len(renders), BATCH, replace=False)
@@ -55,7 +55,7 @@ def make_batch(renders: LabelledRenders, step: int, seed: int) -> tuple[Tensor, 
             batch.box[n] = batch.box[n][:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (1, 0, 1, 0)
         if rng.random() < 0.4:
             picture = _cropped(picture, batch, n, rng)
-        pictures.append(worn(np.ascontiguousarray(picture), rng))
+        pictures.append(augmented(np.ascontiguousarray(picture), rng))
     truth = targets(batch, config.kinds, config.image_size // STRIDE)
     return to_input(np.stack(pictures)), truth
 
