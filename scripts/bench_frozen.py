@@ -24,6 +24,7 @@ from benching import parser, print_header, print_row
 from numpy.typing import NDArray
 
 from glide_edit.evaluation.drawing import draw
+from glide_edit.evaluation.prompts import with_article
 from glide_edit.evaluation.report import Tile, contact_sheet
 from glide_edit.evaluation.verifier import Verifier
 from glide_edit.images import save_picture
@@ -138,13 +139,9 @@ def learn(
 
 def prompts_of(word: str, known: str, count: int) -> list[str]:
     """``count`` prompts with the word, among known words of the other sort."""
-    if known in KINDS:
-        phrases = [f"{colour} {word}" for colour in list(COLOURS)[:BESIDE]]
-    else:
-        phrases = [f"{word} {kind}" for kind in KINDS[:BESIDE]]
-    articles = ["an" if phrase[0] in "aeiou" else "a" for phrase in phrases]
-    said = [f"{article} {phrase}" for article, phrase in zip(articles, phrases, strict=True)]
-    return [said[k % len(said)] for k in range(count)]
+    others = list(COLOURS if known in KINDS else KINDS)[:BESIDE]
+    phrases = [with_article(f"{each} {word}" if known in KINDS else f"{word} {each}") for each in others]
+    return [phrases[k % BESIDE] for k in range(count)]
 
 
 def is_right(verifier: Verifier, pictures: NDArray[np.uint8], known: str) -> float:

@@ -1,13 +1,19 @@
 """One setting of an edit at several values, on the same items of the edit bench and from the same noise.
 
-Items are rendered once, drawn at every setting and then judged: Ctrl-C, or the end of the minutes given,
-leaves all settings with the same items.
+    scripts/bench crop [--values 1.5 2 3]          the context of the crop
+    scripts/bench dial [--values 1 0.5 1.5@0.5-1]  context guidance, @LOW-HIGH: on that part of the noise axis
+
+"present" is the share of items with the named toy in its colour in the mask, "jump" how much more neighbours
+differ across the boundary than beside it, less the same of the real render: for edits with the default
+finish, and pasted with a hard edge. With --size base the base network's pictures are enlarged and judged.
+Intervals are the bootstrap's, 95 %, over items. Ctrl-C, or the end of the minutes given, leaves all settings
+with the same items. The context with the highest share belongs into ``masks/crop.py``.
 """
 
 from __future__ import annotations
 
+import sys
 import time
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -17,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from benching import interval, parser
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -32,6 +39,7 @@ from glide_edit.models.model import Model
 from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.postprocess import Drawn
 from glide_edit.requests import Inpaint
+from masks import AUTOMATIC_CONTEXT
 
 TOGETHER = 24
 """Items drawn side by side: as many of each mask size, shape and wording as can be."""
@@ -168,28 +176,110 @@ def _against(found: Found, name: str, usual: str, what: str, size: str) -> str:
     return f"{difference.mean():+.3f} ({low:+.3f} ... {high:+.3f})"
 
 
-def options(name: str, description: str | None, *, count: int, size: Size) -> ArgumentParser:
-    """The options of a sweep, with its own defaults."""
-    options = parser(name, description)
-    options.add_argument("--count", type=int, default=count, help="items of each mask size")
+# -- scripts/bench crop and dial --------------------------------------------------------------------------
+
+
+def context_settings(words: Sequence[str]) -> Settings:
+    return {f"{value:g}": {"context": value} for value in sorted({*map(float, words), AUTOMATIC_CONTEXT})}
+
+
+def guidance_settings(words: Sequence[str]) -> Settings:
+    """Of SCALE or SCALE@LOW-HIGH, which acts on that part of the noise axis alone."""
+    settings = {}
+    for name in dict.fromkeys(["1", *words]):
+        scale, _, part = name.partition("@")
+        ends = tuple(map(float, part.split("-"))) if part else None
+        settings[name] = {"context_guidance": float(scale), "context_interval": ends}
+    return settings
+
+
+def context_curves(found: Found, usual: str) -> Figure:
+    """Present, by mask size, and the jump at the boundary, against the context."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    present, jump = figure.subplots(1, 2)
+    asked = {mark.size for mark in found[usual]}
+    lines = [(present, "present", size, size) for size in ("all", *SIZES) if size in {"all", *asked}]
+    lines += [(jump, "jump", "all", "default finish"), (jump, "pasted", "all", "pasted hard")]
+    for axes, what, size, label in lines:
+        numbers = [values(marks, what, size) for marks in found.values()]
+        means = np.array([each.mean() for each in numbers])
+        bars = np.abs(np.array([interval(each) for each in numbers]) - means[:, None]).T
+        width = 2 if label == "all" else 1
+        axes.errorbar(list(map(float, found)), means, bars, marker="o", capsize=3, label=label, lw=width)
+        axes.legend()
+    present.set(xlabel="context", ylabel="the named toy in its colour", ylim=(0, 1))
+    jump.set(xlabel="context", ylabel="jump at the boundary, less the real one's")
+    figure.suptitle(f"{len(found[usual])} items of the edit bench; bars: 95 %")
+    return figure
+
+
+def guidance_curve(found: Found, usual: str) -> Figure:
+    """Present against the jump, both as differences from the usual setting on the same items."""
+    figure = Figure(figsize=(6.5, 5), layout="constrained")
+    axes = figure.add_subplot()
+    points = {
+        name: [values(marks, what) - values(found[usual], what) for what in ("jump", "present")]
+        for name, marks in found.items()
+    }
+    everywhere = sorted((name for name in found if "@" not in name), key=float)
+    axes.plot(*np.array([[one.mean() for one in points[name]] for name in everywhere]).T, lw=1)
+    for name, (jump, present) in points.items():
+        x, y = jump.mean(), present.mean()
+        bars = [np.abs(np.array(interval(each)) - each.mean())[:, None] for each in (present, jump)]
+        partly = ("tab:orange", 55, (0, 8))
+        colour, turned, place = partly if "@" in name else ("tab:blue", -55, (2, -24))
+        axes.errorbar(x, y, *bars, marker="o", color=colour, elinewidth=0.5, capsize=2)
+        axes.annotate(name, (x, y), place, textcoords="offset points", color=colour, rotation=turned)
+    axes.margins(0.12)
+    axes.set(xlabel="jump at the boundary", ylabel="the named toy in its colour")
+    axes.set_title(f"Context guidance against {usual}: {len(found[usual])} items, bars 95 %", fontsize=11)
+    return figure
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is swept, the usual setting, the values by default, and how they are read and plotted."""
+
+    title: str
+    usual: str
+    defaults: str
+    count: int
+    size: Size
+    read: Callable[[Sequence[str]], Settings]
+    plot: Callable[[Found, str], Figure]
+
+
+CONTEXTS, SCALES = "1.25 1.5 2 2.5 3 4", "0 0.5 1.5 2 3 0.5@0.5-1 1.5@0.5-1 1.5@0-0.5"
+SWEEPS = {
+    "crop": Sweep(
+        "context", f"{AUTOMATIC_CONTEXT:g}", CONTEXTS, 64, "full", context_settings, context_curves
+    ),
+    "dial": Sweep("context guidance", "1", SCALES, 48, "base", guidance_settings, guidance_curve),
+}
+
+
+def main() -> None:
+    asked = SWEEPS[sys.argv[1]]
+    options = parser(sys.argv[1], __doc__)
+    options.add_argument("--count", type=int, default=asked.count, help="items of each mask size")
     options.add_argument("--masks", nargs="+", choices=SIZES, default=list(SIZES), help="mask sizes to ask")
-    options.add_argument("--size", choices=("base", "full"), default=size, help="whose pictures are judged")
+    options.add_argument("--values", nargs="+", default=asked.defaults.split(), help=asked.title)
+    options.add_argument("--size", choices=("base", "full"), default=asked.size, help="what is judged")
     options.add_argument("--minutes", type=float, default=30.0, help="begin no further items after so long")
     options.add_argument("--out", type=Path, help="where to draw the curve")
     options.add_argument("--model", default="toybox")
-    return options
-
-
-def run(
-    given: Namespace, settings: Settings, usual: str, title: str, plot: Callable[[Found], Figure]
-) -> None:
-    """Sweep, print the tables, and draw the plot where one is asked for."""
+    given = options.parse_args(sys.argv[2:])
     model = Editor.load(given.model).model
-    found = sweep(model, settings, given.count, given.minutes, given.size, given.masks)
-    if not found[usual]:
+    found = sweep(model, asked.read(given.values), given.count, given.minutes, given.size, given.masks)
+    if not found[asked.usual]:
         raise SystemExit("Nothing was judged.")
-    print(f"\n{len(found[usual])} items")
-    for each in tables(found, usual, title):
+    print(f"\n{len(found[asked.usual])} items")
+    for each in tables(found, asked.usual, asked.title):
         print(f"\n{each.to_markdown()}", flush=True)
     if given.out is not None:
-        plot(found).savefig(given.out, dpi=100)
+        asked.plot(found, asked.usual).savefig(given.out, dpi=100)
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        main()

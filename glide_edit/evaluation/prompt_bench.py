@@ -22,6 +22,7 @@ from glide_edit.errors import InputError
 from glide_edit.evaluation.distances import frechet_distance, kernel_distance
 from glide_edit.evaluation.drawing import Pictures, Settings, Size, check_settings, draw
 from glide_edit.evaluation.inception import InceptionDistance
+from glide_edit.evaluation.item_bench import Tell, until_interrupted
 from glide_edit.evaluation.prompts import (
     FAULTS,
     KINDS_OF_QUESTION,
@@ -141,7 +142,7 @@ class Judged:
         self.pictures += list(pictures[: max(0, SHOWN - len(self.pictures))])
 
     def first(self, count: int) -> Judged:
-        """The same of the first ``count`` questions alone."""
+        """Of the first ``count`` questions."""
         return Judged(*(values[:count] for values in vars(self).values()))
 
 
@@ -179,10 +180,18 @@ class Point:
             }
         return found if self.fid is None else found | {"fid": self.fid}
 
+    def to_json(self) -> dict[str, float | None]:
+        scales = {"scale": self.settings.guidance, "clip_scale": self.settings.clip_guidance}
+        return scales | self.measures
+
+    def with_its_own_renders(self) -> Point:
+        """The same with the real renders of those questions alone that were finished."""
+        finished = {kind: len(each.questions) for kind, each in self.drawn.items()}
+        return replace(self, real={kind: self.real[kind].first(count) for kind, count in finished.items()})
+
     def accuracy(self) -> float:
         """The mean over the kinds of the share that is right, divided by real renders' share."""
-        shares = [(drawn.mean(), real.mean()) for drawn, real in self._marks()]
-        return float(np.mean([share / real if real else math.nan for share, real in shares]))
+        return float(np.mean([_ratio(drawn.mean(), real.mean()) for drawn, real in self._marks()]))
 
     def accuracy_interval(self) -> tuple[float, float]:
         """The 95 % bootstrap interval of the accuracy, over the questions of each kind."""
@@ -251,7 +260,7 @@ def renders(asked: Sequence[Question], pixels: int) -> Pictures:
 def run(
     subject: Subject,
     protocol: PromptProtocol,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Tell = lambda done, total: None,
     fid: InceptionDistance | None = None,
 ) -> Outcome:
     """Ask, draw and judge; ``progress`` is called with (done, count) of the pictures.
@@ -264,22 +273,9 @@ def run(
         KeyboardInterrupt: before anything was finished.
     """
     began = time.perf_counter()
-    begun: dict[Settings, Point] = {}
-    complete = True
-    try:
-        for point in _drawn(subject, protocol, progress or (lambda done, total: None), fid):
-            begun[point.settings] = point
-    except KeyboardInterrupt:
-        if not begun:
-            raise
-        complete = False
-    points = [
-        replace(
-            point,
-            real={kind: point.real[kind].first(len(each.questions)) for kind, each in point.drawn.items()},
-        )
-        for point in begun.values()
-    ]
+    found, complete = until_interrupted(_drawn(subject, protocol, progress, fid))
+    begun = {point.settings: point for point in found}  # the last of each
+    points = [point.with_its_own_renders() for point in begun.values()]
     report = Report(
         bench="prompts",
         model=subject.label,
@@ -288,25 +284,13 @@ def run(
         tables=(*map(_by_kind, points), *([_against_distance(points)] if len(points) > 1 else [])),
         seconds=time.perf_counter() - began,
         complete=complete,
-        details={
-            "guidance": [
-                {
-                    "scale": point.settings.guidance,
-                    "clip_scale": point.settings.clip_guidance,
-                    **point.measures,
-                }
-                for point in points
-            ]
-        },
+        details={"guidance": [point.to_json() for point in points]},
     )
     return Outcome(report, tuple(points))
 
 
 def _drawn(
-    subject: Subject,
-    protocol: PromptProtocol,
-    progress: Callable[[int, int], None],
-    fid: InceptionDistance | None,
+    subject: Subject, protocol: PromptProtocol, progress: Tell, fid: InceptionDistance | None
 ) -> Iterator[Point]:
     """Each point after every batch of its pictures, and once more with its FID."""
     verifier = Verifier.load()
@@ -337,9 +321,8 @@ def _drawn(
 def scores(judged: Judged) -> dict[str, float]:
     """The share that is right by measure, of the pictures where it can be asked; NaN where there are none."""
     marks = [mark(question, seen) for question, seen in zip(judged.questions, judged.seen, strict=True)]
-    answers = {name: [each[name] for each in marks] for name in marks[0]}
-    asked = {name: [answer for answer in each if answer is not None] for name, each in answers.items()}
-    return {name: float(np.mean(each)) if each else math.nan for name, each in asked.items()}
+    answers = {name: [each[name] for each in marks if each[name] is not None] for name in marks[0]}
+    return {name: float(np.mean(each)) if each else math.nan for name, each in answers.items()}
 
 
 def all_right(judged: Judged) -> NDArray[np.bool_]:
@@ -407,19 +390,21 @@ def _by_kind(point: Point) -> Table:
         faults = [fault(*pair) for pair in pairs]
         more = [len(seen.objects) > len(question.wanted) for question, seen in pairs]
         share, real = float(all_right(judged).mean()), float(all_right(point.real[kind]).mean())
-        ratio = share / real if real else math.nan
         shares = (faults.count(name) / len(faults) for name in FAULTS)
         about = f"{kind}: {KINDS_OF_QUESTION[kind].about}"
-        rows.append((about, len(pairs), share, real, ratio, *shares, float(np.mean(more))))
+        rows.append((about, len(pairs), share, real, _ratio(share, real), *shares, float(np.mean(more))))
     header = ("question", "pictures", "right", "real renders", "right of real", *FAULTS, "more objects")
-    guided = f"guidance {_scale(point.settings.guidance)}"
-    if point.settings.clip_guidance is not None:
-        guided += f", CLIP {_scale(point.settings.clip_guidance)}"
-    return Table(f"by kind of question, {guided}", header, tuple(rows))
+    guided, clip = _scale(point.settings.guidance), point.settings.clip_guidance
+    title = f"by kind of question, guidance {guided}{'' if clip is None else f', CLIP {_scale(clip)}'}"
+    return Table(title, header, tuple(rows))
 
 
 def _scale(guidance: float | None) -> str:
     return "of the preset" if guidance is None else f"{guidance:g}"
+
+
+def _ratio(share: float, real: float) -> float:
+    return share / real if real else math.nan
 
 
 def _tiles(judged: Judged, real: Judged) -> list[Tile]:

@@ -17,11 +17,10 @@ _SHOWN = 8
 
 
 def thumbnails(*pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
-    """Square pictures, uint8 (S, S, 3), brought to THUMBNAIL."""
-    side = (THUMBNAIL, THUMBNAIL)
-    return tuple(
-        np.asarray(cv2.resize(each, side, interpolation=cv2.INTER_AREA), np.uint8) for each in pictures
-    )
+    """Square pictures, uint8 (S, S, 3), shrunk to THUMBNAIL where they are larger."""
+    sides = [(min(THUMBNAIL, len(each)),) * 2 for each in pictures]
+    shrunk = (cv2.resize(each, side, None, 0, 0, cv2.INTER_AREA) for each, side in zip(pictures, sides, strict=True))
+    return tuple(np.asarray(each, np.uint8) for each in shrunk)
 
 
 def ranked_sheet(tiles: Sequence[Tile], across: int) -> NDArray[np.uint8]:

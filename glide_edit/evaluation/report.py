@@ -1,4 +1,4 @@
-"""What a bench hands out: a report as JSON with the fingerprint of its protocol, tables, contact sheets."""
+"""The output of a bench: a report as JSON with the fingerprint of its protocol, tables, contact sheets."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ class Table:
 class Report:
     """What a bench found.
 
-    ``bench`` is its name, ``model`` the label of what was measured. ``protocol`` is everything that the
-    numbers depend on but the model, as plain JSON values: two reports compare where their fingerprints are
-    equal. ``measures`` is flat. ``complete`` is False where the bench was stopped; the measures are then of
-    what was finished.
+    ``protocol`` is everything but the model that the numbers depend on, as plain JSON values: two reports
+    compare where their fingerprints are equal. ``model`` is the label of what was measured. ``complete`` is
+    False where the bench was stopped; the measures are then of what was finished.
     """
 
     bench: str
@@ -53,27 +52,20 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; a number that is not finite becomes null."""
-        value = {
-            "format": FORMAT,
-            "bench": self.bench,
-            "model": self.model,
-            "complete": self.complete,
-            "fingerprint": fingerprint(self.protocol),
-            "protocol": dict(self.protocol),
-            "measures": dict(self.measures),
-            "tables": [
-                {
-                    "title": table.title,
-                    "header": list(table.header),
-                    "rows": [list(row) for row in table.rows],
-                }
-                for table in self.tables
-            ],
-            "seconds": round(self.seconds, 1),
-            "details": dict(self.details),
-        }
-        finite: dict[str, Any] = _finite(value)
-        return finite
+        return _finite(
+            {
+                "format": FORMAT,
+                "bench": self.bench,
+                "model": self.model,
+                "complete": self.complete,
+                "fingerprint": fingerprint(self.protocol),
+                "protocol": self.protocol,
+                "measures": self.measures,
+                "tables": [vars(table) for table in self.tables],
+                "seconds": round(self.seconds, 1),
+                "details": self.details,
+            }
+        )
 
     def write(self, path: Path, *, force: bool = False) -> None:
         """Write ``to_json`` to a file.
@@ -93,10 +85,8 @@ def fingerprint(protocol: Mapping[str, Any]) -> str:
 
 
 def against_real(raw: Mapping[str, float], real: Mapping[str, float]) -> dict[str, float]:
-    """Flat measures: NAME is the raw score divided by what real renders get, beside NAME_raw and NAME_real.
-
-    NAME is NaN where real renders get nothing: the verifier then cannot judge.
-    """
+    """Flat measures: NAME_raw, NAME_real, and NAME, the raw score divided by the real renders' score; NaN
+    where that is 0, since the verifier then cannot judge."""
     measures: dict[str, float] = {}
     for name, score in raw.items():
         measures[name] = score / real[name] if real[name] else math.nan

@@ -1,8 +1,7 @@
-"""How well an edit's boundary can be told from an untouched picture's, by features one can name.
+"""How well an edit's boundary can be told from that in an untouched picture, by named features.
 
-A logistic regression looks at rings along the boundary of a selection, in real pictures and in edited ones.
-It is always fitted in the same way; its accuracy on rings it was not fitted to is the measure, and 0.5 means
-that it cannot tell them apart.
+A logistic regression gets features of rings along the boundary of a selection, in real and in edited
+pictures. Its accuracy on rings it was not fitted to is the measure; 0.5 means that it cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ FEATURES = (
     "brightness",
     "spread",
 )
-"""What is said of a ring; ``ring_features`` explains."""
+"""Of a ring; ``ring_features`` explains them."""
 
 RING = 6
 """px: how far the rings reach inwards and outwards."""
 
-_LEAST = 1e-3  # levels of 1 below which a feature is not told from none: a quarter of one of 255
+_LEAST = 1e-3  # added to every value before the logarithm: a quarter of a level of 255
 _L2 = 1.0
 
 
@@ -67,19 +66,24 @@ def ring_features(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> ND
     Raises:
         InputError: a selection without a boundary in the picture, or of another size.
     """
-    if selected.shape != picture.shape[:2]:
-        raise InputError(f"A selection {selected.shape} does not fit a picture {picture.shape[:2]}.")
-    if selected.all() or not selected.any():
-        raise InputError("A selection of nothing or of everything has no boundary to look at.")
+    check_selection(picture, selected, "boundary to look at")
     image = np.asarray(picture / np.float32(255), np.float32)
     inside, outside = _ring(selected), _ring(~selected)
     jump, bend = _across(image, selected, inside | outside)
-    noise = _log_ratio(_residual(image), inside, outside)
-    sharpness = _log_ratio(_gradient(image), inside, outside)
+    noise = _log_ratio(np.abs(image - cv2.medianBlur(image, 3)).mean(-1), inside, outside)
+    sharpness = _log_ratio(np.hypot(*gradients(image)).mean(-1), inside, outside)
     brightness = float(image[inside].mean() - image[outside].mean())
-    spread = np.log(_level(float(image[inside].std())) / _level(float(image[outside].std())))
+    spread = _log_of_ratio(float(image[inside].std()), float(image[outside].std()))
     values = (jump, bend, noise, abs(noise), sharpness, abs(sharpness))
     return np.array([*values, _colour_step(image, selected), brightness, spread], np.float64)
+
+
+def check_selection(picture: NDArray[np.uint8], selected: NDArray[np.bool_], needs: str) -> None:
+    """Raises InputError for a selection of another size, of nothing or of everything."""
+    if selected.shape != picture.shape[:2]:
+        raise InputError(f"A selection {selected.shape} does not fit a picture {picture.shape[:2]}.")
+    if selected.all() or not selected.any():
+        raise InputError(f"A selection of nothing or of everything has no {needs}.")
 
 
 def fit_logistic(features: NDArray[np.float64], edited: NDArray[np.bool_]) -> Logistic:
@@ -145,41 +149,30 @@ def _across(
             around = np.logical_and.reduce([_slid(near, axis, k, length) for k in range(order + 1)])
             across[order - 1].append(size[crosses])
             beside[order - 1].append(size[around & ~crosses])
+    means = [[np.concatenate(parts) for parts in pair] for pair in zip(across, beside, strict=True)]
     jump, bend = (
-        float(np.log(_level(_mean(over)) / _level(_mean(past))))
-        for over, past in zip(across, beside, strict=True)
+        _log_of_ratio(*(float(each.mean()) if each.size else 0.0 for each in pair)) for pair in means
     )
     return jump, bend
 
 
-def _slid(plane: NDArray[np.bool_], axis: int, start: int, length: int) -> NDArray[np.bool_]:
-    return plane[start : start + length] if axis == 0 else plane[:, start : start + length]
+def _slid(area: NDArray[np.bool_], axis: int, start: int, length: int) -> NDArray[np.bool_]:
+    return area[start : start + length] if axis == 0 else area[:, start : start + length]
 
 
-def _mean(parts: list[NDArray]) -> float:
-    values = np.concatenate(parts)
-    return float(values.mean()) if values.size else 0.0
-
-
-def _residual(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W): how far pixels are from the median of their 3 x 3 neighbours."""
-    return np.asarray(np.abs(image - cv2.medianBlur(image, 3)).mean(-1), np.float32)
-
-
-def _gradient(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W): the mean length of the channels' gradients, by Scharr's filter."""
-    across, down = (cv2.Scharr(image, cv2.CV_32F, *d) / 32 for d in ((1, 0), (0, 1)))
-    return np.asarray(np.hypot(across, down).mean(-1), np.float32)
+def gradients(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The channels' derivatives across and down, (2, H, W, 3), levels a pixel, by Scharr's filter."""
+    return np.stack([cv2.Scharr(image, cv2.CV_32F, *d) / 32 for d in ((1, 0), (0, 1))])
 
 
 def _log_ratio(values: NDArray[np.float32], inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> float:
-    """Of the means inside and outside, without what is within 2 px of the other side: a jump is there."""
+    """Of the means inside and outside, without the 2 px next to the other side, where the jump is."""
     near = np.ones((5, 5), np.uint8)
     means = []
     for own, other in ((inside, outside), (outside, inside)):
         away = own & (cv2.dilate(other.astype(np.uint8), near) == 0)
         means.append(float(values[away if away.any() else own].mean()))
-    return float(np.log(_level(means[0]) / _level(means[1])))
+    return _log_of_ratio(*means)
 
 
 def _colour_step(image: NDArray[np.float32], selected: NDArray[np.bool_]) -> float:
@@ -192,8 +185,8 @@ def _colour_step(image: NDArray[np.float32], selected: NDArray[np.bool_]) -> flo
         weights.append(share)
     near = (weights[0] > 0.3) & (weights[1] > 0.3)
     near = near if near.any() else (weights[0] > 0) & (weights[1] > 0)
-    return float(np.log(_level(float(np.linalg.norm(means[0] - means[1], axis=-1)[near].mean()))))
+    return float(np.log(float(np.linalg.norm(means[0] - means[1], axis=-1)[near].mean()) + _LEAST))
 
 
-def _level(value: float) -> float:
-    return max(value, 0.0) + _LEAST
+def _log_of_ratio(a: float, b: float) -> float:
+    return float(np.log((a + _LEAST) / (b + _LEAST)))

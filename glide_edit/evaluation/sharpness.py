@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.errors import InputError
+from glide_edit.evaluation.seam import check_selection, gradients
 
 RING = 24
 """px: how far the ring reaches outwards."""
 
-_AWAY = 3  # px from the boundary on both sides, where a seam would be taken for sharpness
-_TRIMMED = 0.1  # of the largest energies: single edges, as an outline is one
-_LEAST = 1e-3  # levels of 1 a pixel: flatter than this is not told from flat
+_AWAY = 3  # px on both sides of the boundary that are left out: a seam would count as sharpness
+_TRIMMED = 0.1  # of the energies, the largest, are left out: outlines
+_LEAST = 1e-3  # levels of 1 a pixel, added to both sides: flatter counts as flat
 
 
 def sharpness_ratio(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> float:
@@ -26,24 +26,16 @@ def sharpness_ratio(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> 
     Raises:
         InputError: a selection of another size, of nothing, or without surroundings in the picture.
     """
-    if selected.shape != picture.shape[:2]:
-        raise InputError(f"A selection {selected.shape} does not fit a picture {picture.shape[:2]}.")
-    if selected.all() or not selected.any():
-        raise InputError("A selection of nothing or of everything has no surroundings to compare with.")
+    check_selection(picture, selected, "surroundings to compare with")
     outwards, inwards = (
         cv2.distanceTransform(area.astype(np.uint8), cv2.DIST_L2, 5) for area in (~selected, selected)
     )
     inside = inwards > _AWAY
     outside = (outwards > _AWAY) & (outwards <= RING)
-    energy = _energy(np.asarray(picture / np.float32(255), np.float32))
+    image = np.asarray(picture / np.float32(255), np.float32)
+    energy = (gradients(image) ** 2).sum(0).mean(-1)
     own = _sharpness(energy[inside if inside.any() else selected])
     return own / _sharpness(energy[outside if outside.any() else ~selected])
-
-
-def _energy(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H, W): the squared length of the gradient, levels of 1 a pixel, mean over the channels."""
-    across, down = (cv2.Scharr(image, cv2.CV_32F, *d) / 32 for d in ((1, 0), (0, 1)))
-    return np.asarray((across**2 + down**2).mean(-1), np.float32)
 
 
 def _sharpness(energies: NDArray[np.float32]) -> float:
