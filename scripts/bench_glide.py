@@ -93,7 +93,10 @@ def fill(module: nn.Module, dtype: torch.dtype, device: torch.device) -> None:
     module.requires_grad_(False).eval()
 
 
-def build(case: Case, runtime: Runtime) -> tuple[ADMUNet, TextEncoder]:
+Networks = tuple[ADMUNet, TextEncoder]
+
+
+def build(case: Case, runtime: Runtime) -> Networks:
     """As a model folder is loaded: the U-Net at the runtime's precision, its text encoder in float32."""
     shape = case.checkpoint
     unet = tensors.blank(lambda: ADMUNet(shape.config, shape.schedule), case.name)
@@ -166,60 +169,55 @@ def seconds(step: Step, repeats: int) -> float:
     return min(taken[1:])
 
 
-def profile(step: Step, title: str) -> None:
-    with torch.no_grad(), torch.profiler.profile() as profiler:
-        step(500)
-    table = profiler.key_averages().table
-    print(f"profile of {title}:")
-    print(table(sort_by="self_cpu_time_total", row_limit=14, max_name_column_width=40))
-
-
 @dataclass(frozen=True)
-class Plain:
-    """What the plain way took, in seconds, and its outputs by time."""
+class Measured:
+    """Seconds a step, and the outputs by time."""
 
     seconds: float
     outputs: dict[int, Tensor]
 
 
 @torch.no_grad()
-def measure_plain(case: Case, chosen: Runtime, repeats: int, profiling: bool) -> Plain:
-    networks = build(case, replace(chosen, dtype=torch.float32, channels_last=False))
-    step = step_of(case, *networks, is_plain=True)
-    taken = seconds(step, max(1, repeats // 2))
-    if profiling:
-        profile(step, f"{case.name}, the plain way")
-    return Plain(taken, {t: step(t) for t in TIMES})
-
-
-@torch.no_grad()
-def measure_ours(case: Case, chosen: Runtime, plain: Plain, repeats: int, profiling: bool) -> Stage:
-    unet, text = build(case, chosen)
-    step = step_of(case, unet, text)
+def measured(
+    case: Case, networks: Networks, repeats: int, profiling: bool, *, is_plain: bool = False
+) -> Measured:
+    step = step_of(case, *networks, is_plain=is_plain)
     taken = seconds(step, repeats)
-    errors = {t: float((step(t) - plain.outputs[t]).norm() / plain.outputs[t].norm()) for t in TIMES}
+    if profiling:
+        with torch.profiler.profile() as profiler:
+            step(500)
+        print(f"profile of {case.name}, {'the plain way' if is_plain else 'as chosen'}:")
+        table = profiler.key_averages().table
+        print(table(sort_by="self_cpu_time_total", row_limit=14, max_name_column_width=40))
+    return Measured(taken, {t: step(t) for t in TIMES})
+
+
+def compare(case: Case, ours: Measured, plain: Measured) -> None:
     print(case.name)
     print(f"  the plain way  {plain.seconds:6.2f} s a step")
-    print(f"  as chosen      {taken:6.2f} s a step, {plain.seconds / taken:.1f} times as fast")
+    print(f"  as chosen      {ours.seconds:6.2f} s a step, {plain.seconds / ours.seconds:.1f} times as fast")
+    errors = {t: float((ours.outputs[t] - true).norm() / true.norm()) for t, true in plain.outputs.items()}
     at_times = ", ".join(f"{error:.2%} at t = {t}" for t, error in errors.items())
     print(f"  relative L2 error of the output against float32: {at_times}")
-    if profiling:
-        profile(step, f"{case.name}, as chosen")
-    return Stage(glide.stage_spec(case.published), unet, text)
 
 
-def measure_whole(stages: list[Stage], runtime: Runtime, plain_ways: list[Plain], repeats: int) -> None:
+def measure_whole(
+    networks: list[Networks], runtime: Runtime, plain_ways: list[Measured], repeats: int
+) -> None:
     """A whole inpainting with the default preset, beside the published one's steps run the plain way."""
+    stages = [
+        Stage(glide.stage_spec(case.published), *each) for case, each in zip(CASES, networks, strict=True)
+    ]
     specs = tuple(stage.spec for stage in stages)
     editor = Editor(Model.of(ModelSpec("glide", "glide", "", {}, specs, None), runtime, stages))
     pixels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     picture, mask = open_picture(pixels), draw.box((80, 80, 176, 176), (256, 256))
     request = Inpaint(image=picture, mask=mask, prompt="a red ball on the grass", context=16)
     taken = min(editor.run(request).seconds for _ in range(repeats))
-    ours = " and ".join(str(stage.preset.steps) for stage in specs)
+    chosen = " and ".join(str(stage.preset.steps) for stage in specs)
     published = [stage.presets["published"].steps for stage in specs]
     plain_taken = sum(count * way.seconds for count, way in zip(published, plain_ways, strict=True))
-    print(f"a whole inpainting, {ours} steps: {taken:.1f} s")
+    print(f"a whole inpainting, {chosen} steps: {taken:.1f} s")
     print(
         f"  published settings, {published[0]} and {published[1]} steps, at the plain way's speed: "
         f"{plain_taken:.0f} s, {plain_taken / taken:.1f} times as long"
@@ -250,13 +248,14 @@ def main() -> None:
         once(runtime)
         return
     print(f"{runtime.reason}; {torch.get_num_threads()} threads; torch {torch.__version__}")
-    plain_ways = [measure_plain(case, runtime, given.repeats, given.profile) for case in CASES]
+    float32 = replace(runtime, dtype=torch.float32, channels_last=False)
+    few = max(1, given.repeats // 2)
+    plain_ways = [measured(case, build(case, float32), few, given.profile, is_plain=True) for case in CASES]
     keep_freed_memory()
-    stages = [
-        measure_ours(case, runtime, plain_way, given.repeats, given.profile)
-        for case, plain_way in zip(CASES, plain_ways, strict=True)
-    ]
-    measure_whole(stages, runtime, plain_ways, max(1, given.repeats // 4))
+    networks = [build(case, runtime) for case in CASES]
+    for case, each, plain in zip(CASES, networks, plain_ways, strict=True):
+        compare(case, measured(case, each, given.repeats, given.profile), plain)
+    measure_whole(networks, runtime, plain_ways, max(1, given.repeats // 4))
     peak = peak_of(__file__, "--device", given.device)
     print(f"peak memory of both stages with their text encoders: {peak:.2f} GiB")
 

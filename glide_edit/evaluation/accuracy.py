@@ -71,8 +71,8 @@ def measure(seen: list[Seen], truth: LabelledRenders) -> Accuracy:
         complete = len(seen[n].objects) == len(true) == len(matches[n])
         whole.append(complete and all(all(_right(matches[n][k], truth, n, k)[:2]) for k in true))
     return Accuracy(
-        len(rows),
-        *shares[:, :5].mean(0).tolist(),
+        objects=len(rows),
+        **dict(zip(("found", "kind", "colour", "material", "place"), shares[:, :5].mean(0), strict=True)),
         middle=float(np.nanmedian(shares[:, 5])),
         false=float(np.mean([len(each.objects) - len(own) for each, own in zip(seen, matches, strict=True)])),
         ground=float(np.mean([each.ground for each in seen] == np.take(WORDS["grounds"], truth.ground))),

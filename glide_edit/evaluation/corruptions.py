@@ -40,11 +40,12 @@ def jpeg(picture: Picture, quality: int) -> Picture:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def exposed(picture: Picture, gain: float, gamma: float, tint: NDArray[np.float64]) -> Picture:
+def exposed(
+    picture: Picture, gain: float, gamma: float = 1.0, tint: NDArray[np.float64] | float = 1.0
+) -> Picture:
     """Brightened by ``gain``, after ``gamma``; ``tint`` multiplies the three channels."""
-    levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gain * tint
-    table = _uint8(255 * levels)
-    return _uint8(cv2.LUT(picture, table[None]))
+    levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gain * tint * np.ones(3)
+    return _uint8(cv2.LUT(picture, _uint8(255 * levels)[None]))
 
 
 def warped(picture: Picture, strength: float, rng: np.random.Generator) -> Picture:
@@ -77,8 +78,6 @@ def augmented(picture: Picture, rng: np.random.Generator) -> Picture:
     return picture
 
 
-_NO_TINT = np.ones(3)
-
 CORRUPTIONS: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
     "clean": lambda picture, rng: picture,
     "64 px, enlarged": lambda picture, rng: softened(picture, 64),
@@ -86,8 +85,8 @@ CORRUPTIONS: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
     "noise, sigma 10": lambda picture, rng: noised(picture, 10.0, 1, rng),
     "grain of 2, sigma 8": lambda picture, rng: noised(picture, 8.0, 2, rng),
     "JPEG 40": lambda picture, rng: jpeg(picture, 40),
-    "darker by 12 %": lambda picture, rng: exposed(picture, 0.88, 1.0, _NO_TINT),
-    "brighter by 12 %": lambda picture, rng: exposed(picture, 1.12, 1.0, _NO_TINT),
+    "darker by 12 %": lambda picture, rng: exposed(picture, 0.88),
+    "brighter by 12 %": lambda picture, rng: exposed(picture, 1.12),
     "bent by 1 pixel": lambda picture, rng: warped(picture, 1.0, rng),
     "64 px, noise 6, blur 0.7": lambda picture, rng: blurred(noised(softened(picture, 64), 6.0, 2, rng), 0.7),
 }

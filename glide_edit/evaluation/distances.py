@@ -63,10 +63,7 @@ def frechet_distance(
 
     It is biased upwards, the more the smaller the sets (Binkowski et al. 2018, section 4): compare sets of
     one size only. The bias that resampling adds is subtracted from the interval, which shows the spread of
-    the value and not its bias.
-
-    Raises:
-        InputError: as `kernel_distance`.
+    the value and not its bias. Raises InputError as `kernel_distance`.
     """
     x, y = _checked(x, y, resamples, confidence)
 

@@ -17,11 +17,7 @@ RELATIONS: tuple[Relation, ...] = ("to the left of", "to the right of", "in fron
 
 @dataclass(frozen=True)
 class Wanted:
-    """A toy as a prompt asks for it; None is "any".
-
-    Raises:
-        InputError: a word that the toybox does not have.
-    """
+    """A toy as a prompt asks for it; None is "any". Raises InputError for a word that the toybox lacks."""
 
     kind: str
     colour: str | None = None
@@ -72,11 +68,8 @@ def relation_holds(seen: Seen, first: Wanted, relation: Relation, second: Wanted
     """Whether the relation of the first wanted toy to the second holds; None where not both are seen.
 
     Left and right go by the middles of the boxes, in front and behind by their lower edges: the camera looks
-    down, so what is nearer is lower in the picture. Where several fit, the surest two are compared.
-
-    Raises:
-        InputError: an unknown relation.
-    """
+    down, so what is nearer is lower in the picture. Where several fit, the surest two are compared. Raises
+    InputError for an unknown relation."""
     if relation not in RELATIONS:
         raise InputError(f"unknown relation {relation!r}; choose from: {', '.join(RELATIONS)}")
     pairs = [(a, b) for a, b in permutations(seen.objects, 2) if first.fits(a) and second.fits(b)]

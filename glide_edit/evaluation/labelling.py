@@ -43,7 +43,7 @@ _SHOWN = 192  # px
 @dataclass(frozen=True)
 class Agreement:
     """Of ``objects`` on ``pictures`` that a person could name: the shares that the verifier sees with the
-    same kind, and with kind and colour; and objects that it sees too many, a picture."""
+    same kind, and with kind and colour; and the surplus objects that it sees, a picture."""
 
     pictures: int
     objects: int
@@ -87,11 +87,8 @@ def read_pictures(folder: Path) -> Pictures:
 
 
 def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
-    """What is on the pictures that a person could name, by number from 1.
-
-    Raises:
-        InputError: a line that is not a number and objects, or a word that the toybox does not have.
-    """
+    """The objects that a person named, by the picture's number from 1. Raises InputError for a line that is
+    not a number and objects, or a word that the toybox lacks."""
     labels = {}
     for line in list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]:
         if len(line) != 2 or not line[0].isdigit():
@@ -107,11 +104,8 @@ def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
 
 
 def agreement(verifier: Verifier, pictures: Pictures, labels: dict[int, tuple[Wanted, ...]]) -> Agreement:
-    """The verifier's answers about the labelled pictures compared with the labels.
-
-    Raises:
-        InputError: no label, none that names an object, or one for a picture that is not there.
-    """
+    """The verifier's answers compared with the labels. Raises InputError without a label that names an
+    object, or for one of a picture that is not there."""
     if not any(labels.values()) or max(labels) > len(pictures):
         raise InputError(f"Labels are needed of objects on pictures 1 to {len(pictures)}.")
     numbers = sorted(labels)

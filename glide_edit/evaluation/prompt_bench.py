@@ -321,7 +321,7 @@ def _drawn(
 def scores(judged: Judged) -> dict[str, float]:
     """The share that is right by measure, of the pictures where it can be asked; NaN where there are none."""
     marks = [mark(question, seen) for question, seen in zip(judged.questions, judged.seen, strict=True)]
-    answers = {name: [each[name] for each in marks if each[name] is not None] for name in marks[0]}
+    answers = {name: [bool(each[name]) for each in marks if each[name] is not None] for name in marks[0]}
     return {name: float(np.mean(each)) if each else math.nan for name, each in answers.items()}
 
 
@@ -332,17 +332,12 @@ def all_right(judged: Judged) -> NDArray[np.bool_]:
 
 def curve(points: Sequence[Point], title: str) -> bytes:
     """Accuracy against kernel distance as a PNG: a dot with its 95 % intervals for each scale of
-    classifier-free guidance, and a line for each scale of guidance by CLIP.
-
-    Raises:
-        InputError: matplotlib is not installed.
-    """
+    classifier-free guidance, a line for each of guidance by CLIP. Raises InputError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError(
-            "The curve needs the package matplotlib: pip install 'glide-edit[train]'."
-        ) from error
+        message = "The curve needs the package matplotlib: pip install 'glide-edit[train]'."
+        raise InputError(message) from error
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.add_subplot()
     for clip in dict.fromkeys(point.settings.clip_guidance for point in points):

@@ -139,25 +139,23 @@ def _colours_are_known(scene: Scene) -> bool:
 def _related(first: int) -> Iterator[Question]:
     """The four relations in turn."""
     scenes = _scenes(first, 2)
-    for relation in itertools.cycle(RELATIONS):
+
+    def asking(relation: Relation) -> Iterator[Question]:
         for scene in scenes:
             if (order := _order(scene, relation)) is not None:
                 yield _question("relation", scene, order, relation)
-                break
-        else:
-            return
+
+    return itertools.chain.from_iterable(zip(*map(asking, RELATIONS), strict=False))
 
 
 def _counted(first: int) -> Iterator[Question]:
     """One to four of a kind in turn, each in a colour of its own: captions know no numerals."""
-    scenes = {number: _scenes(first, number) for number in (1, 2, 3, 4)}
-    for number in itertools.cycle(scenes):
-        for scene in scenes[number]:
-            if (alike := of_one_kind(scene)) is not None:
-                yield _question("count", alike)
-                break
-        else:
-            return
+
+    def asking(number: int) -> Iterator[Question]:
+        alike = map(of_one_kind, _scenes(first, number))
+        return (_question("count", scene) for scene in alike if scene is not None)
+
+    return itertools.chain.from_iterable(zip(*map(asking, (1, 2, 3, 4)), strict=False))
 
 
 def _long(first: int) -> Iterator[Question]:

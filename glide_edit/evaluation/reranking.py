@@ -1,4 +1,4 @@
-"""The best of several pictures, as the model's own CLIP sees it (GLIDE, arXiv 2112.10741, section 5.1)."""
+"""The best of several pictures by the model's own CLIP (GLIDE, arXiv 2112.10741, section 5.1)."""
 
 from __future__ import annotations
 
@@ -24,10 +24,8 @@ def draw_best(
 ) -> Iterator[Pictures]:
     """Of each prompt the picture that fits it best by the model's CLIP, in order: uint8 (B, S, S, 3).
 
-    ``seeds[k]`` are those of prompt k's candidates, as many for each prompt.
-
-    Raises:
-        InputError: the model has no CLIP, or what ``draw`` refuses.
+    ``seeds[k]`` are those of prompt k's candidates, as many for each prompt. Raises InputError where the
+    model has no CLIP, and what ``draw`` raises.
     """
     check_clip(model)
     clip = model.clip

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
@@ -36,7 +37,7 @@ _L2 = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Logistic:
-    """A fitted regression: features are centred and scaled, then weighted."""
+    """A fitted regression of centred and scaled features."""
 
     mean: NDArray[np.float64]
     scale: NDArray[np.float64]
@@ -62,14 +63,12 @@ def ring_features(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> ND
     - colour: how far the mean colours within 4 px are apart on both sides, along the boundary.
     - brightness: the mean brightness inside less that outside.
     - spread: the standard deviation of colours, inside over outside.
-
-    Raises:
-        InputError: a selection without a boundary in the picture, or of another size.
+    Raises InputError for a selection without a boundary in the picture, or of another size.
     """
     check_selection(picture, selected, "boundary to look at")
     image = np.asarray(picture / np.float32(255), np.float32)
     inside, outside = _ring(selected), _ring(~selected)
-    jump, bend = _across(image, selected, inside | outside)
+    jump, bend = (_across(image, selected, inside | outside, order) for order in (1, 2))
     noise = _log_ratio(np.abs(image - cv2.medianBlur(image, 3)).mean(-1), inside, outside)
     sharpness = _log_ratio(np.hypot(*gradients(image)).mean(-1), inside, outside)
     brightness = float(image[inside].mean() - image[outside].mean())
@@ -88,11 +87,8 @@ def check_selection(picture: NDArray[np.uint8], selected: NDArray[np.bool_], nee
 
 def fit_logistic(features: NDArray[np.float64], edited: NDArray[np.bool_]) -> Logistic:
     """The regression of ``edited`` (N,) on (N, F), with a penalty of half the weights' square, by Newton's
-    method (Hastie, Tibshirani and Friedman, section 4.4.1); the bias is free.
-
-    Raises:
-        InputError: not both kinds, or features that are not finite.
-    """
+    method (Hastie, Tibshirani and Friedman, section 4.4.1); the bias is free. Raises InputError without both
+    kinds, or for features that are not finite."""
     if edited.all() or not edited.any() or not np.isfinite(features).all():
         raise InputError("A regression needs real and edited rings, with features that are finite.")
     mean, scale = features.mean(0), np.maximum(features.std(0), 1e-9)
@@ -113,12 +109,9 @@ def fit_logistic(features: NDArray[np.float64], edited: NDArray[np.bool_]) -> Lo
 def seam_accuracy(
     real: NDArray[np.float64], edited: NDArray[np.float64], fitted: int
 ) -> tuple[float, Logistic]:
-    """The accuracy on all rings but the first ``fitted`` of each kind, (N, F) both, and what was fitted to
-    those. An undecided answer counts half.
-
-    Raises:
-        InputError: unequal shapes, or no ring left to fit to or to score on.
-    """
+    """Fit to the first ``fitted`` rings of each kind, (N, F) both: the accuracy on the others, where an
+    undecided answer counts half, and the regression. Raises InputError for unequal shapes, or without rings
+    to fit to or to score on."""
     if real.shape != edited.shape or not 0 < fitted < len(real):
         raise InputError(f"{len(real)} real and {len(edited)} edited rings cannot be split at {fitted}.")
     both = np.concatenate([real[:fitted], edited[:fitted]])
@@ -135,29 +128,18 @@ def _ring(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _across(
-    image: NDArray[np.float32], selected: NDArray[np.bool_], near: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """Logarithms of mean first and second differences across the boundary over those beside it."""
-    across: list[list[NDArray]] = [[], []]
-    beside: list[list[NDArray]] = [[], []]
+    image: NDArray[np.float32], selected: NDArray[np.bool_], near: NDArray[np.bool_], order: int
+) -> float:
+    """The logarithm of the mean difference of this order across the boundary over that beside it."""
+    across, beside = [], []
     for axis in (0, 1):
-        for order in (1, 2):
-            size = np.abs(np.diff(image, order, axis)).mean(-1)
-            length = image.shape[axis] - order
-            parts = [_slid(selected, axis, k, length) for k in range(order + 1)]
-            crosses = np.logical_or.reduce([parts[k] != parts[k + 1] for k in range(order)])
-            around = np.logical_and.reduce([_slid(near, axis, k, length) for k in range(order + 1)])
-            across[order - 1].append(size[crosses])
-            beside[order - 1].append(size[around & ~crosses])
-    means = [[np.concatenate(parts) for parts in pair] for pair in zip(across, beside, strict=True)]
-    jump, bend = (
-        _log_of_ratio(*(float(each.mean()) if each.size else 0.0 for each in pair)) for pair in means
-    )
-    return jump, bend
-
-
-def _slid(area: NDArray[np.bool_], axis: int, start: int, length: int) -> NDArray[np.bool_]:
-    return area[start : start + length] if axis == 0 else area[:, start : start + length]
+        sizes = np.abs(np.diff(image, order, axis)).mean(-1)
+        parts = sliding_window_view(selected, order + 1, axis)
+        crosses = parts.any(-1) & ~parts.all(-1)
+        across.append(sizes[crosses])
+        beside.append(sizes[sliding_window_view(near, order + 1, axis).all(-1) & ~crosses])
+    over, past = (np.concatenate(each) for each in (across, beside))
+    return _log_of_ratio(*(float(each.mean()) if each.size else 0.0 for each in (over, past)))
 
 
 def gradients(image: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,10 +21,7 @@ def sharpness_ratio(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> 
     around it: 1 is as sharp as the surroundings, 0 is flat.
 
     Sharpness is the root of the mean energy of the gradient (Scharr, all channels), without the largest
-    tenth of the energies.
-
-    Raises:
-        InputError: a selection of another size, of nothing, or without surroundings in the picture.
+    tenth of the energies. Raises InputError for a selection of another size, of nothing, or of everything.
     """
     check_selection(picture, selected, "surroundings to compare with")
     outwards, inwards = (

@@ -24,7 +24,6 @@ from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.evaluation.seen import Seen, SeenObject, nearest, overlap
 from glide_edit.evaluation.verifier_network import Answers, VerifierConfig, VerifierNetwork
 from glide_edit.images import write_atomically
-from glide_edit.models.runtime import choose_runtime
 from glide_edit.models.tensors import blank, read, sha256, shapes_of
 from glide_edit.toybox import COLOURS, GROUNDS, KINDS, LIGHTS, MATERIALS
 
@@ -51,25 +50,18 @@ _SMALLEST_WINDOW = 0.35  # of the picture's shorter side: less shows too little 
 
 
 class Verifier:
-    """A network with its words; deterministic, always in float32, so that scores of two machines agree.
+    """A network with its words, always on the CPU in float32, so that scores of two machines agree.
 
     ``Verifier.load()`` gives the one that ships.
     """
 
-    def __init__(self, network: VerifierNetwork, device: torch.device | None = None) -> None:
-        self._device = device or torch.device("cpu")
-        self._network = network.to(self._device, torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    def __init__(self, network: VerifierNetwork) -> None:
+        self._network = network.to("cpu", torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, folder: Path = SHIPPED, device: str = "cpu") -> Verifier:
-        """The verifier of a folder with ``verifier.json`` and ``verifier.safetensors``.
-
-        Raises:
-            ModelFormatError: a file is missing, damaged, too new, or of a toybox with other words.
-            InputError: there is no such device.
-        """
-        network = read_network(folder)
-        return cls(network, choose_runtime(device, "float32").device)
+    def load(cls, folder: Path = SHIPPED) -> Verifier:
+        """The verifier of a folder; raises what ``read_network`` raises."""
+        return cls(read_network(folder))
 
     def see(self, pictures: NDArray[np.uint8], boxes: NDArray[np.floating] | None = None) -> list[Seen]:
         """What is on each picture, uint8 (B, H, W, 3).
@@ -125,10 +117,8 @@ class Verifier:
         size = self._network.config.image_size
         for start in range(0, len(pictures), _BATCH):
             batch = np.stack([_resized(picture, size) for picture in pictures[start : start + _BATCH]])
-            x = to_input(batch).to(self._device)
             with torch.inference_mode():
-                answers = self._network(x.contiguous(memory_format=torch.channels_last))
-            yield Answers(**{name: value.cpu() for name, value in vars(answers).items()})
+                yield self._network(to_input(batch).contiguous(memory_format=torch.channels_last))
 
 
 def how_judged(crop: str, scenes: tuple[int, int]) -> dict[str, str]:
@@ -172,10 +162,10 @@ def decode(answers: Answers, seen_from: float = SEEN_FROM) -> list[Seen]:
 
 
 def read_network(folder: Path) -> VerifierNetwork:
-    """The network of a folder that ``write_verifier`` wrote, on the CPU, in float32.
+    """The network of a folder with ``verifier.json`` and ``verifier.safetensors``, on the CPU, in float32.
 
     Raises:
-        ModelFormatError: as ``Verifier.load``.
+        ModelFormatError: a file is missing, damaged, too new, or of a toybox with other words.
     """
     about = _read_about(folder / ABOUT_NAME)
     path = folder / WEIGHTS_NAME
@@ -187,11 +177,8 @@ def read_network(folder: Path) -> VerifierNetwork:
 
 
 def write_verifier(folder: Path, network: VerifierNetwork, provenance: dict[str, Any]) -> None:
-    """Weights in float16 (norms in float32) and ``verifier.json``, which ``Verifier.load`` reads.
-
-    Raises:
-        InputError: they cannot be written.
-    """
+    """Weights in float16 (norms in float32) and ``verifier.json``, which ``Verifier.load`` reads. Raises
+    InputError where they cannot be written."""
     state = network.state_dict()
     tensors = {name: state[name].cpu().contiguous() for name in _stored(network)}
     data = save({name: each.half() if each.ndim > 1 else each.float() for name, each in tensors.items()})

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from guide import ROOT, Pixels, folder_after, write
 
 from glide_edit import open_picture, save_picture, verify
 from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.selections import open_mask
-from guide_chapters.pages import ROOT, Pixels, folder_after, write
 from masks import preview
 
 HEIGHT = 160

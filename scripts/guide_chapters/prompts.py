@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from guide import Pixels
+
 from glide_edit.editor import Editor
 from glide_edit.evaluation.edit_items import edit_item
 from glide_edit.images import save_picture, to_uint8
 from glide_edit.images.sheet import Tile, contact_sheet
-from guide_chapters.pages import Pixels
 
 WORDS = (
     ("a red ball on grass", None),

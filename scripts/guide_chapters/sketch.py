@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from bench_sketch import scribbled
+from guide import Pixels
 
 from glide_edit.editor import Editor
 from glide_edit.evaluation.sketch_bench import sketch_item
@@ -15,7 +16,6 @@ from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.operations.sketch import SketchWork
 from glide_edit.operations.strengths import over_strengths, strengths_sheet
 from glide_edit.requests import Sketch, Vary
-from guide_chapters.pages import Pixels
 
 ITEMS = (0, 1, 4)
 """Of the sketch bench: drawings that no training shows."""
