@@ -72,12 +72,7 @@ Settings = Mapping[str, Mapping[str, Any]]
 
 
 def sweep(
-    model: Model,
-    settings: Settings,
-    count: int,
-    minutes: float,
-    size: Size,
-    masks: Sequence[str],
+    model: Model, settings: Settings, count: int, minutes: float, size: Size, masks: Sequence[str]
 ) -> Found:
     """The marks of up to ``count`` items of each of these mask sizes at every setting.
 

@@ -38,11 +38,8 @@ def commands(page: Path) -> list[list[str]]:
 
 @contextmanager
 def folder_after(page: Path, example_files: Sequence[str]) -> Iterator[Path]:
-    """A folder with files of docs/examples and all that the page's commands wrote there.
-
-    Raises:
-        RuntimeError: a command failed.
-    """
+    """A folder with files of docs/examples and the outputs of the page's commands. Raises RuntimeError where
+    a command fails."""
     from typer.testing import CliRunner
 
     from apps.cli.main import app
@@ -60,11 +57,7 @@ def folder_after(page: Path, example_files: Sequence[str]) -> Iterator[Path]:
 
 
 def write(path: Path, pixels: Pixels) -> None:
-    """Save a picture of a page, and say how large its file is.
-
-    Raises:
-        RuntimeError: it is larger than LARGEST_FILE.
-    """
+    """Save a picture of a page. Raises RuntimeError for a file larger than LARGEST_FILE."""
     save_picture(pixels, path, force=True, quality=85)
     size = path.stat().st_size
     print(f"{path.relative_to(ROOT)}: {pixels.shape[1]} x {pixels.shape[0]}, {size:,} bytes")

@@ -29,7 +29,10 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "apps" / "studio" / "examples"
 SCREENSHOTS = ROOT / "docs" / "studio"
 SIZE = 512
-WINDOWS = {"desk": (1280, 800), "phone": (390, 844)}
+WINDOWS: dict[str, Any] = {
+    "desk": {"width": 1280, "height": 800},
+    "phone": {"width": 390, "height": 844},
+}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -80,7 +83,7 @@ def make_screenshots() -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     with _opened() as (browser, address):
         for theme in THEMES:
-            page = browser.new_page(viewport=_viewport("desk"), color_scheme=theme)
+            page = browser.new_page(viewport=WINDOWS["desk"], color_scheme=theme)
             page.set_default_timeout(TIMEOUT)
             page.add_init_script(SLOW_FRAMES)
             page.goto(address)
@@ -92,7 +95,7 @@ def measure(runs: int = 5) -> None:
     """Print seconds, by the page's own clock: a photograph of 600 x 400, edited with detail."""
     began = time.monotonic()
     with _opened() as (browser, address):
-        page = browser.new_page(viewport=_viewport("desk"))
+        page = browser.new_page(viewport=WINDOWS["desk"])
         page.goto(address)
         page.wait_for_selector("#edit-run", state="visible")
         print(f"usable page, from the start of the command   {time.monotonic() - began:.2f}")
@@ -199,16 +202,11 @@ def _run(page: Page, tab: str) -> None:
 def _take(page: Page, name: str, theme: str) -> None:
     """NAME-WINDOW-THEME.webp for both windows."""
     for window in WINDOWS:
-        page.set_viewport_size(_viewport(window))
+        page.set_viewport_size(WINDOWS[window])
         page.wait_for_timeout(1000)  # the canvas takes its new size
         shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.webp", quality=82, method=6)
-    page.set_viewport_size(_viewport("desk"))
-
-
-def _viewport(window: str) -> Any:
-    width, height = WINDOWS[window]
-    return {"width": width, "height": height}
+    page.set_viewport_size(WINDOWS["desk"])
 
 
 if __name__ == "__main__":

@@ -53,11 +53,8 @@ class Agreement:
 
 
 def draw_pictures(model: Model, folder: Path, count: int, seed: int = 0) -> None:
-    """Write ``count`` pictures of the base network, their sheets, and labels to be filled in.
-
-    Raises:
-        InputError: the model cannot draw, fewer pictures than one, or the folder holds labels already.
-    """
+    """Write ``count`` pictures of the base network, their sheets, and labels to be filled in. Raises
+    InputError where the model cannot draw, for a count below 1, or a folder that holds labels already."""
     if count < 1:
         raise InputError(f"One picture or more can be labelled, not {count}.")
     if (folder / LABELS).exists():

@@ -60,10 +60,8 @@ class PromptProtocol:
 
     ``seed`` is the first picture's of each kind. ``guidance`` are the scales of classifier-free guidance and
     ``clip_guidance`` those of guidance by the model's CLIP; None is the model's own. Every one of the former
-    is tried with every one of the latter. The report's measures are those of the first pair.
-
-    Raises:
-        InputError: no kinds or scales, or one twice; a negative seed; what ``check`` refuses.
+    is tried with every one of the latter. The report's measures are those of the first pair. Raises
+    InputError without kinds or scales, for one named twice, a negative seed, and what ``check`` refuses.
     """
 
     kinds: tuple[str, ...] = PLAIN_KINDS
@@ -228,11 +226,8 @@ class Outcome:
 
 
 def of_model(model: Model, protocol: PromptProtocol) -> Subject:
-    """The model as a subject, drawn as the protocol says.
-
-    Raises:
-        InputError: what ``check_settings`` refuses, or a kind of question that a CLIP must rank and no CLIP.
-    """
+    """The model as a subject, drawn as the protocol says. Raises InputError for what ``check_settings``
+    refuses, or for a kind of question that needs a CLIP where the model has none."""
     for settings in protocol.settings:
         check_settings(model, settings)
     if any(KINDS_OF_QUESTION[kind].candidates > 1 for kind in protocol.kinds):

@@ -14,8 +14,7 @@ import torch
 from glide_edit.errors import InputError
 from glide_edit.evaluation.drawing import Pictures, Settings, draw
 from glide_edit.evaluation.item_bench import Tell, until_interrupted
-from glide_edit.evaluation.ranking import THUMBNAIL, thumbnails
-from glide_edit.evaluation.report import Tile, contact_sheet
+from glide_edit.evaluation.report import THUMBNAIL, Tile, contact_sheet, thumbnails
 from glide_edit.evaluation.verifier import to_input
 from glide_edit.images import save_picture, write_atomically
 from glide_edit.models.model import Model
@@ -50,10 +49,8 @@ def read_prompts(path: Path) -> tuple[FilePrompt, ...]:
     """The prompts of a file: a prompt a line, or with the ending .csv or .tsv a table with a heading.
 
     Of a table the columns Prompts (or Prompt) and Category are read, as DrawBench and PartiPrompts have
-    them. Blank prompts are left out.
-
-    Raises:
-        InputError: the file cannot be read as UTF-8 text, a table lacks the column, or there is no prompt.
+    them. Blank prompts are left out. Raises InputError where the file cannot be read as UTF-8 text, a table
+    lacks the column, or there is no prompt.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -88,35 +85,27 @@ def draw_file(
     """
     if seed < 0:
         raise InputError(f"A seed is 0 or more, not {seed}.")
-    found, _ = until_interrupted(_drawn(model, prompts, out, seed, settings, clip, progress))
+    texts, seeds = [each.text for each in prompts], range(seed, seed + len(prompts))
+
+    def results() -> Iterator[tuple[Scored, Tile]]:
+        done = 0
+        for pictures in draw(model, texts, seeds, settings):
+            asked = prompts[done : done + len(pictures)]
+            scores = _clip_scores(clip, pictures, asked)
+            for picture, prompt, score in zip(pictures, asked, scores, strict=True):
+                name = f"{done + 1:04d}.png"
+                save_picture(picture, out / name, force=True)
+                words = prompt.text if score is None else f"{prompt.text} ({score:.1f})"
+                yield Scored(name, seeds[done], prompt, score), Tile(thumbnails(picture), words)
+                done += 1
+            progress(done, len(prompts))
+
+    found, _ = until_interrupted(results())
     drawn = [scored for scored, _ in found]
     _write_scores(out / SCORES_NAME, drawn)
     sheet = contact_sheet([tile for _, tile in found], across=8, size=THUMBNAIL)
     save_picture(sheet, out / SHEET_NAME, force=True)
     return drawn
-
-
-def _drawn(
-    model: Model,
-    prompts: Sequence[FilePrompt],
-    out: Path,
-    seed: int,
-    settings: Settings | None,
-    clip: OpenClip | None,
-    progress: Tell,
-) -> Iterator[tuple[Scored, Tile]]:
-    """Each prompt's picture written and scored, and a small one for the sheet."""
-    done = 0
-    for pictures in draw(model, [each.text for each in prompts], range(seed, seed + len(prompts)), settings):
-        asked = prompts[done : done + len(pictures)]
-        scores = _clip_scores(clip, pictures, asked)
-        for picture, prompt, score in zip(pictures, asked, scores, strict=True):
-            name = f"{done + 1:04d}.png"
-            save_picture(picture, out / name, force=True)
-            words = prompt.text if score is None else f"{prompt.text} ({score:.1f})"
-            yield Scored(name, seed + done, prompt, score), Tile(thumbnails(picture), words)
-            done += 1
-        progress(done, len(prompts))
 
 
 def mean_by_category(drawn: Sequence[Scored]) -> dict[str, float]:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from glide_edit.images import write_atomically
 from glide_edit.images.sheet import Tile, contact_sheet
 
-__all__ = ["FORMAT", "Report", "Table", "Tile", "against_real", "contact_sheet", "fingerprint"]
+__all__ = ["Report", "Table", "Tile", "against_real", "contact_sheet", "fingerprint", "ranked_sheet"]
 
 FORMAT = 1
+
+THUMBNAIL = 128
+"""px; a bench keeps pictures at this size only, or hundreds of items would fill the memory."""
+
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,31 @@ def against_real(raw: Mapping[str, float], real: Mapping[str, float]) -> dict[st
         measures[f"{name}_raw"] = score
         measures[f"{name}_real"] = real[name]
     return measures
+
+
+def thumbnails(*pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    """Square pictures, uint8 (S, S, 3), shrunk to THUMBNAIL where they are larger."""
+    sides = [(min(THUMBNAIL, len(each)),) * 2 for each in pictures]
+    shrunk = (
+        cv2.resize(each, side, None, 0, 0, cv2.INTER_AREA) for each, side in zip(pictures, sides, strict=True)
+    )
+    return tuple(np.asarray(each, np.uint8) for each in shrunk)
+
+
+def ranked_sheet(tiles: Sequence[Tile], across: int) -> NDArray[np.uint8]:
+    """A contact sheet of up to eight tiles each from the beginning, the middle and the end of ``tiles``,
+    which are given the best first; no tile is shown twice. Raises InputError without tiles."""
+    shown = min(_SHOWN, len(tiles) // 3)
+    if not shown:
+        return contact_sheet(tiles, across=across, size=THUMBNAIL)
+    middle = (len(tiles) - shown) // 2
+    starts = {"best": 0, "median": middle, "worst": len(tiles) - shown}
+    chosen = [
+        Tile(tile.pictures, f"{name}: {tile.text}")
+        for name, start in starts.items()
+        for tile in tiles[start : start + shown]
+    ]
+    return contact_sheet(chosen, across=across, size=THUMBNAIL)
 
 
 def _cell(value: str | float) -> str:

@@ -68,10 +68,8 @@ class Verifier:
 
         With ``boxes``, (B, 4) of x0, y0, x1, y1 as fractions of the picture, one for each picture: only the
         objects whose middles lie in the box. Boxes in the answer are always fractions of the whole picture.
-
-        Raises:
-            InputError: other shapes or types, an empty box or one outside its picture, or pictures that are
-                not square where no boxes are given.
+        Raises InputError for other shapes or types, an empty box or one outside its picture, or, without
+        boxes, pictures that are not square.
         """
         _check(pictures, boxes)
         if boxes is None:

@@ -89,9 +89,8 @@ def train_verifier(out: Path, options: LoopOptions, scenes: int, start: Path | N
         TrainingError: renders or checkpoint cannot be used or written, or the loss is no number any more.
         ModelFormatError: ``start`` cannot be read.
     """
-    size, folder = default_config().image_size, out / "renders"
-    tell = partial(print, "rendered (done, of all):", flush=True)
-    renders = render_folder(folder, scenes, size, FIRST_VERIFIER_SEED, tell)
+    size = default_config().image_size
+    renders = render_folder(out / "renders", scenes, size, FIRST_VERIFIER_SEED, _rendered)
     runtime = choose_runtime()
     apply(runtime)
     torch.manual_seed(options.seed)
@@ -148,6 +147,10 @@ def _settle(
             module.momentum = None  # a plain mean over the batches to come
     for batch in islice(batches, _SETTLING):
         _loss(network, batch, runtime)
+
+
+def _rendered(done: int, total: int) -> None:
+    print(f"rendered {done} of {total}", flush=True)
 
 
 def main() -> int:
