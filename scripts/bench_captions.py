@@ -78,9 +78,7 @@ def errors(model: Model, asked: list[Question], time: float) -> NDArray[np.float
         t = torch.full((len(part),), time)
         x_t = stage.schedule.add_noise(image, torch.randn(image.shape, generator=generator), t)
         captions = ([each.true for each in part], [each.false for each in part])
-        found = stage.network.predict(
-            x_t, t, [Conditioning(text=encoder.encode(texts)) for texts in captions]
-        )
+        found = stage.network.predict(x_t, t, [Conditioning(text=encoder.encode(said)) for said in captions])
         wrong = [((each.x0 - image).square().mean(1) * toys).sum((1, 2)) / toys.sum((1, 2)) for each in found]
         parts.append(torch.stack(wrong, 1))
     return torch.cat(parts).double().numpy()

@@ -45,6 +45,7 @@ from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.toybox import Scene
 
 Pixels = NDArray[np.uint8]
+Clips = dict[str, NoisedClip]
 Scores = dict[str, NDArray[np.float64]]
 """By the judge's name, (N,)."""
 
@@ -83,9 +84,7 @@ class Guidance:
         return ClipScore(judge, text, schedule, seeds, self.clip_scale, **cuts)
 
 
-def scores_of(
-    pictures: Pixels, prompts: Sequence[str], scenes: Sequence[Scene], clips: dict[str, NoisedClip]
-) -> Scores:
+def scores_of(pictures: Pixels, prompts: Sequence[str], scenes: Sequence[Scene], clips: Clips) -> Scores:
     """The pictures' scores by both CLIPs and by the verifier."""
     found: Scores = {name: np.float64(clip_fits(clip, pictures, prompts)) for name, clip in clips.items()}
     seen = Verifier.load().see(pictures)
@@ -116,7 +115,7 @@ def draw(stage: Stage, prompts: Sequence[str], guidance: Guidance) -> Pixels:
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def table_of_retrieval(clips: dict[str, NoisedClip], count: int) -> None:
+def table_of_retrieval(clips: Clips, count: int) -> None:
     print_header(
         ["CLIP", "noise", "its caption of 32", "its caption, not the altered one", "by what was altered"]
     )
@@ -128,9 +127,7 @@ def table_of_retrieval(clips: dict[str, NoisedClip], count: int) -> None:
             print_row([name, fraction, f"{found.of_candidates:.3f}", f"{found.of_two:.3f}", changes])
 
 
-def table_of_guidance(
-    stage: Stage, asked: Sequence[Guidance], clips: dict[str, NoisedClip], count: int
-) -> None:
+def table_of_guidance(stage: Stage, asked: Sequence[Guidance], clips: Clips, count: int) -> None:
     print_header(["guided by", "classifier-free", "scale", "judge", "mean", "against unguided"])
     scenes, prompts = unseen_prompts(FIRST_SCENE, count)
     unguided: dict[float, Scores] = {}

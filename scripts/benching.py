@@ -18,10 +18,8 @@ RESAMPLES = 2000
 
 def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     """The options of ``scripts/bench NAME``; its description is shown as it is written."""
-    how = argparse.RawDescriptionHelpFormatter
-    return argparse.ArgumentParser(
-        f"scripts/bench {name}".strip(), description=description, formatter_class=how
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(f"scripts/bench {name}", description=description, formatter_class=raw)
 
 
 def print_row(cells: Iterable[object]) -> None:

@@ -174,11 +174,11 @@ def _against(found: Found, name: str, usual: str, what: str, size: str) -> str:
 # -- scripts/bench crop and dial --------------------------------------------------------------------------
 
 
-def context_settings(words: Sequence[str]) -> Settings:
+def contexts(words: Sequence[str]) -> Settings:
     return {f"{value:g}": {"context": value} for value in sorted({*map(float, words), AUTOMATIC_CONTEXT})}
 
 
-def guidance_settings(words: Sequence[str]) -> Settings:
+def scales(words: Sequence[str]) -> Settings:
     """Of SCALE or SCALE@LOW-HIGH, which acts on that part of the noise axis alone."""
     settings = {}
     for name in dict.fromkeys(["1", *words]):
@@ -246,10 +246,8 @@ class Sweep:
 
 CONTEXTS, SCALES = "1.25 1.5 2 2.5 3 4", "0 0.5 1.5 2 3 0.5@0.5-1 1.5@0.5-1 1.5@0-0.5"
 SWEEPS = {
-    "crop": Sweep(
-        "context", f"{AUTOMATIC_CONTEXT:g}", CONTEXTS, 64, "full", context_settings, context_curves
-    ),
-    "dial": Sweep("context guidance", "1", SCALES, 48, "base", guidance_settings, guidance_curve),
+    "crop": Sweep("context", f"{AUTOMATIC_CONTEXT:g}", CONTEXTS, 64, "full", contexts, context_curves),
+    "dial": Sweep("context guidance", "1", SCALES, 48, "base", scales, guidance_curve),
 }
 
 

@@ -8,7 +8,6 @@ Prompts, masks, drawings and seeds are written in this file and in photographs.p
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -20,8 +19,7 @@ from skimage import data
 from glide_edit import Editor, EditResult, save_picture
 from glide_edit.evaluation.edit_bench import opencv_inpaint
 from glide_edit.evaluation.report import Table, Tile, contact_sheet
-from glide_edit.evaluation.seam import FEATURES, ring_features
-from glide_edit.evaluation.sharpness import sharpness_ratio
+from glide_edit.evaluation.seam import FEATURES, ring_features, sharpness_ratio
 from glide_edit.toybox import describe_toy, render, sample_scene
 from masks import Mask, shape
 
@@ -173,12 +171,11 @@ def shown(before: Pixels, mask: Mask, result: EditResult, telea: Pixels, side: i
 def window(pixels: Pixels, x: int, y: int, side: int) -> Pixels:
     """A square about a place; a smaller photograph is padded with white."""
     height, width = pixels.shape[:2]
+    missing = (0, max(0, side - height), 0, max(0, side - width))
+    padded = cv2.copyMakeBorder(pixels, *missing, cv2.BORDER_CONSTANT, value=(255, 255, 255))
     top = max(0, min(y - side // 2, height - side))
     left = max(0, min(x - side // 2, width - side))
-    square = np.full((side, side, 3), 255, np.uint8)
-    part = pixels[top : top + side, left : left + side]
-    square[: part.shape[0], : part.shape[1]] = part
-    return square
+    return padded[top : top + side, left : left + side]
 
 
 def sharpness_and_jump(pixels: Pixels, changed: NDArray[np.bool_]) -> tuple[float, float]:
@@ -194,9 +191,7 @@ def write(name: str, tiles: list[Tile], *, across: int, size: int) -> None:
     print(f"wrote {written.relative_to(ROOT)}")
 
 
-SHEETS: dict[str, Callable[[Editor], None]] = {
-    each.__name__: each for each in (prompts, edits, drawings, photographs)
-}
+SHEETS = {"prompts": prompts, "edits": edits, "drawings": drawings, "photographs": photographs}
 
 
 def main(names: list[str]) -> None:

@@ -99,10 +99,7 @@ def ahead(make: Callable[[int], Made], number: int) -> Generator[Made, None, Non
 
 
 def edit_item(index: int, seed: int = 0) -> EditItem:
-    """Item ``index``, the same on every call and whatever the count.
-
-    27 items in a row hold every combination of size, shape and wording once; sizes change fastest.
-    """
+    """Item ``index``, always the same; 27 in a row hold every combination of size, shape and wording once."""
     size = tuple(SIZES)[index % 3]
     shape, wording = SHAPES[index // 3 % 3], WORDINGS[index // 9 % 3]
     rng = np.random.default_rng([seed, index, _STREAM])

@@ -1,4 +1,4 @@
-"""How well an edit's boundary can be told from that in an untouched picture, by named features.
+"""How well an edit's boundary can be told from that in an untouched picture, and how sharp the edit is.
 
 A logistic regression gets features of rings along the boundary of a selection, in real and in edited
 pictures. Its accuracy on rings it was not fitted to is the measure; 0.5 means that it cannot tell them apart.
@@ -14,6 +14,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
+
+BoolArray = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Levels = NDArray[np.float32]  # of pictures, 0 ... 1
 
 FEATURES = (
     "jump",
@@ -31,7 +35,12 @@ FEATURES = (
 RING = 6
 """px: how far the rings reach inwards and outwards."""
 
-_LEAST = 1e-3  # added to every value before the logarithm: a quarter of a level of 255
+SURROUNDINGS = 24
+"""px: how far the ring reaches outwards whose sharpness an edit is compared with."""
+
+_LEAST = 1e-3  # added to every value before it is compared: a quarter of a level of 255
+_AWAY = 3  # px on both sides of the boundary left out of the sharpness, in which a seam would count
+_TRIMMED = 0.1  # of the gradients' energies, the largest, are left out: outlines
 _L2 = 1.0
 
 
@@ -39,19 +48,19 @@ _L2 = 1.0
 class Logistic:
     """A fitted regression of centred and scaled features."""
 
-    mean: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    weights: NDArray[np.float64]
+    mean: Floats
+    scale: Floats
+    weights: Floats
     bias: float
 
-    def says_edited(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+    def says_edited(self, features: Floats) -> Floats:
         """(N, F) -> (N,): 1 for edited, 0 for real, a half where it cannot say."""
         logits = (features - self.mean) / self.scale @ self.weights + self.bias
-        answers: NDArray[np.float64] = np.where(np.abs(logits) < 1e-9, 0.5, logits > 0)
+        answers: Floats = np.where(np.abs(logits) < 1e-9, 0.5, logits > 0)
         return answers
 
 
-def ring_features(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> NDArray[np.float64]:
+def ring_features(picture: NDArray[np.uint8], selected: BoolArray) -> Floats:
     """The FEATURES of the boundary of ``selected``, bool (H, W), in a picture, uint8 (H, W, 3).
 
     All but "brightness" are logarithms; the inner and the outer ring are RING pixels wide.
@@ -65,19 +74,41 @@ def ring_features(picture: NDArray[np.uint8], selected: NDArray[np.bool_]) -> ND
     - spread: the standard deviation of colours, inside over outside.
     Raises InputError for a selection without a boundary in the picture, or of another size.
     """
-    check_selection(picture, selected, "boundary to look at")
+    _check(picture, selected, "boundary to look at")
     image = np.asarray(picture / np.float32(255), np.float32)
     inside, outside = _ring(selected), _ring(~selected)
     jump, bend = (_across(image, selected, inside | outside, order) for order in (1, 2))
     noise = _log_ratio(np.abs(image - cv2.medianBlur(image, 3)).mean(-1), inside, outside)
-    sharpness = _log_ratio(np.hypot(*gradients(image)).mean(-1), inside, outside)
+    sharpness = _log_ratio(np.hypot(*_gradients(image)).mean(-1), inside, outside)
     brightness = float(image[inside].mean() - image[outside].mean())
     spread = _log_of_ratio(float(image[inside].std()), float(image[outside].std()))
     values = (jump, bend, noise, abs(noise), sharpness, abs(sharpness))
     return np.array([*values, _colour_step(image, selected), brightness, spread], np.float64)
 
 
-def check_selection(picture: NDArray[np.uint8], selected: NDArray[np.bool_], needs: str) -> None:
+def sharpness_ratio(picture: NDArray[np.uint8], selected: BoolArray) -> float:
+    """The sharpness of a picture, uint8 (H, W, 3), within ``selected``, bool (H, W), over that of a ring
+    around it: 1 is as sharp as the surroundings, 0 is flat.
+
+    Sharpness is the root of the mean energy of the gradient (Scharr, all channels), without the largest
+    tenth of the energies. Raises InputError for a selection of another size, of nothing, or of everything.
+    """
+    _check(picture, selected, "surroundings to compare with")
+    areas = (~selected, selected)
+    outwards, inwards = (cv2.distanceTransform(each.astype(np.uint8), cv2.DIST_L2, 5) for each in areas)
+    inside, outside = inwards > _AWAY, (outwards > _AWAY) & (outwards <= SURROUNDINGS)
+    image = np.asarray(picture / np.float32(255), np.float32)
+    energy = (_gradients(image) ** 2).sum(0).mean(-1)
+    own = _sharpness(energy[inside if inside.any() else selected])
+    return own / _sharpness(energy[outside if outside.any() else ~selected])
+
+
+def _sharpness(energies: Levels) -> float:
+    kept = np.sort(energies)[: max(1, round((1 - _TRIMMED) * len(energies)))]
+    return float(np.sqrt(kept.mean())) + _LEAST
+
+
+def _check(picture: NDArray[np.uint8], selected: BoolArray, needs: str) -> None:
     """Raises InputError for a selection of another size, of nothing or of everything."""
     if selected.shape != picture.shape[:2]:
         raise InputError(f"A selection {selected.shape} does not fit a picture {picture.shape[:2]}.")
@@ -85,7 +116,7 @@ def check_selection(picture: NDArray[np.uint8], selected: NDArray[np.bool_], nee
         raise InputError(f"A selection of nothing or of everything has no {needs}.")
 
 
-def fit_logistic(features: NDArray[np.float64], edited: NDArray[np.bool_]) -> Logistic:
+def fit_logistic(features: Floats, edited: BoolArray) -> Logistic:
     """The regression of ``edited`` (N,) on (N, F), with a penalty of half the weights' square, by Newton's
     method (Hastie, Tibshirani and Friedman, section 4.4.1); the bias is free. Raises InputError without both
     kinds, or for features that are not finite."""
@@ -106,9 +137,7 @@ def fit_logistic(features: NDArray[np.float64], edited: NDArray[np.bool_]) -> Lo
     return Logistic(mean, scale, weights[:-1], float(weights[-1]))
 
 
-def seam_accuracy(
-    real: NDArray[np.float64], edited: NDArray[np.float64], fitted: int
-) -> tuple[float, Logistic]:
+def seam_accuracy(real: Floats, edited: Floats, fitted: int) -> tuple[float, Logistic]:
     """Fit to the first ``fitted`` rings of each kind, (N, F) both: the accuracy on the others, where an
     undecided answer counts half, and the regression. Raises InputError for unequal shapes, or without rings
     to fit to or to score on."""
@@ -120,16 +149,14 @@ def seam_accuracy(
     return float(right) / (2 * (len(real) - fitted)), model
 
 
-def _ring(area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _ring(area: BoolArray) -> BoolArray:
     """The pixels of the area within RING of its outside."""
     padded = np.pad(area, 1, mode="edge").astype(np.uint8)  # the picture's border is no boundary
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return np.asarray(area & (depth <= RING), np.bool_)
 
 
-def _across(
-    image: NDArray[np.float32], selected: NDArray[np.bool_], near: NDArray[np.bool_], order: int
-) -> float:
+def _across(image: Levels, selected: BoolArray, near: BoolArray, order: int) -> float:
     """The logarithm of the mean difference of this order across the boundary over that beside it."""
     across, beside = [], []
     for axis in (0, 1):
@@ -142,12 +169,12 @@ def _across(
     return _log_of_ratio(*(float(each.mean()) if each.size else 0.0 for each in (over, past)))
 
 
-def gradients(image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _gradients(image: Levels) -> Levels:
     """The channels' derivatives across and down, (2, H, W, 3), levels a pixel, by Scharr's filter."""
     return np.stack([cv2.Scharr(image, cv2.CV_32F, *d) / 32 for d in ((1, 0), (0, 1))])
 
 
-def _log_ratio(values: NDArray[np.float32], inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> float:
+def _log_ratio(values: Levels, inside: BoolArray, outside: BoolArray) -> float:
     """Of the means inside and outside, without the 2 px next to the other side, where the jump is."""
     near = np.ones((5, 5), np.uint8)
     means = []
@@ -157,7 +184,7 @@ def _log_ratio(values: NDArray[np.float32], inside: NDArray[np.bool_], outside: 
     return _log_of_ratio(*means)
 
 
-def _colour_step(image: NDArray[np.float32], selected: NDArray[np.bool_]) -> float:
+def _colour_step(image: Levels, selected: BoolArray) -> float:
     """The logarithm of the mean distance between the local colours of both sides, over the boundary."""
     means, weights = [], []
     for side in (selected, ~selected):

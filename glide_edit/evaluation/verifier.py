@@ -165,11 +165,11 @@ def read_network(folder: Path) -> VerifierNetwork:
     Raises:
         ModelFormatError: a file is missing, damaged, too new, or of a toybox with other words.
     """
-    about = _read_about(folder / ABOUT_NAME)
+    config, written = _read_about(folder / ABOUT_NAME)
     path = folder / WEIGHTS_NAME
-    if sha256(path) != about["sha256"]:
+    if sha256(path) != written:
         raise ModelFormatError(f"{path} is not what {ABOUT_NAME} says: copy or fetch both again.")
-    network = blank(lambda: VerifierNetwork(about["config"]), str(folder))
+    network = blank(lambda: VerifierNetwork(config), str(folder))
     network.load_state_dict(read([path], _stored(network)), strict=False)
     return network.float()
 
@@ -199,7 +199,8 @@ def default_config() -> VerifierConfig:
     return VerifierConfig(len(KINDS), len(COLOURS), len(MATERIALS), len(GROUNDS), len(LIGHTS))
 
 
-def _read_about(path: Path) -> dict[str, Any]:
+def _read_about(path: Path) -> tuple[VerifierConfig, str]:
+    """The configuration, and the hash of the weights."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
@@ -207,7 +208,7 @@ def _read_about(path: Path) -> dict[str, Any]:
         if about["words"] != WORDS:
             raise ModelFormatError(f"{path} is of a toybox with other words: train it again.")
         config = replace(default_config(), image_size=about["image_size"], channels=tuple(about["channels"]))
-        return {"config": config, "sha256": about["sha256"]}
+        return config, about["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{path} is missing or damaged ({error}): copy or fetch it again.") from error
 

@@ -40,10 +40,9 @@ def _doctor(made: Path, photo: Pixels) -> Pixels:
     """Each mask on the picture, and what the model sees of it."""
     tiles = []
     for name, said in (("rough", "a wand everywhere"), ("mended", "--mend")):
+        shown = preview(photo, open_mask(made / f"{name}.png"))
         seen = open_picture(made / f"{name}-seen.png").pixels
-        tiles.append(
-            Tile((preview(photo, open_mask(made / f"{name}.png")), seen), f"{said}, and what the model sees")
-        )
+        tiles.append(Tile((shown, seen), f"{said}, and what the model sees"))
     return contact_sheet(tiles, across=2, size=HEIGHT)
 
 
