@@ -12,7 +12,6 @@ models see the same pictures, noise and captions.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -34,14 +33,8 @@ FIRST_SCENE = 880_000
 BATCH = 32
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """``image`` uint8 (S, S, 3), ``toys`` bool (S, S) where one is seen."""
-
-    image: NDArray[np.uint8]
-    toys: NDArray[np.bool_]
-    true: str
-    false: str
+Question = tuple[NDArray[np.uint8], NDArray[np.bool_], str, str]
+"""A picture (S, S, 3), where a toy is seen on it (S, S), and its true and its false caption."""
 
 
 def questions(count: int, size: int) -> dict[str, list[Question]]:
@@ -58,8 +51,7 @@ def questions(count: int, size: int) -> dict[str, list[Question]]:
             false = altered(true, rng)
             if false.what in CHANGES and len(found[false.what]) < count:
                 picture = render(scene, size)
-                asked = Question(picture.image, picture.visible >= 0, true, false.caption)
-                found[false.what].append(asked)
+                found[false.what].append((picture.image, picture.visible >= 0, true, false.caption))
                 break
     return found
 
@@ -72,12 +64,10 @@ def errors(model: Model, asked: list[Question], time: float) -> NDArray[np.float
     generator = torch.Generator().manual_seed(0)
     parts = []
     for start in range(0, len(asked), BATCH):
-        part = asked[start : start + BATCH]
-        image = as_pictures([each.image for each in part])
-        toys = torch.from_numpy(np.stack([each.toys for each in part]))
-        t = torch.full((len(part),), time)
+        pictures, places, *captions = zip(*asked[start : start + BATCH], strict=True)
+        image, toys = as_pictures(list(pictures)), torch.from_numpy(np.stack(places))
+        t = torch.full((len(image),), time)
         x_t = stage.schedule.add_noise(image, torch.randn(image.shape, generator=generator), t)
-        captions = ([each.true for each in part], [each.false for each in part])
         found = stage.network.predict(x_t, t, [Conditioning(text=encoder.encode(said)) for said in captions])
         wrong = [((each.x0 - image).square().mean(1) * toys).sum((1, 2)) / toys.sum((1, 2)) for each in found]
         parts.append(torch.stack(wrong, 1))
