@@ -158,8 +158,8 @@ def _ring(area: BoolArray) -> BoolArray:
 
 def _across(image: Levels, selected: BoolArray, near: BoolArray, order: int) -> float:
     """The logarithm of the mean difference of this order across the boundary over that beside it."""
-    across, beside = [], []
-    for axis in (0, 1):
+    across, beside = ([np.empty(0, np.float32)] for _ in range(2))
+    for axis in [axis for axis in (0, 1) if image.shape[axis] > order]:
         sizes = np.abs(np.diff(image, order, axis)).mean(-1)
         parts = sliding_window_view(selected, order + 1, axis)
         crosses = parts.any(-1) & ~parts.all(-1)
