@@ -100,7 +100,9 @@ def render_folder(
         missing = [start for start in starts if not files[start].exists()]
         pool = render_pool()
         try:
-            work = [pool.submit(_render_span, files[start], size, first_seed + start) for start in missing]
+            spans = [range(first_seed + start, first_seed + start + _SPAN) for start in missing]
+            asked = zip(missing, spans, strict=True)
+            work = [pool.submit(_render_span, files[start], size, seeds) for start, seeds in asked]
             for done, future in enumerate(work, len(starts) - len(missing) + 1):
                 future.result()
                 progress(done * _SPAN, len(starts) * _SPAN)
@@ -113,8 +115,8 @@ def render_folder(
         ) from error
 
 
-def _render_span(path: Path, size: int, first_seed: int) -> None:
-    scenes = [sample_scene(first_seed + k, "all") for k in range(_SPAN)]
+def _render_span(path: Path, size: int, seeds: range) -> None:
+    scenes = [sample_scene(seed, "all") for seed in seeds]
     data = io.BytesIO()
     np.savez(data, **vars(label(scenes, size)))
     write_atomically(path, data.getvalue(), force=True)
