@@ -105,15 +105,15 @@ def prompts(
     if clip_guidance is not None:
         chosen["clip_guidance"] = _numbers("--clip-guidance", clip_guidance)
     from glide_edit.evaluation.inception import InceptionDistance
-    from glide_edit.evaluation.prompt_bench import Plan, curve, of_model, run
+    from glide_edit.evaluation.prompt_bench import PromptProtocol, curve, of_model, run
     from glide_edit.images import write_atomically
 
-    plan = Plan(count=count, seed=seed, size=size, **chosen)
+    protocol = PromptProtocol(count=count, seed=seed, size=size, **chosen)
     reporting.check(force=measuring.force)
-    subject = of_model(measuring.load(), plan)
+    subject = of_model(measuring.load(), protocol)
     distance = InceptionDistance() if fid else None
     with counting("drawing and judging") as tell:
-        outcome = run(subject, plan, tell, distance)
+        outcome = run(subject, protocol, tell, distance)
     if reporting.report_file is not None:
         outcome.report.write(reporting.report_file, force=measuring.force)
     if reporting.sheet is not None:

@@ -22,8 +22,7 @@ from glide_edit.evaluation.edit_items import (
 )
 from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
 from glide_edit.evaluation.judging import Wanted
-from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
-from glide_edit.evaluation.report import Report, Table, Tile, against_real
+from glide_edit.evaluation.report import Report, Table, Tile, against_real, ranked_sheet, thumbnails
 from glide_edit.evaluation.seam import FEATURES, ring_features, seam_accuracy
 from glide_edit.evaluation.seen import Seen
 from glide_edit.evaluation.verifier import Verifier, how_judged

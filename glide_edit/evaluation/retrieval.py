@@ -1,4 +1,4 @@
-"""How well a CLIP tells captions apart, on toybox scenes that no training shows, at any noise."""
+"""How well a CLIP tells captions apart, on toybox scenes that no training shows, at any noise level."""
 
 from __future__ import annotations
 
@@ -72,15 +72,11 @@ def retrieval(clip: NoisedClip, asked: Questions, fraction: float) -> Retrieval:
         true = prompt_embeddings(network, clip.tokenizer, asked.captions)
         false = prompt_embeddings(network, clip.tokenizer, [each.caption for each in asked.hard_negatives])
     right = ((seen * true).sum(1) > (seen * false).sum(1)).cpu()
+    groups = zip(seen.split(CANDIDATES), true.split(CANDIDATES), strict=True)
+    chosen = [(a @ b.T).argmax(1) == torch.arange(len(a), device=a.device) for a, b in groups]
     changes = np.array([each.change for each in asked.hard_negatives])
     return Retrieval(
-        of_candidates=_of_candidates(seen, true),
+        of_candidates=float(torch.cat(chosen).float().mean()),
         of_two=float(right.float().mean()),
         by_change={what: float(right[changes == what].float().mean()) for what in sorted(set(changes))},
     )
-
-
-def _of_candidates(seen: Tensor, true: Tensor) -> float:
-    groups = zip(seen.split(CANDIDATES), true.split(CANDIDATES), strict=True)
-    chosen = [((a @ b.T).argmax(1) == torch.arange(len(a), device=a.device)).float() for a, b in groups]
-    return float(torch.cat(chosen).mean())

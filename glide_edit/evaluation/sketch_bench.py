@@ -17,8 +17,7 @@ from glide_edit.evaluation.accuracy import VISIBLE_AREA, VISIBLE_SHARE
 from glide_edit.evaluation.drawing import draw_plans
 from glide_edit.evaluation.edit_items import ahead
 from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
-from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
-from glide_edit.evaluation.report import Report, Table, Tile, against_real
+from glide_edit.evaluation.report import Report, Table, Tile, against_real, ranked_sheet, thumbnails
 from glide_edit.evaluation.seen import Seen, overlap
 from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.images import Picture, open_picture, to_uint8

@@ -92,7 +92,7 @@ def test_flips_and_crops_move_the_boxes_along(
     truth: LabelledRenders, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without wear the verifier finds objects on training pictures where the targets put them."""
-    monkeypatch.setattr(verifier_training, "worn", lambda picture, rng: picture)
+    monkeypatch.setattr(verifier_training, "augmented", lambda picture, rng: picture)
     asked = found = 0
     for step in range(3):
         pictures, wanted = make_batch(truth, step, 1)
