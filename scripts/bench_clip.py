@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from glide_edit.conditioning import Conditioning
 from glide_edit.diffusion.noise import NoiseSource
-from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps
 from glide_edit.evaluation.judging import right_share
 from glide_edit.evaluation.reranking import clip_fits
@@ -34,14 +33,15 @@ from glide_edit.guidance import (
     CleanJudge,
     ClipScore,
     DynamicThreshold,
-    Finish,
     NoisedClipScore,
     ScoreFn,
+    X0Transform,
 )
 from glide_edit.models import Stage, load_model, resolve
 from glide_edit.models.clip_folder import load_clip
 from glide_edit.models.model import NoisedClip
 from glide_edit.models.runtime import apply, choose_runtime
+from glide_edit.sampling import SampleTask, sampled
 from glide_edit.toybox import Scene
 
 Pixels = NDArray[np.uint8]
@@ -104,13 +104,13 @@ def draw(stage: Stage, prompts: Sequence[str], guidance: Guidance) -> Pixels:
         denoiser = CFGDenoiser(
             stage.network,
             [(said, guidance.scale), (nothing, 1 - guidance.scale)],
-            finish=Finish(DynamicThreshold(stage.preset.percentile)),
+            x0_transform=X0Transform(DynamicThreshold(stage.preset.percentile)),
             score=guidance.score(part, seeds, stage.schedule),
         )
         noise = NoiseSource(seeds, 0, 0, (3, stage.image_size, stage.image_size), device)
         times = solver_timesteps(stage.schedule, stage.preset.steps)
-        *_, last = get_sampler("dpm-solver++")(denoiser, noise.start(), times, noise)
-        pictures.append(last.x.clamp(-1, 1).float().cpu())
+        drawn = sampled(SampleTask(denoiser, "dpm-solver++", times, noise.start(), noise))
+        pictures.append(drawn.float().cpu())
     pixels = ((torch.cat(pictures) + 1) * 127.5).round().to(torch.uint8)
     return pixels.permute(0, 2, 3, 1).contiguous().numpy()
 

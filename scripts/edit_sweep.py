@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,17 +29,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from glide_edit import Editor
-from glide_edit.evaluation.drawing import Size, draw_jobs
+from glide_edit.evaluation.drawing import Size, draw_plans
 from glide_edit.evaluation.edit_bench import answer
 from glide_edit.evaluation.edit_items import SIZES, EditItem, ahead, edit_item
 from glide_edit.evaluation.report import Table
 from glide_edit.evaluation.seam import FEATURES, ring_features
 from glide_edit.evaluation.verifier import Verifier
 from glide_edit.models.model import Model
-from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.postprocess import Drawn
+from glide_edit.pipeline.finish import finish
+from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.planner import plan
 from glide_edit.requests import Inpaint
-from masks import AUTOMATIC_CONTEXT
+from masks import AUTOMATIC_CONTEXT, RING_WIDTH, shape
 
 TOGETHER = 24
 """Items drawn side by side: as many of each mask size, shape and wording as can be."""
@@ -101,11 +103,11 @@ def _at_every_setting(
     known: dict[tuple[object, ...], Marks] = {}
     found: Found = {}
     for name, changes in settings.items():
-        works = [InpaintWork.of(_request(item, changes)) for item in items]
-        keys = [_what_is_drawn(work) for work in works]
+        plans = [plan(_request(item, changes), model) for item in items]
+        keys = [_what_is_drawn(made) for made in plans]
         new = [k for k, key in enumerate(keys) if key not in known]
-        for k, drawn in zip(new, _drawn(model, [works[k] for k in new], size), strict=True):
-            known[keys[k]] = _marks(items[k], works[k], drawn, real[k], verifier)
+        for k, drawn in zip(new, _drawn(model, [plans[k] for k in new], size), strict=True):
+            known[keys[k]] = _marks(items[k], plans[k], drawn, real[k], verifier)
         found[name] = [known[key] for key in keys]
     return found
 
@@ -116,26 +118,26 @@ def _request(item: EditItem, changes: Mapping[str, Any]) -> Inpaint:
     return request.replace(**changes)
 
 
-def _what_is_drawn(work: InpaintWork) -> tuple[object, ...]:
+def _what_is_drawn(made: Plan) -> tuple[object, ...]:
     """Equal for two settings at which an item has the same drawing: it is drawn once."""
-    request = work.request
-    return request.seed, work.crop, request.context_guidance, request.context_interval
+    return made.request.seed, made.frames[0].crop, made.stages
 
 
-def _drawn(model: Model, works: Sequence[InpaintWork], size: Size) -> Iterator[Drawn]:
-    for batch in draw_jobs(model, [work.job() for work in works], size):
+def _drawn(model: Model, plans: Sequence[Plan], size: Size) -> Iterator[Drawn]:
+    for batch in draw_plans(model, plans, size):
         yield from batch
 
 
-def _marks(item: EditItem, work: InpaintWork, drawn: Drawn, real: float, verifier: Verifier) -> Marks:
-    edited, pasted = (
-        InpaintWork(work.request.replace(finish=finish), work.areas, work.crop).finish(drawn).picture.pixels
-        for finish in (work.request.finish, "hard")
-    )
+def _marks(item: EditItem, made: Plan, drawn: Drawn, real: float, verifier: Verifier) -> Marks:
+    hard = replace(made, request=made.request.replace(finish="hard"))
+    edited, pasted = (finish(each, [drawn]).picture.pixels for each in (made, hard))
     seen = answer(verifier.see(edited[None], item.box[None])[0], item.wanted)
     jumps = (float(ring_features(each, item.mask.selected)[_JUMP]) for each in (edited, pasted))
-    x0, y0, x1, y1 = work.areas.repaint.bounding_box()
-    share = max(x1 - x0, y1 - y0) / work.crop.side
+    crop, allowed = made.frames[0].crop, made.allowed
+    assert crop is not None
+    assert allowed is not None
+    x0, y0, x1, y1 = shape.grow(allowed, RING_WIDTH).bounding_box()
+    share = max(x1 - x0, y1 - y0) / crop.side
     return Marks(item.size, seen.colour, seen.kind, *(jump - real for jump in jumps), share)
 
 

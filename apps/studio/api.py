@@ -15,9 +15,9 @@ from apps.studio.fields import sentence
 from apps.studio.run_handlers import DEVICE_QUEUE
 from apps.studio.shared import Studio
 from apps.studio.uploads import read_upload
-from glide_edit.editor import open_mask
 from glide_edit.errors import GlideEditError
 from glide_edit.requests import OPERATIONS
+from glide_edit.selections import open_mask
 from masks import MaskError
 
 KEPT_SECONDS = 1800

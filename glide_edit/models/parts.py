@@ -167,11 +167,6 @@ class StageSpec:
         return self.inpaints or self.name
 
     @property
-    def role(self) -> str:
-        """Private to the operations until they ask for ``config.low_res``; to be deleted."""
-        return "upsampler" if self.config.low_res else "base"
-
-    @property
     def weight_files(self) -> tuple[str, ...]:
         return (self.weights, *self.more_weights)
 

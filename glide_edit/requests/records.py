@@ -126,9 +126,8 @@ def _recorded_sha256(name: str, record: Any) -> str:
 
 def _recorded_mask(name: str, record: Any, source: Picture | None, rescale: bool) -> Mask:
     from glide_edit.images import MAX_PIXELS
-    from masks import Mask
+    from masks import Mask, scale_to
     from masks.mask import as_size
-    from masks import scale_to
 
     size = record.get("size") if isinstance(record, Mapping) else None
     # Before its runs unfold: a few bytes of a hostile file could ask for gigabytes.

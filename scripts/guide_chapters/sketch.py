@@ -13,7 +13,7 @@ from glide_edit.editor import Editor
 from glide_edit.evaluation.sketch_bench import sketch_item
 from glide_edit.images import Picture, open_picture, save_picture, to_uint8
 from glide_edit.images.sheet import Tile, contact_sheet
-from glide_edit.operations.sketch import SketchWork
+from glide_edit.operations.sketch import read_drawing
 from glide_edit.operations.strengths import over_strengths, strengths_sheet
 from glide_edit.requests import Sketch, Vary
 
@@ -65,7 +65,7 @@ def _paper(editor: Editor) -> Pixels:
 
 
 def _filled(drawing: Pixels) -> Pixels:
-    tone = SketchWork.of(Sketch(drawing=open_picture(drawing), mode="tone")).tone
+    _, tone, _ = read_drawing(open_picture(drawing), "tone")
     assert tone is not None
     return np.asarray((tone.start(256)[0].permute(1, 2, 0).numpy() + 1) * 127.5, np.uint8)
 

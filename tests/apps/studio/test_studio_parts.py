@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from glide_edit.operations.rerank import as_candidates
 
 from glide_edit.errors import ImageError, InputError, ModelNotFound
 from glide_edit.images import open_picture, save_picture
