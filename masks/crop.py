@@ -50,12 +50,8 @@ class Crop:
     @property
     def box(self) -> tuple[int, int, int, int]:
         """The part inside the picture: (x0, y0, x1, y1), x1 and y1 exclusive."""
-        return (
-            max(self.x0, 0),
-            max(self.y0, 0),
-            min(self.x0 + self.side, self.width),
-            min(self.y0 + self.side, self.height),
-        )
+        x1, y1 = min(self.x0 + self.side, self.width), min(self.y0 + self.side, self.height)
+        return max(self.x0, 0), max(self.y0, 0), x1, y1
 
     def extract(self, image: NDArray[Any]) -> NDArray[Any]:
         """The crop of a picture: a new array (side, side, …) from one of (height, width, …), same dtype.
@@ -120,13 +116,9 @@ def solve_crop(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64
     longer = max(x1 - x0, y1 - y0)
     without_padding = max(min(mask.size), ceil(longer * LEAST_CONTEXT), minimum)
     side = min(max(ceil(longer * context), minimum), without_padding, max(mask.size))
-    return Crop(
-        x0=_placed((x0 + x1 - side) // 2, side, mask.width),
-        y0=_placed((y0 + y1 - side) // 2, side, mask.height),
-        side=side,
-        height=mask.height,
-        width=mask.width,
-    )
+    left = _placed((x0 + x1 - side) // 2, side, mask.width)
+    top = _placed((y0 + y1 - side) // 2, side, mask.height)
+    return Crop(left, top, side, mask.height, mask.width)
 
 
 def split_selection(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> list[Mask]:

@@ -140,8 +140,7 @@ def as_points(points: Any, least: int) -> NDArray[np.float64]:
 
 
 def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    fixed: NDArray[np.int32] = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
-    return fixed
+    return np.asarray(np.rint(points * 2**FRACTION_BITS), np.int32)
 
 
 def _as_box(corners: Any) -> Box:

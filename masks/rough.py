@@ -31,12 +31,8 @@ def tighten(image: NDArray[Any], painted: Mask) -> Mask:
     _require_paint(painted)
     x0, y0, x1, y1 = painted.bounding_box()
     more = max(2, round(MARGIN * (max(x1 - x0, y1 - y0) - 1)))
-    box = (
-        max(x0 - more, 0),
-        max(y0 - more, 0),
-        min(x1 + more, painted.width),
-        min(y1 + more, painted.height),
-    )
+    right, bottom = min(x1 + more, painted.width), min(y1 + more, painted.height)
+    box = max(x0 - more, 0), max(y0 - more, 0), right, bottom
     depth = distance_inside(painted.selected)
     cut = grab_cut(image, box, inside=Mask(depth >= CORE * depth.max()))
     return mend(cut, codes=("specks", "holes"))[0]

@@ -70,7 +70,7 @@ def grab_cut(
     if rounds < 1:
         raise MaskError(f"{rounds} rounds of GrabCut: at least 1 is needed")
     hints = _hints(size, box, inside, outside)
-    y, x = _window(size, box)
+    y, x = _window(box)
     labels = np.full(size, cv2.GC_BGD, np.uint8)
     labels[y, x] = _cut(pixels[y, x], hints[y, x], rounds)
     return Mask(_is_foreground(labels) | (hints == cv2.GC_FGD))
@@ -203,16 +203,13 @@ def _hints(size: Size, box: Box | None, inside: Mask | None, outside: Mask | Non
     return hints
 
 
-def _window(size: Size, box: Box | None) -> tuple[slice, slice]:
+def _window(box: Box | None) -> tuple[slice, slice]:
     """The part of a picture that is cut, as slices of rows and columns."""
     if box is None:
-        return slice(0, size[0]), slice(0, size[1])
+        return slice(None), slice(None)
     x0, y0, x1, y1 = box
     margin = max(8, ceil(max(x1 - x0, y1 - y0) * GRABCUT_MARGIN))
-    return (
-        slice(max(y0 - margin, 0), min(y1 + margin, size[0])),
-        slice(max(x0 - margin, 0), min(x1 + margin, size[1])),
-    )
+    return slice(max(y0 - margin, 0), y1 + margin), slice(max(x0 - margin, 0), x1 + margin)
 
 
 def _cut(pixels: NDArray[np.uint8], hints: NDArray[np.uint8], rounds: int) -> NDArray[np.uint8]:
