@@ -204,8 +204,9 @@ def test_candidates_and_comparing_two(visit: Visit, photo: Path) -> None:
     page.locator("#edit-keep", has_text="Keep in the strip").wait_for()
     page.fill("#edit-count input", "1")
     finish(page)
+    # On a busy machine the last run's end is still shown when this one is asked for.
+    page.wait_for_function("document.querySelectorAll('#edit-strip .ge-thumb').length === 2")
     assert page.locator("#edit-strip .ge-star").get_attribute("data-pick") == "3"  # chosen, and not removed
-    assert strip.count() == 2
     go_to(page, "History")
     page.locator("#history-strip .ge-entry").nth(0).click()
     page.click("#history-pin")
