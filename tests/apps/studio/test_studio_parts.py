@@ -82,10 +82,6 @@ def test_a_stopped_run_keeps_the_last_preview_with_a_receipt() -> None:
     np.testing.assert_array_equal(ending.result.pictures[0].pixels[outside], request().image.pixels[outside])
 
 
-def blank() -> np.ndarray:
-    return np.zeros((1, 1, 3), np.uint8)
-
-
 def test_the_time_left_is_told_once_every_stage_was_measured() -> None:
     editor, times = tiny_editor(), StepTimes()
     first = [
