@@ -1,9 +1,9 @@
 """Many edits in one load: a file with an edit a line becomes a folder of pictures and a list of them.
 
 A line is a JSON object (or a row of a CSV file) with the operation and any fields of its request. Pictures
-and masks are paths, relative to the file. ``mask_means`` may be "keep" where a mask is painted the other way
-round, and ``out`` names the picture. A line that cannot be carried out does not stop the others. What is done
-is in ``results.jsonl``, by which a second run knows what it need not do again.
+and masks are paths, relative to the file. ``mask_means`` is "keep" where white marks what stays, and ``out``
+names the picture. A line that fails does not stop the others. ``results.jsonl`` lists what is done, so that a
+second run skips it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,24 @@ import io
 import json
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
-from glide_edit.editor import Editor, open_mask
+from glide_edit.editor import Editor
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture, check_output, default_output_suffix, open_picture, write_atomically
-from glide_edit.requests import Request, fields_of, kind_of, parse_seeds
+from glide_edit.requests import (
+    Request,
+    checked_fields,
+    fields_of,
+    kind_of,
+    parse_seeds,
+    parse_steps,
+    settings_of,
+)
 from glide_edit.results import EditResult, Progress
+from glide_edit.selections import open_mask
 from masks import Mask, MaskError
 
 MANIFEST = "results.jsonl"
@@ -36,7 +45,7 @@ _OWN = ("out", "mask_means")
 
 @dataclass(frozen=True)
 class BatchLine:
-    """One edit as it was written: its line in the file, counted from 1, and its fields, or what is wrong."""
+    """One edit as written: its line in the file, counted from 1, and its fields, or what is wrong."""
 
     number: int
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -45,7 +54,7 @@ class BatchLine:
 
 @dataclass(frozen=True)
 class LineOutcome:
-    """What became of a line: "done" now, "skipped" since it was done before, or "failed" and why.
+    """The outcome of a line: "done" now, "skipped" since it was done before, or "failed" and why.
 
     ``files`` are names in the output folder, ``record`` the line's entry in the manifest.
     """
@@ -92,15 +101,12 @@ def parse_lines(data: bytes, name: str, *, is_csv: bool = False) -> tuple[BatchL
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputError(f"{name} is not UTF-8 text: save it as such, with an edit a line.") from None
-    lines = _csv_lines(text, name) if is_csv else _json_lines(text)
+    # Not splitlines: it splits at characters that may stand within JSON strings.
+    numbered = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    lines = _csv_lines(text, name) if is_csv else tuple(_json_line(*each) for each in numbered)
     if not lines:
         raise InputError(f"{name} holds no edits: write one a line.")
     return lines
-
-
-def _json_lines(text: str) -> tuple[BatchLine, ...]:
-    # Not splitlines: within JSON strings stand characters that it takes for ends of lines.
-    return tuple(_json_line(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 
 def _json_line(number: int, line: str) -> BatchLine:
@@ -144,13 +150,13 @@ def _csv_line(number: int, header: Sequence[str], row: Sequence[str]) -> BatchLi
         kind = kind_of({"operation": cells.get("operation", "").strip()})
     except InputError as error:
         return BatchLine(number, problem=str(error))
-    hints = get_type_hints(kind)
-    return BatchLine(number, {name: _value(cell, hints.get(name, str)) for name, cell in cells.items()})
+    kinds = {each.name: each.kind for each in settings_of(kind)}
+    return BatchLine(number, {name: _value(cell, kinds.get(name, "text")) for name, cell in cells.items()})
 
 
-def _value(cell: str, hint: Any) -> Any:
-    """A cell as JSON would have it, where the field is not text: a number, a list, a truth."""
-    if hint is str or str in get_args(hint) or Picture in (hint, *get_args(hint)):
+def _value(cell: str, kind: str) -> Any:
+    """A cell as JSON would have it where the field is not text: a number, a list, a truth value."""
+    if kind in ("text", "picture"):
         return cell
     try:
         return json.loads(cell)
@@ -171,18 +177,13 @@ def request_of(line: BatchLine, folder: str | Path) -> Request:
     if line.problem is not None:
         raise InputError(line.problem)
     kind = kind_of(line.fields)
-    known = {each.name for each in fields(kind)}
-    given = {name: value for name, value in line.fields.items() if name not in ("operation", *_OWN)}
-    if unknown := set(given) - known:
-        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
+    given = checked_fields(kind, line.fields, besides=_OWN)
     means = line.fields.get("mask_means", "change")
     if means not in ("change", "keep"):
-        raise InputError(f"mask_means must be change or keep, not {means!r}.")
-    required = {each.name for each in fields(kind) if each.default is MISSING}
-    if missing := required - set(given):
-        raise InputError(f"{kind.operation} needs {', '.join(sorted(missing))}.")
-    if isinstance(seeds := given.get("seeds"), str | int):
-        given["seeds"] = parse_seeds(str(seeds))
+        raise InputError(f"mask_means must be change or keep, not {means!r}.", code="mask_means_unknown")
+    for name, parse in (("seeds", parse_seeds), ("stage_steps", parse_steps)):
+        if isinstance(given.get(name), str | int):
+            given[name] = parse(str(given[name]))
     for name in fields_of(kind, Picture):
         if given.get(name) is not None:
             given[name] = open_picture(_path(name, given[name], folder))
@@ -195,7 +196,8 @@ def request_of(line: BatchLine, folder: str | Path) -> Request:
 
 def _path(name: str, value: object, folder: str | Path) -> Path:
     if not isinstance(value, str) or not value.strip():
-        raise InputError(f"{name} must be the path of a picture, not {value!r}.")
+        said = f"{name} must be the path of a picture, not {value!r}."
+        raise InputError(said, code=f"{name}_wrong_type", field=name)
     return Path(folder) / value
 
 
@@ -236,7 +238,7 @@ def run_batch(
     for line in lines:
         try:
             request = request_of(line, folder)
-            job = _Job.of(line, request, editor, out)
+            job = _job(line, request, editor)
             for name in job.names:
                 if (first := names.setdefault(name.casefold(), line.number)) != line.number:
                     raise InputError(f"{name} is written by line {first} already: give another out.")
@@ -244,7 +246,9 @@ def run_batch(
             if not force and _is_done(known, job, out):
                 yield LineOutcome(line.number, "skipped", job.names, record=known)
                 continue
-            _check_targets(job, known, out, force)
+            for name in job.names:  # a file that is there must be this line's own from before
+                ours = force or name in known.get("files", [])
+                check_output(out / name, like=request.source, force=ours)
             events = editor.stream(request)
         except (GlideEditError, MaskError) as error:
             yield manifest.failed(line.number, str(error))
@@ -261,12 +265,12 @@ class _Job:
     key: str
     names: tuple[str, ...]
 
-    @classmethod
-    def of(cls, line: BatchLine, request: Request, editor: Editor, out: Path) -> _Job:
-        names = _names(line, request)
-        everything = [request.to_json(), editor.label(request), names]
-        digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-        return cls(line.number, request, digest, names)
+
+def _job(line: BatchLine, request: Request, editor: Editor) -> _Job:
+    names = _names(line, request)
+    everything = [request.to_json(), editor.label(request), names]
+    digest = hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+    return _Job(line.number, request, digest, names)
 
 
 def _names(line: BatchLine, request: Request) -> tuple[str, ...]:
@@ -283,9 +287,8 @@ def _names(line: BatchLine, request: Request) -> tuple[str, ...]:
 
 
 def _is_done(entry: Mapping[str, Any], job: _Job, out: Path) -> bool:
-    if entry.get("state") != "done" or entry.get("key") != job.key:
-        return False
-    return entry.get("sha256") == [_sha256(out / name) for name in job.names]
+    done = entry.get("state") == "done" and entry.get("key") == job.key
+    return done and entry.get("sha256") == [_sha256(out / name) for name in job.names]
 
 
 def _sha256(path: Path) -> str | None:
@@ -293,13 +296,6 @@ def _sha256(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _check_targets(job: _Job, known: Mapping[str, Any], out: Path, force: bool) -> None:
-    """Raise where a file cannot be written, or is there and not this line's own from before."""
-    ours = known.get("files", [])
-    for name in job.names:
-        check_output(out / name, like=job.request.source, force=force or name in ours)
 
 
 def _carry_out(
@@ -319,7 +315,7 @@ def _carry_out(
 
 
 def _save(job: _Job, result: EditResult, manifest: _Manifest) -> Mapping[str, Any]:
-    """Write a line's pictures. The manifest names them first, so that they are known for ours if we die."""
+    """Write a line's pictures. The manifest names them first, so that a crash leaves no unknown files."""
     manifest.put(job.number, {"state": "started", "files": list(job.names)})
     targets = [manifest.folder / name for name in job.names]
     receipts = [result.save(target, index, force=True) for index, target in enumerate(targets)]
@@ -347,7 +343,7 @@ class _Manifest:
 
     @classmethod
     def open(cls, folder: Path) -> _Manifest:
-        """Make the folder where it is not there, and see that it can be written to."""
+        """Make the folder if it does not exist, and check that it can be written to."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Anybody's edit, held against the picture before it: did anything change outside the selection?"""
+"""Compare any edit with the picture before it: did anything change outside the selection?"""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from masks import (
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What became of a picture outside a selection.
+    """What happened to a picture outside a selection.
 
     Attributes:
         preservation: the counts and the hashes.
-        box: the smallest box (x0, y0, x1, y1) around what changed outside, x1 and y1 exclusive; None where
-            nothing did.
-        bit_depth: at which the two were compared.
+        box: the smallest box (x0, y0, x1, y1) around the changes outside, x1 and y1 exclusive; None if there
+            are none.
+        bit_depth: the depth at which the two were compared.
         allowed: what may have changed.
         notes: sentences on what the comparison cannot show.
     """
@@ -87,9 +87,9 @@ def verify(
 
     Args:
         before: the picture.
-        after: the edit, by whatever program.
+        after: the edit, made by any program.
         mask: what was to change, or a picture in which that is white.
-        grow: px by which the selection may have been extended.
+        grow: px by which the selection may have been grown.
         protect: what was not to change, whatever the selection.
 
     Raises:

@@ -2,47 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 from weakref import WeakKeyDictionary
 
-from torch import Tensor
-
+from glide_edit.editor_async import AsyncEditor
+from glide_edit.editor_methods import EditorMethods
 from glide_edit.errors import InputError
 from glide_edit.images import PictureLike, open_picture
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
-from glide_edit.operations.advice import findings
-from glide_edit.operations.cascade import check, remarks, run_base
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
-from glide_edit.operations.device_lock import shared_device
-from glide_edit.operations.postprocess import Postprocessed, preview
-from glide_edit.operations.rerank import Drafts, Ranking, rank
-from glide_edit.operations.work import AnyWork, carry_out, draft_jobs, work_for
+from glide_edit.operations.device_lock import device_lock
+from glide_edit.operations.rerank import Drafts
+from glide_edit.pipeline.check import check, findings
+from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.planner import plan
+from glide_edit.pipeline.run import run
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
-from glide_edit.requests import (
-    OPERATIONS,
-    Generate,
-    Inpaint,
-    Outpaint,
-    Remove,
-    Request,
-    Sketch,
-    Upscale,
-    Vary,
-)
+from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
-from glide_edit.selections import MaskLike, open_mask
+from glide_edit.sampling import SampleStep
 from masks import Finding
 
+if TYPE_CHECKING:
+    import torch
 
-class Editor:
+
+class Editor(EditorMethods, AsyncEditor):
     """Runs requests with one model. Threads may share it: a device does one run at a time, others wait.
 
     ``clip`` guides in place of the model's own CLIP, where a request asks for guidance by CLIP.
@@ -51,20 +42,24 @@ class Editor:
     def __init__(self, model: Model, clip: Clip | None = None) -> None:
         self.model = model
         self.clip = clip
-        self._device = shared_device(model.runtime.device)
+        self._lock = device_lock(model.runtime.device)
         self._diagnosed: WeakKeyDictionary[Request, tuple[Finding, ...]] = WeakKeyDictionary()
 
     @classmethod
     def load(
         cls,
         model: str | Path = "toybox",
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "auto",
         clip: str | None = None,
-    ) -> Editor:
+        *,
+        tune_process: bool = False,
+    ) -> Self:
         """Load a model by name or folder, and with ``clip`` an open_clip model to be guided by.
 
-        ``clip`` is an architecture and the name or file of its weights: "ViT-B-32/openai".
+        ``clip`` is an architecture and the name or file of its weights: "ViT-B-32/openai". ``tune_process``
+        sets up the whole process for speed, as the command line does: PyTorch's number of threads, and how
+        freed memory is kept.
 
         Raises:
             ModelNotFound: no such model.
@@ -73,7 +68,8 @@ class Editor:
                 loaded.
         """
         runtime = choose_runtime(device, precision)
-        apply(runtime)
+        if tune_process:
+            apply(runtime)
         folder = resolve(model)
         guide = None if clip is None else load_open_clip(clip, runtime.device)
         return cls(load_model(folder, runtime), guide)
@@ -82,63 +78,6 @@ class Editor:
     def runtime(self) -> Runtime:
         """Device, precision and why."""
         return self.model.runtime
-
-    # -- the operations as calls --------------------------------------------------------------
-
-    def generate(self, prompt: str, **settings: Any) -> EditResult:
-        """A picture from words; ``settings`` are the fields of ``Generate``."""
-        return self.run(Generate(prompt=prompt, **settings))
-
-    def inpaint(
-        self,
-        image: PictureLike,
-        mask: MaskLike,
-        prompt: str = "",
-        *,
-        protect: MaskLike | None = None,
-        **settings: Any,
-    ) -> EditResult:
-        """Repaint the masked part of a picture; ``settings`` are the other fields of ``Inpaint``.
-
-        ``mask`` and ``protect`` are a ``Mask``, or a picture in which white (128 and above) is what to change
-        or to protect.
-        """
-        request = Inpaint(
-            image=open_picture(image),
-            mask=open_mask(mask),
-            prompt=prompt,
-            protect=None if protect is None else open_mask(protect),
-            **settings,
-        )
-        return self.run(request)
-
-    def sketch(self, drawing: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
-        """A picture from a line drawing; ``settings`` are the fields of ``Sketch``."""
-        return self.run(Sketch(drawing=open_picture(drawing), prompt=prompt, **settings))
-
-    def remove(
-        self, image: PictureLike, mask: MaskLike, *, protect: MaskLike | None = None, **settings: Any
-    ) -> EditResult:
-        """Take the masked part out of a picture; ``settings`` are the other fields of ``Remove``."""
-        request = Remove(
-            image=open_picture(image),
-            mask=open_mask(mask),
-            protect=None if protect is None else open_mask(protect),
-            **settings,
-        )
-        return self.run(request)
-
-    def outpaint(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
-        """A larger picture around a picture; ``settings`` are the other fields of ``Outpaint``."""
-        return self.run(Outpaint(image=open_picture(image), prompt=prompt, **settings))
-
-    def upscale(self, image: PictureLike, factor: int = 4, **settings: Any) -> EditResult:
-        """The same picture 2 or 4 times as large; ``settings`` are the other fields of ``Upscale``."""
-        return self.run(Upscale(image=open_picture(image), factor=factor, **settings))
-
-    def vary(self, image: PictureLike, prompt: str = "", **settings: Any) -> EditResult:
-        """Another picture like a given one; ``settings`` are the fields of ``Vary``."""
-        return self.run(Vary(image=open_picture(image), prompt=prompt, **settings))
 
     def replay(
         self,
@@ -170,20 +109,47 @@ class Editor:
             notes = (*notes, another_model(recipe, result.model))
         return replace(result, notes=(*notes, *result.notes))
 
-    # -- running ------------------------------------------------------------------------------------
+    # -- planning and running -----------------------------------------------------------------------
 
-    def run(self, request: Request) -> EditResult:
-        """Carry out a request. Raises what ``stream`` raises."""
-        with closing(self.stream(request)) as events:
+    def plan(self, request: Request) -> Plan:
+        """Settle every choice of an edit without doing it: what it will do and cost.
+
+        Raises:
+            InputError: this model cannot do it. MaskError: the protected area leaves nothing to change.
+        """
+        made = plan(request, self.model, label=self.label(request), has_clip=self.clip is not None)
+        warnings = (each.text for each in self.diagnose(request) if each.severity == "warning")
+        return replace(made, notes=(*made.notes, *warnings))
+
+    def run(
+        self,
+        request: Request | Plan,
+        *,
+        callback: Callable[[Progress], None] | None = None,
+        on_step: Callable[[SampleStep], None] | None = None,
+    ) -> EditResult:
+        """Carry out a request, or a plan of this editor's.
+
+        ``callback`` is called with every ``Progress``, ``on_step`` with every step of a sampler and its
+        latents, before it. What they raise stops the work.
+
+        Raises:
+            InputError, MaskError: as ``stream``.
+        """
+        with closing(self.stream(request, on_step=on_step)) as events:
             for event in events:
                 if isinstance(event, EditResult):
                     return event
+                if callback is not None:
+                    callback(event)
         raise AssertionError("a stream ends with its result")
 
-    def stream(self, request: Request) -> Generator[Progress | EditResult, None, None]:
+    def stream(
+        self, request: Request | Plan, *, on_step: Callable[[SampleStep], None] | None = None
+    ) -> Generator[Progress | EditResult, None, None]:
         """Carry out a request step by step: ``Progress`` events, and the ``EditResult`` last.
 
-        The request is checked in this call; the work begins with the first event, when the device is free.
+        The request is planned in this call; the work begins with the first event, when the device is free.
         Until the last one the device is this stream's. Stop iterating (or close the generator) and the work
         stops; pictures that were finished by then came with the events.
 
@@ -192,18 +158,17 @@ class Editor:
                 on the same device.
             MaskError: the protected area leaves nothing to change.
         """
-        if not isinstance(request, tuple(OPERATIONS.values())):
-            raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
-        check(self.model, request, self.clip)
-        work = work_for(request)
-        if request.candidates is not None:
-            draft_jobs(work)
-        return self._events(request, work)
+        made = request if isinstance(request, Plan) else self.plan(request)
+        if made.model != self.label(made.request):
+            raise InputError(
+                f"The plan is for {made.model}, not for {self.label(made.request)}: plan it anew."
+            )
+        return self._events(made, None, on_step)
 
     def stream_candidate(self, result: EditResult, seed: int) -> Generator[Progress | EditResult, None, None]:
         """Finish one of a result's candidates as ``stream`` finished the best: from its draft on.
 
-        What comes of it is the picture that the request with this seed alone gives.
+        The picture is the one that the request with this seed alone gives.
 
         Raises:
             InputError: no candidate of that seed, or another model has drawn it.
@@ -213,89 +178,30 @@ class Editor:
             raise InputError(f"No candidate has the seed {seed}: run a request with candidates first.")
         if result.model != self.label(result.request):
             raise InputError(f"The candidates were drawn by {result.model}: only it can finish them.")
-        request = result.request.alone(seed)
-        return self._events(request, work_for(request), drafts)
+        return self._events(self.plan(result.request.alone(seed)), drafts, None)
 
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
         """What the mask doctor says of a request, before any time is spent; empty without a selection.
 
-        Its warnings are among the notes of the result; a request is looked at once however often this is
+        Its warnings are among the notes of the result; a request is examined once however often this is
         asked.
 
         Raises:
             InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
-        check(self.model, request, self.clip)
+        check(self.model.spec, request, has_clip=self.clip is not None)
         if request not in self._diagnosed:
-            self._diagnosed[request] = findings(self.model, request)
+            self._diagnosed[request] = findings(self.model.spec, request)
         return self._diagnosed[request]
 
     def _events(
-        self, request: Request, work: AnyWork, best: Drafts | None = None
+        self, made: Plan, drafts: Drafts | None, on_step: Callable[[SampleStep], None] | None
     ) -> Generator[Progress | EditResult, None, None]:
-        """``best`` are drafts by seed that need only be finished."""
-        done: list[Postprocessed] = []
-        network_seconds = 0.0
-        with self._device.turn() as turn:
-            began = time.perf_counter()
-            shortlist = Ranking()
-            if request.candidates is not None:
-                drafts: dict[int, tuple[Tensor, ...]] = dict.fromkeys(request.candidate_seeds, ())
-                jobs = draft_jobs(work)
-                for step in chain.from_iterable(
-                    run_base(self.model, job, self.clip, request.candidate_seeds) for job in jobs
-                ):
-                    network_seconds += step.network_seconds
-                    if step.step == step.total:
-                        for seed, draft in zip(step.seeds, step.x0.split(1), strict=True):
-                            drafts[seed] += (draft,)
-                        whole = {seed: drafts[seed] for seed in step.seeds if len(drafts[seed]) == len(jobs)}
-                        if whole:
-                            shortlist = rank(whole, jobs, self.model, self.clip, shortlist.candidates)
-                    yield Progress(
-                        step.stage,
-                        step.step,
-                        step.total,
-                        preview(step.x0),
-                        candidates=shortlist.candidates,
-                    )
-                    turn.renew()
-                best = shortlist.best(request.n)
-            for step, new in carry_out(self.model, work, self.clip, best):
-                network_seconds += step.network_seconds
-                done += new
-                yield Progress(
-                    step.stage,
-                    step.step,
-                    step.total,
-                    preview(step.x0),
-                    len(done),
-                    pictures=tuple(each.picture for each in new),
-                    seeds=step.seeds if new else (),
-                    candidates=shortlist.candidates,
-                )
-                turn.renew()
-            seconds = time.perf_counter() - began
-        notes = [
-            *work.notes,
-            *(each.text for each in self.diagnose(request) if each.severity == "warning"),
-            *remarks(self.model, request),
-            *(note for each in done for note in each.notes),
-        ]
-        yield EditResult(
-            request=request,
-            pictures=tuple(each.picture for each in done),
-            receipts=tuple(each.receipt for each in done if each.receipt is not None),
-            model=self.label(request),
-            notes=tuple(dict.fromkeys([*notes, *shortlist.notes])),
-            seconds=seconds,
-            network_seconds=network_seconds,
-            allowed=work.allowed,
-            seeds=request.seeds if best is None else tuple(best),
-            candidates=shortlist.candidates,
-            sheet=shortlist.sheet(request.n) if shortlist.candidates else None,
-        )
+        with self._lock.lease() as lease:
+            for event in run(made, self.model, self.clip, drafts, on_step):
+                yield event
+                lease.renew()
 
     def label(self, request: Request) -> str:
         """What makes a request's pictures, as recipes name it: the model, and a CLIP of open_clip."""

@@ -15,7 +15,8 @@
     └── masks.MaskError                     lives in `masks`, which imports nothing of ours
 
 A message is one sentence or two on one line: what is wrong, then what to do about it. The command line
-prints it as it is and exits non-zero, without a traceback. Anything else that escapes is a defect.
+prints it and exits non-zero, without a traceback. Anything else that escapes is a defect. For programs there
+is ``code``, which stays the same from release to release, and ``field``, the request's field at fault.
 """
 
 from __future__ import annotations
@@ -34,36 +35,65 @@ __all__ = [
 
 
 class GlideEditError(Exception):
-    """The base of all errors below; never raised itself."""
+    """The base of all errors below; never raised itself.
+
+    Attributes:
+        code: what is wrong, such as "seed_out_of_range"; without anything more exact that of the class.
+        field: the name of the field of a request that is at fault, if it is one.
+    """
+
+    code: str = "error"
+    field: str | None = None
+
+    def __init__(self, message: str = "", *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = self.code if code is None else code
+        self.field = field
 
 
 class InputError(GlideEditError, ValueError):
     """An argument or a request that cannot be carried out as given: out of range, contradictory, unknown."""
 
+    code = "bad_input"
+
 
 class ImageError(InputError):
     """A picture that cannot be used: missing, unreadable, damaged, too large, of an unsupported kind."""
+
+    code = "bad_image"
 
 
 class OutputExists(GlideEditError, FileExistsError):
     """The output file exists and overwriting was not asked for. The file on disk was not touched."""
 
+    code = "output_exists"
+
 
 class ModelError(GlideEditError):
     """A model that cannot be used."""
+
+    code = "bad_model"
 
 
 class ModelNotFound(ModelError):
     """No model of this name is known, the folder does not exist, or its weights have not been fetched."""
 
+    code = "model_not_found"
+
 
 class ModelFormatError(ModelError):
     """A model folder that is not what it says: a wrong hash, a missing or unknown key, a newer format."""
+
+    code = "bad_model_format"
 
 
 class TrainingError(GlideEditError):
     """A training run that cannot start, continue or be resumed with what it was given."""
 
+    code = "bad_training"
+
 
 class Cancelled(GlideEditError):
     """The work was stopped on request; what was finished before is kept."""
+
+    code = "cancelled"

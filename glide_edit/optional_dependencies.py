@@ -15,34 +15,22 @@ _SCHEMAS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 _kept: list[object] = []
-"""Definitions that PyTorch forgets when nobody holds them."""
+"""Keeps the declared operators alive: PyTorch drops them with their last reference."""
 _lock = threading.Lock()
 
 
 def open_clip() -> ModuleType:
-    """The package open_clip.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
+    """The package open_clip. Raises InputError if it is not installed, or cannot be imported."""
     return _imported("open_clip", "clip")
 
 
 def transformers() -> ModuleType:
-    """The package transformers.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
+    """The package transformers. Raises InputError if it is not installed, or cannot be imported."""
     return _imported("transformers", "clip")
 
 
 def torchmetrics() -> ModuleType:
-    """The package torchmetrics.
-
-    Raises:
-        InputError: it is not installed, or cannot be imported.
-    """
+    """The package torchmetrics. Raises InputError if it is not installed, or cannot be imported."""
     return _imported("torchmetrics", "fid")
 
 
@@ -59,11 +47,11 @@ def _imported(name: str, extra: str) -> ModuleType:
 
 
 def _mend_torchvision() -> None:
-    """Make torchvision importable also beside a PyTorch that its compiled half was not built for.
+    """Make torchvision importable beside a PyTorch that its compiled operators were not built for.
 
-    Package indexes serve a torchvision built for CUDA. Beside a PyTorch for the CPU its compiled operators
-    are missing, and importing it fails where it describes one of them, which finds boxes and is called by
-    nobody here. Names for the operators are enough.
+    Package indexes serve a torchvision built for CUDA. Beside a PyTorch for the CPU its operators are
+    missing, and importing it fails at the description of one that this project never calls. Declaring their
+    names is enough.
     """
     with _lock:
         if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:

@@ -27,7 +27,7 @@ LEFT_OUT = "left_out"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a saved picture says of itself.
+    """What a saved picture records about itself.
 
     ``request`` is the JSON of the request for this one picture, ``model`` the name and identity of what drew
     it. ``sha256`` is the hash of the picture's pixels before they were saved, None where it is not recorded.
@@ -115,7 +115,7 @@ def _without_masks(recipe: Recipe, suffix: str) -> Recipe:
 def rebuild(
     recipe: Recipe, pictures: Sequence[Picture] = (), *, other: bool = False, **changes: Any
 ) -> tuple[Request, tuple[str, ...]]:
-    """The request of a recipe, and sentences on what is not as it was.
+    """The request of a recipe, and sentences on what differs from it.
 
     Args:
         recipe: what to repeat.
@@ -139,7 +139,7 @@ def rebuild(
 
 
 def another_model(recipe: Recipe, label: str) -> str:
-    """What to say where ``label``, a name and identity, is not the model of the recipe."""
+    """The sentence for a ``label``, a name and identity, that is not the model of the recipe."""
     return f"The recipe was made with {recipe.model}, this picture with {label}: they will differ."
 
 
@@ -176,7 +176,7 @@ class Comparison:
 
 
 def compare_with_file(made: Picture, saved: Picture, recipe: Recipe, name: str) -> Comparison | None:
-    """Hold what a replay made against the file it came from; None where they differ in size."""
+    """Compare what a replay made with the file it came from; None where they differ in size."""
     if made.pixels.shape != saved.pixels.shape:
         return None
     depth = min(made.bit_depth, saved.bit_depth)

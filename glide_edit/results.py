@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.images import Picture, open_picture, save_picture, to_depth, to_uint8
+from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.recipes import Recipe, missing_from, text_for
 from glide_edit.requests import Request
 from masks import Mask, Preservation, compare_outside
@@ -86,19 +89,26 @@ class Candidate:
 class Progress:
     """One step of the work: ``step`` of ``total`` in ``stage`` (both count from 1) for some of the pictures.
 
-    ``preview`` is uint8 (S, S, 3), the picture as the model believes it at this step, at the stage's size.
-    ``finished`` counts the pictures that are done; ``pictures`` holds those that this step finished, and
-    ``seeds`` their seeds. ``candidates`` are those that were drawn so far, the best first.
+    ``show`` makes the ``preview``, which costs nothing where nobody asks for it. ``finished`` counts the
+    pictures that are done; ``pictures`` holds those that this step finished, and ``seeds`` their seeds.
+    ``candidates`` are those that were drawn so far, the best first. ``share`` in (0, 1] is how much of all
+    network calls has been made.
     """
 
     stage: str
     step: int
     total: int
-    preview: NDArray[np.uint8]
+    show: Callable[[], NDArray[np.uint8]] = field(repr=False)
     finished: int = 0
     pictures: tuple[Picture, ...] = ()
     seeds: tuple[int, ...] = ()
-    candidates: tuple[Candidate, ...] = ()
+    candidates: tuple[Candidate, ...] = field(default=(), repr=False)
+    share: float = 0.0
+
+    @cached_property
+    def preview(self) -> NDArray[np.uint8]:
+        """uint8 (S, S, 3), the picture that the model predicts at this step, at the stage's size."""
+        return self.show()
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +154,13 @@ class EditResult:
         """The first picture as uint8 (H, W, 3): a stream's last event can be shown like those before it."""
         return to_uint8(self.pictures[0].pixels)
 
+    def _repr_png_(self) -> bytes:
+        """How notebooks show a result: the pictures side by side, small."""
+        tiles = [Tile((to_uint8(picture.pixels),), f"seed {seed}") for picture, seed in self._seeded()]
+        buffer = BytesIO()
+        open_picture(contact_sheet(tiles, across=min(4, len(tiles)), size=256)).to_pil().save(buffer, "PNG")
+        return buffer.getvalue()
+
     def recipe(self, index: int = 0) -> dict[str, Any]:
         """What repeats picture ``index``: the request for its one seed, the model's identity, and a hash.
 
@@ -175,6 +192,10 @@ class EditResult:
     def missing_from(self, path: str | Path, index: int = 0) -> str | None:
         """A sentence on what of the recipe a file of this name has no room for; None where it holds all."""
         return missing_from(self._recipe(index), self.pictures[index], path)
+
+    def _seeded(self) -> list[tuple[Picture, int]]:
+        seeds = self.seeds or (self.request.seed,) * len(self.pictures)
+        return list(zip(self.pictures, seeds, strict=False))
 
     def _recipe(self, index: int) -> Recipe:
         self._check(index)

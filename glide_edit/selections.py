@@ -25,7 +25,7 @@ from masks import Finding, Mask, Means, Size, diagnose, mend
 
 MaskLike = PictureLike | Mask
 Channel = Literal["auto", "alpha", "luma"]
-"""What of a picture is a mask: its alpha, its brightness, or what ``Mask.from_array`` finds the likelier."""
+"""Which part of a picture is the mask: alpha, brightness, or the one ``Mask.from_array`` finds likelier."""
 
 RUN_LENGTHS = ".json"
 LOSSLESS = (".png", ".tif", ".tiff", ".webp")
@@ -34,10 +34,11 @@ LARGEST_RECORD = 256 * 2**20
 
 
 def open_mask(source: MaskLike, *, means: Means = "change", channel: Channel = "auto") -> Mask:
-    """A mask from a picture, from a file of run lengths (``.json``), or as it is.
+    """A mask from a picture, from the path of a file of run lengths (``.json``), or from a ``Mask``.
 
     Args:
-        source: in a picture, white (128 and above) or painted alpha is on; what run lengths select is.
+        source: anything that ``open_picture`` takes, open binary files and tensors among them: white (128 of
+            255 and above) or painted alpha is *on*; in run lengths, the selected runs are.
         means: what *on* stands for.
         channel: which part of a picture to read.
 
@@ -119,7 +120,7 @@ def save_weights(weights: NDArray[np.uint8], path: str | os.PathLike[str], *, fo
 
 
 def check_mask_output(path: str | os.PathLike[str], *, into: bool = False, force: bool = False) -> Path:
-    """Say before the work what would stop ``save_mask`` after it; raises what it does, and gives the path."""
+    """Raise before the work what ``save_mask`` would raise after it; returns the path."""
     path = Path(path)
     if path.suffix.lower() == RUN_LENGTHS and not into:
         return check_place(path, force=force)
@@ -134,17 +135,17 @@ def examine(
     mask: Mask, picture: Picture | None = None, size: Size | None = None, **settings: Any
 ) -> tuple[Finding, ...]:
     """``masks.diagnose`` for a picture, which knows its size and how its file was stored; or for a size."""
-    return diagnose(mask, *_told_by(picture, size), **settings)
+    return diagnose(mask, *_size_and_orientation(picture, size), **settings)
 
 
 def mended(
     mask: Mask, picture: Picture | None = None, size: Size | None = None, **settings: Any
 ) -> tuple[Mask, tuple[Finding, ...]]:
-    """``masks.mend``, told the same: the mended mask, and what was mended."""
-    return mend(mask, *_told_by(picture, size), **settings)
+    """``masks.mend`` for the same: the repaired mask, and the findings that were repaired."""
+    return mend(mask, *_size_and_orientation(picture, size), **settings)
 
 
-def _told_by(picture: Picture | None, size: Size | None) -> tuple[Size | None, int]:
+def _size_and_orientation(picture: Picture | None, size: Size | None) -> tuple[Size | None, int]:
     """The size of the upright picture, and the EXIF orientation of its file."""
     return (size, 1) if picture is None else ((picture.height, picture.width), picture.orientation)
 

@@ -1,13 +1,17 @@
-"""What may change in a picture: selections, their areas, putting a repaint back. NumPy and OpenCV only."""
+"""What may change in a picture: selections, their areas, compositing a repaint. NumPy and OpenCV only."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
 
 from masks import draw, rough, select, shape
-from masks.areas import Areas, derive_areas, shrink_keep, shrink_known
-from masks.blend import FEATHER_RADIUS, Finish, put_back
+from masks.areas import Areas, derive_areas, scale_to, shrink_keep, shrink_known
+from masks.blend import FEATHER_RADIUS, Finish, best_finish, mismatch, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, split_selection
 from masks.doctor import diagnose, mend
-from masks.finishes import best_finish, mismatch
 from masks.grain import add_grain, extend_edges, remove_excess_noise
-from masks.mask import Finding, Mask, MaskError, Means, Size, require_usable
+from masks.mask import BoolArray, Finding, FloatArray, Mask, MaskError, Means, Size, require_usable
 from masks.membrane import RING_WIDTH, harmonic
 from masks.patches import patch_fill, telea
 from masks.show import change_map, preview, seen_by_network
@@ -18,9 +22,11 @@ __all__ = [
     "FEATHER_RADIUS",
     "RING_WIDTH",
     "Areas",
+    "BoolArray",
     "Crop",
     "Finding",
     "Finish",
+    "FloatArray",
     "Mask",
     "MaskError",
     "Means",
@@ -44,6 +50,7 @@ __all__ = [
     "remove_excess_noise",
     "require_usable",
     "rough",
+    "scale_to",
     "seen_by_network",
     "select",
     "shape",
@@ -53,3 +60,18 @@ __all__ = [
     "split_selection",
     "telea",
 ]
+
+_RENAMED = {
+    "calmed": "remove_excess_noise",
+    "continued": "extend_edges",
+    "grained": "add_grain",
+    "patched": "patch_fill",
+}
+
+if not TYPE_CHECKING:  # type checkers should still report names that do not exist
+
+    def __getattr__(name: str) -> Any:
+        if name not in _RENAMED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        warnings.warn(f"masks.{name} is now masks.{_RENAMED[name]}", DeprecationWarning, stacklevel=2)
+        return globals()[_RENAMED[name]]

@@ -1,4 +1,4 @@
-"""What may change, what is drawn anew, and how both go down to a network's size."""
+"""The areas of an edit, and pictures and masks at another size, such as a network's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import shape
-from masks.mask import Mask, MaskError, Size, as_size, bool_plane, require_usable
+from masks.mask import (
+    BoolArray,
+    FloatArray,
+    Mask,
+    MaskError,
+    Size,
+    as_size,
+    require_bool_array,
+    require_usable,
+)
 from masks.membrane import RING_WIDTH
 
 
@@ -21,7 +30,7 @@ class Areas:
     Attributes:
         selection: as the user gave it.
         allowed: the only pixels that may change.
-        repaint: what the network is asked to draw; holds ``allowed`` and the ring around it.
+        repaint: what the network draws: ``allowed`` and a ring around it.
     """
 
     selection: Mask
@@ -32,19 +41,19 @@ class Areas:
 def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) -> Areas:
     """The areas that follow from a selection.
 
-    ``repaint`` is ``allowed`` grown by RING_WIDTH (2 px), into protected pixels too: the membrane compares
-    the network's drawing with the original on that ring, and where known pixels are pasted into the drawing
-    the two are the same and say nothing about its colours. At a network's size the ring is drawn for
-    certain, because ``shrink_keep`` gives up every cell it touches. The ring is never put back.
+    ``repaint`` is ``allowed`` grown by RING_WIDTH (2 px), also into protected pixels: on that ring the
+    membrane compares what the network drew with the original, so no known pixels may be pasted there. At a
+    network's size the ring is always drawn, since ``shrink_keep`` drops every cell it touches. It is never
+    put back.
 
     Args:
         selection: what the user wants changed.
-        grow: px to extend it by.
-        protect: what must not change, whatever the selection; None for nothing.
+        grow: px by which it is grown.
+        protect: what must not change, whatever the selection.
 
     Raises:
-        MaskError: an empty selection, a ``protect`` of another size or one that leaves nothing;
-            a bad ``grow``.
+        MaskError: an empty selection, a ``protect`` of another size or one that leaves nothing; a bad
+            ``grow``.
     """
     require_usable(selection)
     allowed = shape.grow(selection, grow)
@@ -55,14 +64,14 @@ def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) 
     return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
 
 
-def shrink_keep(keep: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
+def shrink_keep(keep: BoolArray, size: Size) -> BoolArray:
     """A keep-mask at another size: a cell is kept only if *every* source pixel under it is.
 
-    Any overlap counts, however small, so thin strokes survive. Where the size goes up, the same rule holds.
+    Any overlap counts, however small, so thin strokes survive. Larger sizes follow the same rule.
 
     Args:
         keep: bool (H, W), True = known.
-        size: (h, w), in any relation to (H, W).
+        size: (h, w), smaller or larger than (H, W).
 
     Returns:
         bool (h, w).
@@ -70,7 +79,7 @@ def shrink_keep(keep: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     Raises:
         MaskError: ``keep`` is not bool (H, W), or a bad size.
     """
-    height, width = bool_plane(keep, "keep").shape
+    height, width = require_bool_array(keep, "keep").shape
     rows, columns = as_size(size)
     top, bottom = _spans(height, rows)
     left, right = _spans(width, columns)
@@ -80,22 +89,18 @@ def shrink_keep(keep: NDArray[np.bool_], size: Size) -> NDArray[np.bool_]:
     return np.asarray(bands[:, right] == bands[:, left])
 
 
-def shrink_known(
-    image: NDArray[Any], keep: NDArray[np.bool_], size: Size
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """A picture's known part at another size; no colour from elsewhere gets into it.
+def shrink_known(image: NDArray[Any], keep: BoolArray, size: Size) -> tuple[FloatArray, BoolArray]:
+    """A picture's known part at another size; unknown colours do not leak into it.
 
     Down: the average by area over kept pixels. Up: bilinear between kept pixels, normalised by their weights.
 
     Args:
-        image: (H, W, C), uint8, uint16 or float in any range. What it holds outside ``keep`` (NaN too) is
-            not read.
+        image: (H, W, C), uint8, uint16 or float in any range; not read outside ``keep``, where it may be NaN.
         keep: bool (H, W), True = known.
-        size: (h, w), in any relation to (H, W).
+        size: (h, w), smaller or larger than (H, W).
 
     Returns:
-        The picture, float32 (h, w, C) in the source's range, 0 where not kept; and
-        ``shrink_keep(keep, size)``.
+        The picture, float32 (h, w, C) in the source's range, 0 where not kept; ``shrink_keep(keep, size)``.
 
     Raises:
         MaskError: shapes that do not belong together, or a bad size.
@@ -108,24 +113,37 @@ def shrink_known(
     known = np.where(keep[:, :, None], image, 0).astype(np.float32)
     colours = _resize(known, as_size(size))
     weights = _resize(keep.astype(np.float32)[:, :, None], as_size(size))
-    # Every pixel under a kept cell is known, and the one nearest to its centre has a quarter of the weight
-    # or more.
+    # No weight is close to 0: every pixel under a kept cell is known, and the one nearest to its centre has a
+    # quarter of the weight or more.
     out = np.zeros_like(colours)
     np.divide(colours, weights, out=out, where=keep_small[:, :, None])
     return out, keep_small
 
 
+def scale_to(mask: Mask, size: Size) -> Mask:
+    """The mask, stretched to ``size`` (height, width): a pixel is selected where half of what it covers was.
+
+    If nothing would be left in a smaller picture, every pixel that covers any of the selection is selected.
+    Raises MaskError for a bad size.
+    """
+    if mask.size == as_size(size):
+        return mask
+    covered = _resize(mask.selected.astype(np.float32)[:, :, None], as_size(size), axes=(1, 0))[:, :, 0]
+    half = Mask(covered >= 0.5)
+    return Mask(covered > 0) if half.is_empty and not mask.is_empty else half
+
+
 def _spans(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """For each of ``target`` cells the first source pixel under it and the one after the last."""
-    # In whole numbers: a float's rounding could drop a sliver of overlap.
+    """For each of ``target`` cells, the first source pixel under it and the one after the last."""
+    # In whole numbers: with floats, rounding could drop a sliver of overlap.
     edges = np.arange(target + 1, dtype=np.int64) * source
     return edges[:-1] // target, -(-edges[1:] // target)
 
 
-def _resize(image: NDArray[np.float32], size: Size) -> NDArray[np.float32]:
+def _resize(image: FloatArray, size: Size, axes: tuple[int, int] = (0, 1)) -> FloatArray:
     """Area averages along an axis that gets shorter, bilinear along one that gets longer."""
     # One axis at a time: OpenCV averages by area only where neither axis gets longer.
-    for axis in (0, 1):
+    for axis in axes:
         target = (size[0], image.shape[1]) if axis == 0 else (image.shape[0], size[1])
         how = cv2.INTER_AREA if target[axis] < image.shape[axis] else cv2.INTER_LINEAR
         resized = cv2.resize(image, target[::-1], interpolation=how)

@@ -1,39 +1,39 @@
-"""The context-crop solver: which part of a picture a network gets to see."""
+"""The context crop: which square of a picture the network sees."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from math import ceil
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from masks.mask import Mask, MaskError, bool_plane, require_usable
+from masks import shape
+from masks.mask import BoolArray, Mask, MaskError, require_bool_array, require_usable
 
 LEAST_CONTEXT = 4 / 3
-"""Where more context could only be mirrored, the selection's longer side fills up to 3/4 of the crop's."""
+"""Where more context could only be mirrored, the selection's longer side takes up to 3/4 of the crop's."""
 
 AUTOMATIC_CONTEXT = 1.25
-"""The context of an edit that does not say one: of those that ``scripts/bench crop`` tried with the model
-that ships, the best (docs/evaluation.md)."""
+"""The default context: the best of those that ``scripts/bench crop`` tried with the shipped model
+(docs/evaluation.md)."""
 
 SPLIT_FROM = 1.5
-"""Two parts of a selection get crops of their own where one for both would be so many times as wide as the
-larger of theirs: each part then has that much more of the model's picture."""
+"""Two parts of a selection get separate crops where a common one would be at least this many times as wide
+as the larger of the two: each part is then drawn that much larger."""
 
 MOST_PARTS = 12
-"""More crops than this are not made; a selection in more pieces is drawn in one."""
+"""A selection that would need more crops than this is drawn in one."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a picture, in its pixels; along an axis where the picture is shorter it extends beyond.
+    """A square of a picture, in its pixels; it extends beyond the picture where that is narrower or lower.
 
-    What lies beyond is mirrored (the edge pixel is not repeated). A mask is mirrored alike: padding that
-    mirrors a selected pixel is selected and padding that mirrors a kept one is kept. So padding gives a
-    network a plausible surrounding and never the colours of the selection.
+    Pixels beyond are mirrored (the edge pixel is not repeated), those of masks too: padding gives a network
+    plausible surroundings, and never the colours of the selection as known pixels.
 
     Attributes:
         x0, y0: the square's top left corner; negative where it extends beyond the picture.
@@ -50,18 +50,13 @@ class Crop:
     @property
     def box(self) -> tuple[int, int, int, int]:
         """The part inside the picture: (x0, y0, x1, y1), x1 and y1 exclusive."""
-        return (
-            max(self.x0, 0),
-            max(self.y0, 0),
-            min(self.x0 + self.side, self.width),
-            min(self.y0 + self.side, self.height),
-        )
+        x1, y1 = min(self.x0 + self.side, self.width), min(self.y0 + self.side, self.height)
+        return max(self.x0, 0), max(self.y0, 0), x1, y1
 
     def extract(self, image: NDArray[Any]) -> NDArray[Any]:
         """The crop of a picture: a new array (side, side, …) from one of (height, width, …), same dtype.
 
-        Raises:
-            MaskError: a picture of another size than the crop was solved for.
+        Raises MaskError for a picture that is not of size (height, width).
         """
         if image.shape[:2] != (self.height, self.width):
             raise MaskError(
@@ -71,16 +66,12 @@ class Crop:
         columns = _mirrored(np.arange(self.x0, self.x0 + self.side), self.width)
         return image[rows[:, None], columns[None, :]]
 
-    def extract_mask(self, selected: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """The crop of a mask, in either polarity: bool (side, side) from bool (height, width).
-
-        Raises:
-            MaskError: not bool (H, W), or of another size than the crop was solved for.
-        """
-        return self.extract(bool_plane(selected, "a mask"))
+    def extract_mask(self, selected: BoolArray) -> BoolArray:
+        """The crop of a mask of either polarity: bool (side, side) from bool (height, width)."""
+        return self.extract(require_bool_array(selected, "a mask"))
 
     def paste(self, base: NDArray[Any], patch: NDArray[Any]) -> NDArray[Any]:
-        """A new picture: ``base`` with the crop's real pixels taken from ``patch``; its padding is dropped.
+        """A new picture: ``base`` with the crop's pixels taken from ``patch``, whose padding is dropped.
 
         Args:
             base: (height, width, …).
@@ -102,14 +93,13 @@ class Crop:
 
 
 def solve_crop(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> Crop:
-    """One square around what is selected, with enough around it to draw from. Pass ``Areas.repaint``.
+    """A square that holds the whole selection and some of its surroundings. Pass ``Areas.repaint``.
 
-    Its side is ``context`` times the longer side of the selection's box (2: the selection fills half the
-    frame's side) and at least ``minimum``. It is smaller where the picture is: never longer than the
-    picture's longer side, and no longer than its shorter side either if the selection then still fills at
-    most 3/4 of the crop's side and the crop is not below ``minimum``, because what is gained beyond is
-    mirrored. The crop is centred on the selection, shifted to stay inside the picture, and always holds the
-    whole selection.
+    Its side is ``context`` times the longer side of the selection's box (2: the selection takes half of the
+    crop's side) and at least ``minimum``. It is never longer than the picture's longer side. It is not longer
+    than the shorter side either, since it would only gain mirrored pixels, unless the selection would then
+    take more than 3/4 of it or it would fall below ``minimum``. The crop is centred on the selection, and
+    shifted to stay inside the picture.
 
     Args:
         mask: what is to be drawn; not empty.
@@ -126,20 +116,16 @@ def solve_crop(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64
     longer = max(x1 - x0, y1 - y0)
     without_padding = max(min(mask.size), ceil(longer * LEAST_CONTEXT), minimum)
     side = min(max(ceil(longer * context), minimum), without_padding, max(mask.size))
-    return Crop(
-        x0=_placed((x0 + x1 - side) // 2, side, mask.width),
-        y0=_placed((y0 + y1 - side) // 2, side, mask.height),
-        side=side,
-        height=mask.height,
-        width=mask.width,
-    )
+    left = _placed((x0 + x1 - side) // 2, side, mask.width)
+    top = _placed((y0 + y1 - side) // 2, side, mask.height)
+    return Crop(left, top, side, mask.height, mask.width)
 
 
 def split_selection(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> list[Mask]:
-    """The parts of a selection that should be drawn apart, from the top left; one if it is better whole.
+    """The parts of a selection that should be drawn separately, from top to bottom; one if none should.
 
-    Pieces (pixels that share a corner are one) are joined as long as the crop for two of them is less than
-    SPLIT_FROM times as wide as the larger of their own. Together the parts are the selection.
+    Islands (pixels that share a corner are connected) are joined as long as the crop for two of them is less
+    than SPLIT_FROM times as wide as the larger of their own. Together the parts are the selection.
 
     Raises:
         MaskError: as ``solve_crop``.
@@ -147,43 +133,42 @@ def split_selection(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int
     solve_crop(mask, context, minimum)
     x0, y0, x1, y1 = mask.bounding_box()
     box = np.s_[y0:y1, x0:x1]
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.selected[box].astype(np.uint8), connectivity=8
-    )
-    if not 2 < count <= _MOST_PIECES:
+    labels, stats = shape.islands(mask.selected[box])
+    if not 2 <= len(stats) <= _MOST_ISLANDS:
         return [mask]
-    groups = [({k}, tuple(int(n) for n in stats[k, :4])) for k in range(1, count)]
-    boxes = [(names, (x, y, x + width, y + height)) for names, (x, y, width, height) in groups]
-    while (pair := _joined(boxes, context, minimum)) is not None:
-        first, second = pair
-        names, joined = boxes[first][0] | boxes[second][0], _around(boxes[first][1], boxes[second][1])
-        boxes = [each for k, each in enumerate(boxes) if k not in pair] + [(names, joined)]
-    if not 1 < len(boxes) <= MOST_PARTS:
+    groups = [
+        ({k}, (x, y, x + width, y + height)) for k, (x, y, width, height, _) in enumerate(stats.tolist(), 1)
+    ]
+    while (pair := _pair_to_join(groups, context, minimum)) is not None:
+        joined = (pair[0][0] | pair[1][0], _enclosing(pair[0][1], pair[1][1]))
+        groups = [each for each in groups if each not in pair] + [joined]
+    if not 1 < len(groups) <= MOST_PARTS:
         return [mask]
     parts = []
-    for names, _ in sorted(boxes, key=lambda each: (each[1][1], each[1][0])):
+    for numbers, _ in sorted(groups, key=lambda each: (each[1][1], each[1][0])):
         selected = np.zeros(mask.size, bool)
-        selected[box] = np.isin(labels, list(names))
+        selected[box] = np.isin(labels, list(numbers))
         parts.append(Mask(selected))
     return parts
 
 
-_MOST_PIECES = 65
+_MOST_ISLANDS = 64
 _Box = tuple[int, int, int, int]
+_Group = tuple[set[int], _Box]
+"""The numbers of some islands, and the box around them."""
 
 
-def _joined(boxes: list[tuple[set[int], _Box]], context: float, minimum: int) -> tuple[int, int] | None:
-    """The first two that are better drawn together, None where there are none."""
-    for first, (_, one) in enumerate(boxes):
-        for second in range(first + 1, len(boxes)):
-            other = boxes[second][1]
-            sides = [max(_longer(each) * context, minimum) for each in (one, other, _around(one, other))]
-            if sides[2] < SPLIT_FROM * max(sides[:2]):
-                return first, second
+def _pair_to_join(groups: list[_Group], context: float, minimum: int) -> tuple[_Group, _Group] | None:
+    """The first two groups that are better drawn together, None where there are none."""
+    for one, other in combinations(groups, 2):
+        boxes = one[1], other[1], _enclosing(one[1], other[1])
+        sides = [max(_longer(each) * context, minimum) for each in boxes]
+        if sides[2] < SPLIT_FROM * max(sides[:2]):
+            return one, other
     return None
 
 
-def _around(one: _Box, other: _Box) -> _Box:
+def _enclosing(one: _Box, other: _Box) -> _Box:
     return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
 
 
@@ -192,7 +177,7 @@ def _longer(box: _Box) -> int:
 
 
 def _placed(start: int, side: int, length: int) -> int:
-    """The start nearest to the wanted one with which the square lies in the picture, or the picture in it."""
+    """The start closest to the wanted one with the square in the picture, or the picture in the square."""
     slack = length - side
     return min(max(start, min(slack, 0)), max(slack, 0))
 

@@ -1,4 +1,4 @@
-"""What is wrong with a mask, in words, before minutes are spent on it; and what can be mended."""
+"""The mask doctor: what is wrong with a mask, in words, before an edit is run; and how it is mended."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from masks import shape
 from masks.areas import Areas, derive_areas
 from masks.crop import AUTOMATIC_CONTEXT, solve_crop
-from masks.mask import TURNING, Finding, Mask, MaskError, Size, as_size, faults
+from masks.mask import TURNING, BoolArray, Finding, Mask, MaskError, Size, as_size, faults
 from masks.membrane import RING_WIDTH
 
 THINNEST = 3.0
-"""px at the network's size; of what is thinner, hardly any pixel is the thing that is drawn."""
+"""px at the network's size; thinner selections have too few pixels for an object."""
 MOST_SELECTED = 0.9
-"""Of the picture; beyond it there is too little left to continue from."""
+"""Share of the picture; beyond it there is too little left to continue from."""
 SPECK_SHARE = 0.01
-"""Of the largest island's pixels; smaller ones may be specks."""
+"""Share of the largest island's pixels; smaller islands may be specks."""
 SPECK_PIXELS = 16
-"""px; an island of fewer is a speck even where the network sees every pixel."""
+"""px; a smaller island is a speck even where the network sees every pixel."""
 BORDER_SHARE = 0.9
-"""Of the picture's border; a mask with so much of it and more than half of the picture looks inverted."""
+"""Share of the picture's border; a mask that selects it and half of the picture looks inverted."""
 
 
 def diagnose(
@@ -39,7 +39,7 @@ def diagnose(
     grow: float = 0,
     protect: Mask | None = None,
 ) -> tuple[Finding, ...]:
-    """What a user should know of a mask before using it, the worst first; empty where all is well.
+    """What a user should know about a mask before using it, the most severe first; empty if all is well.
 
     Errors: ``size``, ``turned`` (width and height exchanged), ``scaled`` (the picture's shape at another
     size), ``empty``. Warnings: ``everything``, ``large`` (over 90 %), ``inverted`` (it looks so),
@@ -49,40 +49,30 @@ def diagnose(
 
     Args:
         mask: the selection.
-        picture_size: (height, width) of the upright picture; None when there is none yet.
+        picture_size: (height, width) of the upright picture; None while there is none.
         orientation: the EXIF orientation of the picture's file, 1 to 8.
-        context: as ``solve_crop`` takes it.
+        context: as for ``solve_crop``.
         network_size: the side of the pictures that the network draws, px.
-        grow: as ``derive_areas`` takes it.
-        protect: as ``derive_areas`` takes it; passed over where it has another size.
+        grow, protect: as for ``derive_areas``; a ``protect`` of another size is ignored.
 
     Raises:
-        MaskError: a bad size, context, network size, growth or orientation; a ``protect`` that leaves
-            nothing.
+        MaskError: a bad size, context, network size, ``grow`` or orientation; a ``protect`` that leaves none.
     """
-    if orientation not in range(1, 9):
-        raise MaskError(f"an EXIF orientation of {orientation!r}: it is a number from 1 to 8")
+    shape.require_orientation(orientation)
     if network_size < 1:
         raise MaskError(f"a network of {network_size} px: give 1 or more")
-    found = [
-        _remedied(each, mask, picture_size, orientation) for each in faults(mask, picture_size, orientation)
-    ]
+    errors = faults(mask, picture_size, orientation)
+    found = [_with_remedy(each, mask, picture_size, orientation) for each in errors]
     if not mask.is_empty:
-        part = _Part.of(mask, grow, protect)
-        islands = _Islands.of(part.mask, context, network_size)
+        region = _Region.of(mask, grow, protect)
+        islands = _Islands.of(region.mask, context, network_size)
         found += _extent(mask)
-        found += _specks(part, islands, context)
-        found += _holes(part, islands)
-        found += _thin(part, islands, context, network_size)
+        found += _specks(region, islands, context)
+        found += _holes(region, islands)
+        found += _thin(region, islands, context, network_size)
         found += _edges(mask)
-    square = mask.height == mask.width
-    if picture_size is not None and (orientation in (2, 3, 4) or (orientation in TURNING and square)):
-        how = "on its side" if orientation in TURNING else "upside down" if orientation == 3 else "mirrored"
-        text = (
-            f"the picture's file is stored {how} (EXIF orientation {orientation}) and was turned upright: "
-            "see that the mask was painted on the upright picture"
-        )
-        found.append(Finding("orientation", "note", text))
+    if picture_size is not None:
+        found += _orientation(mask, orientation)
     order = ("error", "warning", "note")
     return tuple(sorted(found, key=lambda each: order.index(each.severity)))
 
@@ -97,15 +87,10 @@ def mend(
     grow: float = 0,
     codes: Sequence[str] | None = None,
 ) -> tuple[Mask, tuple[Finding, ...]]:
-    """A mask with everything mended that ``diagnose`` has a remedy for, and what was mended, in order.
+    """The mask with every remedy of ``diagnose`` applied, and the findings that were mended, in order.
 
-    After each remedy the mask is looked at anew, and no remedy is applied twice.
-
-    Args:
-        codes: mend only these; None for all.
-
-    Raises:
-        MaskError: what ``diagnose`` raises.
+    After each remedy the mask is diagnosed again; no remedy is applied twice. ``codes`` names the findings to
+    mend, None for all. Raises what ``diagnose`` raises.
     """
     mended: list[Finding] = []
     while True:
@@ -113,43 +98,36 @@ def mend(
         found = diagnose(
             mask, picture_size, orientation, context=context, network_size=network_size, grow=grow
         )
-        able = (each for each in found if each.mend is not None and each.code not in done)
-        chosen = next((each for each in able if codes is None or each.code in codes), None)
+        fixable = (each for each in found if each.mend is not None and each.code not in done)
+        chosen = next((each for each in fixable if codes is None or each.code in codes), None)
         if chosen is None:
             return mask, tuple(mended)
         mask = chosen.fix(mask)
         mended.append(chosen)
 
 
-def _remedied(finding: Finding, mask: Mask, size: Size | None, orientation: int) -> Finding:
-    """An error of the size with its remedy, where there is one."""
+def _with_remedy(finding: Finding, mask: Mask, size: Size | None, orientation: int) -> Finding:
+    """An error about the size with its remedy, where there is one."""
     if finding.code == "turned" and orientation in TURNING:
-        return replace(
-            finding,
-            remedy=f"turn it as EXIF orientation {orientation} says",
-            mend=partial(shape.turn_upright, orientation=orientation),
-        )
+        turn = partial(shape.turn_upright, orientation=orientation)
+        return replace(finding, remedy=f"turn it as EXIF orientation {orientation} says", mend=turn)
     if finding.code == "size" and size is not None and _same_shape(mask.size, size):
         height, width = as_size(size)
-        return replace(
-            finding,
-            code="scaled",
-            remedy=f"scale it to {width} x {height}",
-            mend=partial(shape.resize, size=(height, width)),
-        )
+        scale = partial(shape.resize, size=(height, width))
+        return replace(finding, code="scaled", remedy=f"scale it to {width} x {height}", mend=scale)
     return finding
 
 
 def _same_shape(a: Size, b: Size) -> bool:
-    """Whether one size is the other scaled, and rounded to whole pixels."""
+    """Whether one size is the other one scaled and rounded to whole pixels."""
     (height, width), (other_height, other_width) = a, b
-    # Half a pixel of rounding on either side of the smaller one.
+    # Each side of the smaller one may be off by half a pixel.
     error = abs(height * other_width - width * other_height)
     return error <= 0.5 * (max(height, other_height) + max(width, other_width))
 
 
 def _extent(mask: Mask) -> Iterator[Finding]:
-    """Too much is selected, or the rest."""
+    """Too much is selected, or what should have been left out."""
     if mask.share == 1:
         text = (
             "the mask selects everything: nothing of the picture will be left, so generate a new one instead"
@@ -160,7 +138,7 @@ def _extent(mask: Mask) -> Iterator[Finding]:
     if mask.share > MOST_SELECTED:
         text = f"the mask selects {percent} of the picture: little is left to continue from, so select less"
         yield Finding("large", "warning", text)
-    if mask.share > 0.5 and _border(mask).mean() >= BORDER_SHARE:
+    if mask.share > 0.5 and np.concatenate([*_rims(mask).values()]).mean() >= BORDER_SHARE:
         text = (
             f"the mask looks inverted, since it selects {percent} of the picture and its border too: "
             "invert it if white should be what stays"
@@ -168,18 +146,19 @@ def _extent(mask: Mask) -> Iterator[Finding]:
         yield Finding("inverted", "warning", text, "invert it", shape.invert)
 
 
-def _border(mask: Mask) -> NDArray[np.bool_]:
+def _rims(mask: Mask) -> dict[str, BoolArray]:
+    """The pixels along each side of the picture."""
     a = mask.selected
-    return np.concatenate([a[0], a[-1], a[:, 0], a[:, -1]])
+    return {"left": a[:, 0], "top": a[0], "right": a[:, -1], "bottom": a[-1]}
 
 
 @dataclass(frozen=True)
-class _Part:
-    """The part of a mask where something is selected, so that no more than that is looked at closely.
+class _Region:
+    """The part of a mask around the selection, since only that needs to be examined.
 
     Attributes:
-        mask: what is selected in it.
-        areas: what follows from that.
+        mask: the selection in it.
+        areas: the areas that follow from it.
         corner: (x, y) of its top left pixel in the picture.
         size: of the picture.
     """
@@ -190,18 +169,18 @@ class _Part:
     size: Size
 
     @classmethod
-    def of(cls, mask: Mask, grow: float, protect: Mask | None) -> _Part:
+    def of(cls, mask: Mask, grow: float, protect: Mask | None) -> _Region:
         x0, y0, x1, y1 = mask.bounding_box()
-        # What is no radius, derive_areas refuses.
+        # derive_areas refuses what is no radius.
         margin = ceil(grow if 0 <= grow <= max(mask.size) else max(mask.size)) + 2 * RING_WIDTH
         x, y = max(x0 - margin, 0), max(y0 - margin, 0)
         window = np.s_[y : y1 + margin, x : x1 + margin]
-        part = Mask(mask.selected[window])
+        selection = Mask(mask.selected[window])
         shield = Mask(protect.selected[window]) if protect is not None and protect.size == mask.size else None
-        return cls(part, derive_areas(part, grow, shield), (x, y), mask.size)
+        return cls(selection, derive_areas(selection, grow, shield), (x, y), mask.size)
 
     def side(self, selected: Mask, context: float) -> int:
-        """px of the crop around a selection in this part."""
+        """px of the crop around a selection in this region."""
         x0, y0, x1, y1 = selected.bounding_box()
         x, y = self.corner
         whole = np.zeros(self.size, bool)
@@ -211,12 +190,12 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Islands:
-    """The connected parts of a selection; pixels that share a corner are one island.
+    """The connected parts of a selection.
 
     Attributes:
-        labels: int32 (H, W), 0 where nothing is selected, else the island's number from 1 up.
-        areas: px, of island 1 and so on.
-        speck: px; an island or a hole of fewer is not drawn on purpose.
+        labels: as ``shape.islands`` returns them.
+        areas: px of each island.
+        speck: px; smaller islands and holes are taken for mistakes.
     """
 
     labels: NDArray[np.int32]
@@ -225,48 +204,33 @@ class _Islands:
 
     @classmethod
     def of(cls, mask: Mask, context: float, network_size: int) -> _Islands:
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.selected.astype(np.uint8), connectivity=8)
-        stats = stats.astype(np.int64)[1:]
+        labels, stats = shape.islands(mask.selected)
         areas = stats[:, cv2.CC_STAT_AREA]
         main = int(np.argmax(areas))
-        # What a pixel of the network covers, were the largest island alone: a far speck widens the crop.
+        # What a pixel of the network would cover for the largest island alone: a far speck widens the crop.
         longer = int(stats[main, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max())
         pixel = (longer * context / network_size) ** 2
-        return cls(
-            np.asarray(labels, np.int32), areas, min(SPECK_SHARE * int(areas[main]), max(pixel, SPECK_PIXELS))
-        )
-
-    @property
-    def specks(self) -> NDArray[np.int64]:
-        """The areas of those that are specks."""
-        return self.areas[self.areas < self.speck]
+        return cls(labels, areas, min(SPECK_SHARE * int(areas[main]), max(pixel, SPECK_PIXELS)))
 
 
-def _specks(part: _Part, islands: _Islands, context: float) -> Iterator[Finding]:
-    specks = islands.specks
+def _specks(region: _Region, islands: _Islands, context: float) -> Iterator[Finding]:
+    specks = islands.areas[islands.areas < islands.speck]
     if not len(specks):
         return
-    mended = shape.drop_specks(part.mask, ceil(islands.speck))
-    side, alone = (part.side(each, context) for each in (part.mask, mended))
+    drop = partial(shape.drop_specks, min_area=ceil(islands.speck))
+    side, alone = (region.side(each, context) for each in (region.mask, drop(region.mask)))
     widening = f" and widen what the model looks at from {alone:,} to {side:,} px" if side > alone else ""
     text = (
         f"the mask has {_count(len(specks), 'speck')} beside its main part "
         f"({_count(int(specks.sum()), 'pixel')} in all), which will be repainted too{widening}: "
         "drop them if they are not meant"
     )
-    yield Finding(
-        "specks",
-        "warning",
-        text,
-        f"drop islands of fewer than {ceil(islands.speck)} px",
-        partial(shape.drop_specks, min_area=ceil(islands.speck)),
-    )
+    yield Finding("specks", "warning", text, f"drop islands of fewer than {ceil(islands.speck)} px", drop)
 
 
-def _holes(part: _Part, islands: _Islands) -> Iterator[Finding]:
-    outside = np.pad(~part.mask.selected, 1, constant_values=True).astype(np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
-    areas = np.delete(stats[:, cv2.CC_STAT_AREA].astype(np.int64), [0, labels[0, 0]])
+def _holes(region: _Region, islands: _Islands) -> Iterator[Finding]:
+    _, areas = shape.holes(region.mask.selected)
+    areas = areas[areas > 0]
     largest = ceil(islands.speck) - 1
     small, large = areas[areas <= largest], areas[areas > largest]
     if len(small):
@@ -284,13 +248,13 @@ def _holes(part: _Part, islands: _Islands) -> Iterator[Finding]:
         yield Finding("enclosed", "note", text)
 
 
-def _thin(part: _Part, islands: _Islands, context: float, network_size: int) -> Iterator[Finding]:
-    depth = shape.distance_inside(part.areas.allowed.selected)
+def _thin(region: _Region, islands: _Islands, context: float, network_size: int) -> Iterator[Finding]:
+    depth = shape.distance_inside(region.areas.allowed.selected)
     deepest = np.zeros(len(islands.areas) + 1, np.float32)
     np.maximum.at(deepest, islands.labels.ravel(), depth.ravel())
     # 1, 3, 5 px from depths of 1, 2, 3: the middle pixel counts once.
     thickness = 2 * deepest[1:][islands.areas >= islands.speck] - 1
-    side = part.side(part.areas.repaint, context)
+    side = region.side(region.areas.repaint, context)
     thin = thickness * network_size / side < THINNEST
     if not thin.any():
         return
@@ -309,7 +273,7 @@ def _thin(part: _Part, islands: _Islands, context: float, network_size: int) -> 
 
 
 def _growth(thickness: float, side: int, network_size: int, context: float) -> int:
-    """px to grow by until it is THINNEST at the network's size, the crop growing with it."""
+    """px to grow by to be THINNEST at the network's size; the crop grows as well."""
     lacking = THINNEST * side / network_size - thickness
     # Growing by r adds 2 r to the thickness and, at most, 2 r context to the crop's side.
     gain = 1 - min(THINNEST * context / network_size, 0.5)
@@ -319,9 +283,7 @@ def _growth(thickness: float, side: int, network_size: int, context: float) -> i
 def _edges(mask: Mask) -> Iterator[Finding]:
     if mask.share == 1:
         return
-    a = mask.selected
-    rims = {"left": a[:, 0], "top": a[0], "right": a[:, -1], "bottom": a[-1]}
-    touched = [side for side, rim in rims.items() if rim.any()]
+    touched = [side for side, rim in _rims(mask).items() if rim.any()]
     if touched:
         sides = touched[0] if len(touched) == 1 else f"{', '.join(touched[:-1])} and {touched[-1]}"
         edge = "edge" if len(touched) == 1 else "edges"
@@ -330,6 +292,16 @@ def _edges(mask: Mask) -> Iterator[Finding]:
             "continue from: nothing to do if that is meant"
         )
         yield Finding("edge", "note", text)
+
+
+def _orientation(mask: Mask, orientation: int) -> Iterator[Finding]:
+    if orientation in (2, 3, 4) or (orientation in TURNING and mask.height == mask.width):
+        how = "on its side" if orientation in TURNING else "upside down" if orientation == 3 else "mirrored"
+        text = (
+            f"the picture's file is stored {how} (EXIF orientation {orientation}) and was turned upright: "
+            "see that the mask was painted on the upright picture"
+        )
+        yield Finding("orientation", "note", text)
 
 
 def _count(n: int, what: str) -> str:

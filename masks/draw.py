@@ -1,9 +1,12 @@
 """Masks from lines and outlines.
 
-Points are (x, y) in pixels, (0, 0) being the *centre* of the top left pixel, and may be fractions. Boxes
-are (x0, y0, x1, y1) in whole pixels with x1 and y1 exclusive, as ``Mask.bounding_box`` gives them. Sizes
-are (height, width). Whatever lies beyond the picture is cut off; a mask that is empty for that is no error
+Points are (x, y) in pixels and may be fractions; (0, 0) is the *centre* of the top left pixel. Boxes are (x0,
+y0, x1, y1) in whole pixels with x1 and y1 exclusive, as ``Mask.bounding_box`` returns them. Sizes are
+(height, width). What lies beyond the picture is cut off; a mask that is empty for that reason is no error
 here.
+
+Every function raises MaskError for a bad size, and for points that are not finite pairs or more than FARTHEST
+px away; ``box`` and ``ellipse`` for corners that are not whole numbers or not in order.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from masks.mask import Mask, MaskError, Size, as_size
-from masks.shape import checked_radius
+from masks.mask import BoolArray, Mask, MaskError, Size, as_size
+from masks.shape import require_radius
 
 Points = Sequence[Sequence[float]] | NDArray[Any]
 Box = tuple[int, int, int, int]
@@ -24,13 +27,13 @@ Box = tuple[int, int, int, int]
 FRACTION_BITS = 4
 """OpenCV takes points as fixed-point integers: 1/16 px."""
 FARTHEST = 32_000
-"""Pixels from the origin. OpenCV's lines are off by several pixels when their ends are much further away."""
+"""px from the origin. OpenCV's lines are off by several pixels if their ends are much further away."""
 THICKEST = 16_000
-"""Pixels of radius: OpenCV's lines are at most 32767 px thick."""
+"""px of radius: OpenCV's lines are at most 32767 px thick."""
 
 
 def strokes(points: Points | Sequence[Points], radius: float, size: Size) -> Mask:
-    """What a round brush covers. Right to two pixels, as OpenCV draws.
+    """What a round brush covers, exact to two pixels, as OpenCV draws.
 
     Args:
         points: one stroke, [(x, y), …], or several, [[(x, y), …], …]; a stroke of one point is a dot.
@@ -38,9 +41,9 @@ def strokes(points: Points | Sequence[Points], radius: float, size: Size) -> Mas
         size: (height, width) of the picture.
 
     Raises:
-        MaskError: no points, points that are not finite pairs or very far away, a bad radius or size.
+        MaskError: no points, or a bad radius.
     """
-    checked_radius(radius)
+    require_radius(radius)
     if radius > THICKEST:
         raise MaskError(f"a brush of {radius} px: the largest is {THICKEST} px")
     canvas = np.zeros(as_size(size), np.uint8)
@@ -59,11 +62,7 @@ def strokes(points: Points | Sequence[Points], radius: float, size: Size) -> Mas
 
 
 def box(corners: Box, size: Size) -> Mask:
-    """Everything in a box (x0, y0, x1, y1).
-
-    Raises:
-        MaskError: corners that are not whole numbers or not in order, a bad size.
-    """
+    """Everything in a box (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = _as_box(corners)
     selected = np.zeros(as_size(size), bool)
     selected[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
@@ -71,11 +70,7 @@ def box(corners: Box, size: Size) -> Mask:
 
 
 def ellipse(corners: Box, size: Size) -> Mask:
-    """The ellipse that fills a box (x0, y0, x1, y1): every pixel whose centre lies in it.
-
-    Raises:
-        MaskError: corners that are not whole numbers or not in order, a bad size.
-    """
+    """The ellipse that fills a box (x0, y0, x1, y1): every pixel whose centre lies in it."""
     x0, y0, x1, y1 = _as_box(corners)
     height, width = as_size(size)
     across = (2 * np.arange(width)[None, :] + 1 - x0 - x1) / (x1 - x0)
@@ -86,40 +81,31 @@ def ellipse(corners: Box, size: Size) -> Mask:
 def polygon(points: Points, size: Size) -> Mask:
     """A polygon's inside and outline. Where it crosses itself, the even-odd rule leaves out the overlap.
 
-    Raises:
-        MaskError: fewer than 3 points, points that are not finite pairs or very far away, a bad size.
+    Raises MaskError for fewer than 3 points.
     """
     winding, outline = _outlined(points, size)
     return Mask((winding % 2 == 1) | outline)
 
 
 def lasso(points: Points, size: Size) -> Mask:
-    """A freehand outline and everything it goes round, closed from the last point to the first.
+    """A freehand outline, closed from the last point to the first, and everything inside.
 
-    Unlike ``polygon``, what is circled twice stays in (the non-zero winding rule).
-
-    Raises:
-        MaskError: fewer than 3 points, points that are not finite pairs or very far away, a bad size.
+    Unlike in ``polygon``, an area that is circled twice is selected (the non-zero winding rule). Raises
+    MaskError for fewer than 3 points.
     """
     winding, outline = _outlined(points, size)
     return Mask((winding != 0) | outline)
 
 
-def _outlined(points: Points, size: Size) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """How often a closed outline goes round each pixel, and the pixels on it: (H, W) both."""
+def _outlined(points: Points, size: Size) -> tuple[NDArray[np.int32], BoolArray]:
+    """How often a closed outline goes round each pixel centre, and the pixels on it: (H, W) both."""
     height, width = as_size(size)
     corners = as_points(points, 3)
     canvas = np.zeros((height, width), np.uint8)
     cv2.polylines(canvas, [_fixed_point(corners)], True, 1, 1, cv2.LINE_8, FRACTION_BITS)
-    return _winding(corners, height, width), canvas > 0
-
-
-def _winding(corners: NDArray[np.float64], height: int, width: int) -> NDArray[np.int32]:
-    """How often a closed outline goes round each pixel centre: int32 (H, W)."""
-    # Not cv2.fillPoly, which is wrong by tens of pixels where corners lie beyond the picture (OpenCV 5.0).
-    # Every edge marks, in each row whose centre it crosses, the first pixel to its right with its
-    # direction; the sum of the marks up to a pixel is its winding number. Marks in column `width` lie
-    # beyond the picture.
+    # Not cv2.fillPoly, which is wrong by tens of pixels where corners lie beyond the picture (OpenCV 5.0). In
+    # each row whose centre it crosses, every edge marks the first pixel to its right with its direction; the
+    # sum of the marks up to a pixel is its winding number. Marks in column `width` lie beyond the picture.
     marks = np.zeros((height, width + 1), np.int32)
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         low, high = np.clip(np.ceil(sorted((y0, y1))), 0, height).astype(int)
@@ -127,11 +113,11 @@ def _winding(corners: NDArray[np.float64], height: int, width: int) -> NDArray[n
         if rows.size:
             crossing = x0 + (rows - y0) * (x1 - x0) / (y1 - y0)
             marks[rows, np.clip(np.ceil(crossing), 0, width).astype(int)] += 1 if y1 > y0 else -1
-    return np.cumsum(marks[:, :width], axis=1, dtype=np.int32)
+    return np.cumsum(marks[:, :width], axis=1, dtype=np.int32), canvas > 0
 
 
 def _is_one_line(points: Any) -> bool:
-    """Whether these are points and not lists of points."""
+    """Whether these are points, not lists of points."""
     try:
         return len(points) > 0 and len(points[0]) > 0 and np.ndim(points[0][0]) == 0
     except (TypeError, KeyError):
@@ -154,8 +140,7 @@ def as_points(points: Any, least: int) -> NDArray[np.float64]:
 
 
 def _fixed_point(points: NDArray[np.float64]) -> NDArray[np.int32]:
-    fixed: NDArray[np.int32] = np.rint(points * 2**FRACTION_BITS).astype(np.int32)
-    return fixed
+    return np.asarray(np.rint(points * 2**FRACTION_BITS), np.int32)
 
 
 def _as_box(corners: Any) -> Box:

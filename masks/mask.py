@@ -12,6 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+
 Means = Literal["change", "keep"]
 Size = tuple[int, int]
 """(height, width) in pixels: the order of an array's shape. Points and boxes are (x, y)."""
@@ -26,27 +29,21 @@ LARGEST_RLE = 2**31
 
 
 class MaskError(ValueError):
-    """A selection that cannot be used. The message says what is wrong and what to do."""
+    """A selection that cannot be used. The message says what is wrong and how to fix it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mask:
-    """What may change in a picture: True = change.
+    """What may change in a picture: ``selected``, bool (H, W), True = change; a read-only copy.
 
-    Combine masks of one size with ``|``, ``&``, ``-`` and ``~``. Two masks are equal when their
-    pixels are.
-
-    Args:
-        selected: bool (H, W), at least one pixel. Copied; the copy is read-only.
-
-    Raises:
-        MaskError: not a bool array of two dimensions, or one without pixels.
+    Masks of one size combine with ``|``, ``&``, ``-`` and ``~``, and are equal when their pixels are.
+    Raises MaskError for anything but a bool array of two dimensions with at least one pixel.
     """
 
-    selected: NDArray[np.bool_]
+    selected: BoolArray
 
     def __post_init__(self) -> None:
-        pixels = np.array(bool_plane(self.selected, "a Mask"), order="C")
+        pixels = np.array(require_bool_array(self.selected, "a Mask"), order="C")
         pixels.setflags(write=False)
         object.__setattr__(self, "selected", pixels)
 
@@ -54,18 +51,17 @@ class Mask:
     def from_array(cls, a: NDArray[Any], *, means: Means) -> Mask:
         """Read a mask from a picture. 128 of 255 and above (32896 of 65535, 0.502 of 1) is *on*.
 
-        One channel is taken as it is; three are read by their luma (ITU-R 601). Where there is an alpha
-        channel (2 or 4 channels), a picture that is evenly opaque is read by its luma, and any other by its
-        alpha, as layers of paint programs are: painted = on, whatever the colour. Pass one channel to
-        decide otherwise.
+        Three channels are read by their luma (ITU-R 601). With an alpha channel (2 or 4 channels), a picture
+        that is opaque everywhere is read by its luma, and any other by its alpha, as the layers of paint
+        programs are: painted = on, whatever the colour. To decide otherwise, pass one channel.
 
         Args:
             a: (H, W) or (H, W, 1 to 4); bool, uint8, uint16, or float in [0, 1].
             means: what *on* stands for. There is no default, because tools disagree.
 
         Raises:
-            MaskError: another type or shape; floats outside [0, 1]; values that are on nowhere because
-                they look stored on another scale (0 and 1 in uint8, at most 255 in uint16).
+            MaskError: another type or shape; floats outside [0, 1]; values that are nowhere on and seem to
+                have another scale (0 and 1 in uint8, at most 255 in uint16).
         """
         if means not in ("change", "keep"):
             raise MaskError(
@@ -112,10 +108,9 @@ class Mask:
         return self.count == 0
 
     def bounding_box(self) -> tuple[int, int, int, int]:
-        """The smallest box around what is selected: (x0, y0, x1, y1) in pixels, x1 and y1 exclusive.
+        """The smallest box (x0, y0, x1, y1) around the selection, in pixels, x1 and y1 exclusive.
 
-        Raises:
-            MaskError: nothing is selected.
+        Raises MaskError where nothing is selected.
         """
         if self.is_empty:
             raise MaskError("an empty mask has no bounding box: select something first")
@@ -130,24 +125,19 @@ class Mask:
     def to_rle(self) -> dict[str, Any]:
         """Run lengths for JSON: ``{"size": [H, W], "counts": [...], "order": "row"}``.
 
-        The runs go along the rows from the top left, keep and change in turn, starting with keep (0 where
-        the first pixel is selected). COCO's uncompressed form, except that COCO goes along the columns.
+        The runs follow the rows from the top left and alternate between keep and change, beginning with keep
+        (0 where the first pixel is selected). It is COCO's uncompressed form, but COCO follows the columns.
         """
         flat = self.selected.ravel()
         turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
         counts = np.diff(np.concatenate(([0], turns, [flat.size]))).tolist()
-        return {
-            "size": [self.height, self.width],
-            "counts": [0, *counts] if flat[0] else counts,
-            "order": "row",
-        }
+        return {"size": [*self.size], "counts": [0, *counts] if flat[0] else counts, "order": "row"}
 
     @classmethod
     def from_rle(cls, record: Mapping[str, Any]) -> Mask:
         """The mask that ``to_rle`` wrote.
 
-        Raises:
-            MaskError: not such a record; runs that do not add up to the size; more than 2**31 pixels.
+        Raises MaskError for another record, runs that do not add up to the size, and over 2**31 pixels.
         """
         try:
             size, counts, order = record["size"], record["counts"], record["order"]
@@ -199,14 +189,14 @@ class Mask:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a mask that its user should know before it is used.
+    """Something the user should know about a mask before using it.
 
     Attributes:
-        code: what kind of thing it is, one word that stays the same.
-        severity: "error" keeps the mask from being used, "warning" mostly spoils the edit, a "note" may be
-            meant.
-        text: one sentence: what is found, and what to do about it.
-        remedy: what ``fix`` would do, in words; None where only a person can tell.
+        code: one word for the kind of finding; it stays the same between versions.
+        severity: an "error" means that the mask cannot be used, a "warning" that the edit will probably be
+            spoilt; what a "note" reports may be intended.
+        text: one sentence: what was found, and what to do about it.
+        remedy: what ``fix`` does, in words; None where only a person can decide.
     """
 
     code: str
@@ -216,11 +206,7 @@ class Finding:
     mend: Callable[[Mask], Mask] | None = field(default=None, repr=False, compare=False)
 
     def fix(self, mask: Mask) -> Mask:
-        """The mask without what was found.
-
-        Raises:
-            MaskError: there is no remedy that could be applied without asking.
-        """
+        """The mask with the remedy applied. Raises MaskError where there is none."""
         if self.mend is None:
             raise MaskError(f"this cannot be mended without you ({self.code}): {self.text}")
         return self.mend(mask)
@@ -230,12 +216,10 @@ class Finding:
 
 
 def faults(mask: Mask, size: Size | None = None, orientation: int = 1) -> list[Finding]:
-    """What keeps a mask from being used; empty when nothing does. ``masks.diagnose`` says what else is odd.
+    """The errors alone of what ``masks.diagnose`` reports: they mean that the mask cannot be used.
 
-    Args:
-        mask: the selection.
-        size: (height, width) of the upright picture it is for; None when there is none yet.
-        orientation: the EXIF orientation of the picture's file, 1 to 8.
+    ``size`` is that of the upright picture, None while there is none; ``orientation`` (1 to 8) is the EXIF
+    orientation of the picture's file.
     """
     found = []
     if size is not None and mask.size != as_size(size):
@@ -244,7 +228,7 @@ def faults(mask: Mask, size: Size | None = None, orientation: int = 1) -> list[F
             code, advice = "turned", "turn the mask as the picture was turned"
             if orientation in TURNING:
                 advice += f" (its file is stored on its side, EXIF orientation {orientation})"
-        text = f"the mask is {_say(mask.size)} but the picture is {_say(size)}: {advice}"
+        text = f"the mask is {describe_size(mask.size)} but the picture is {describe_size(size)}: {advice}"
         found.append(Finding(code, "error", text))
     if mask.is_empty:
         text = (
@@ -269,32 +253,33 @@ def as_size(size: object) -> Size:
     raise MaskError(f"a size is (height, width) in whole pixels from 1 up, not {size!r}")
 
 
-def bool_plane(a: object, name: str) -> NDArray[np.bool_]:
+def require_bool_array(a: object, name: str) -> BoolArray:
     """``a`` itself if it is a bool (H, W) array with pixels, else MaskError about ``name``."""
     if not isinstance(a, np.ndarray) or a.dtype != np.bool_ or a.ndim != 2 or a.size == 0:
-        raise MaskError(f"{name} is a bool array of shape (H, W) with pixels, not {_describe(a)}")
+        raise MaskError(f"{name} is a bool array of shape (H, W) with pixels, not {describe(a)}")
     return a
 
 
 def same_size(mask: Mask, other: Mask) -> Mask:
     """``other``, if it is a mask of the same size, else MaskError."""
     if not isinstance(other, Mask):
-        raise MaskError(f"a mask combines with another Mask, not {_describe(other)}")
+        raise MaskError(f"a mask combines with another Mask, not {describe(other)}")
     if mask.size != other.size:
-        raise MaskError(f"masks of different sizes do not combine: {_say(mask.size)}, {_say(other.size)}")
+        sizes = f"{describe_size(mask.size)}, {describe_size(other.size)}"
+        raise MaskError(f"masks of different sizes do not combine: {sizes}")
     return other
 
 
-def _read(a: object) -> NDArray[np.bool_]:
+def _read(a: object) -> BoolArray:
     """Where a picture is on: bool (H, W)."""
     if (
         not isinstance(a, np.ndarray)
         or a.ndim not in (2, 3)
         or a.size == 0
-        or (a.ndim == 3 and a.shape[2] > 4)
+        or max(a.shape[2:], default=1) > 4
     ):
         raise MaskError(
-            f"a mask is an array of shape (H, W) or (H, W, 1 to 4) with pixels, not {_describe(a)}"
+            f"a mask is an array of shape (H, W) or (H, W, 1 to 4) with pixels, not {describe(a)}"
         )
     whole, threshold, faint = _whole_numbers(a)
     largest = int(whole.max())
@@ -303,21 +288,20 @@ def _read(a: object) -> NDArray[np.bool_]:
             f"the largest value of this {a.dtype} mask is {largest}, and {threshold} and above is on: "
             "pass (a > 0) if everything but 0 is on"
         )
-    planes = whole if whole.ndim == 3 else whole[:, :, None]
-    channels = planes.shape[2]
-    if channels in (2, 4):
-        alpha = planes[:, :, -1]
+    channels = np.moveaxis(np.atleast_3d(whole), 2, 0)
+    if len(channels) in (2, 4):
+        alpha = channels[-1]
         if alpha.min() != alpha.max() or alpha.flat[0] < threshold:
             return np.asarray(alpha >= threshold)
-    if channels in (1, 2):
-        return np.asarray(planes[:, :, 0] >= threshold)
+    if len(channels) <= 2:
+        return np.asarray(channels[0] >= threshold)
     # In thousandths, so that grey 128 is exactly 128; uint32 holds 65535 * 1000.
-    red, green, blue = (planes[:, :, i].astype(np.uint32) for i in range(3))
+    red, green, blue = channels[:3].astype(np.uint32)
     return np.asarray(299 * red + 587 * green + 114 * blue >= 1000 * threshold)
 
 
 def _whole_numbers(a: NDArray[Any]) -> tuple[NDArray[Any], int, int]:
-    """A picture as unsigned integers, the value from which it is on, the largest one that is suspicious."""
+    """A picture as unsigned integers, the least value that is on, and the largest suspicious maximum."""
     if a.dtype == np.bool_:
         return a.astype(np.uint8), 1, 0
     if a.dtype == np.uint8:
@@ -335,9 +319,9 @@ def _is_int(n: object) -> bool:
     return isinstance(n, Integral) and not isinstance(n, bool)
 
 
-def _say(size: Size) -> str:
+def describe_size(size: Size) -> str:
     return f"{size[1]} wide and {size[0]} high"
 
 
-def _describe(a: object) -> str:
+def describe(a: object) -> str:
     return f"{a.dtype} of shape {a.shape}" if isinstance(a, np.ndarray) else type(a).__name__

@@ -1,4 +1,4 @@
-"""What was painted roughly, made exact by what is under it."""
+"""Make a roughly painted selection exact, from the picture under it."""
 
 from __future__ import annotations
 
@@ -13,51 +13,46 @@ from masks.select import grab_cut, magic_wand
 from masks.shape import distance_inside
 
 MARGIN = 0.15
-"""Of the longer side of what was painted: so far beyond it the thing may reach."""
+"""How far the object may extend beyond the painted area, as a share of that area's longer side."""
 CORE = 0.5
-"""Of the greatest depth of what was painted; what lies deeper is the thing for certain."""
+"""Pixels deeper inside the painted area than this share of its greatest depth certainly show the object."""
 MOST_POINTS = 24
 
 
 def tighten(image: NDArray[Any], painted: Mask) -> Mask:
-    """The thing that was painted over, or scribbled on, cut out by GrabCut.
+    """The object that was painted over, or scribbled on, cut out by GrabCut.
 
-    Its box is that of what was painted, and a MARGIN more; the CORE of what was painted is in it for certain.
-    Specks and pinholes that the cut leaves are mended.
+    GrabCut's box is that of the painted pixels, larger by MARGIN; their CORE certainly shows the object.
+    Specks and pinholes that the cut leaves are removed.
 
     Raises:
         MaskError: nothing is painted, its size is not the picture's, or the box leaves nothing outside.
     """
-    rows, columns = _painted(painted)
-    height, width = painted.size
-    more = max(2, round(MARGIN * max(np.ptp(rows), np.ptp(columns))))
-    box = (
-        max(int(columns.min()) - more, 0),
-        max(int(rows.min()) - more, 0),
-        min(int(columns.max()) + 1 + more, width),
-        min(int(rows.max()) + 1 + more, height),
-    )
+    _require_paint(painted)
+    x0, y0, x1, y1 = painted.bounding_box()
+    more = max(2, round(MARGIN * (max(x1 - x0, y1 - y0) - 1)))
+    right, bottom = min(x1 + more, painted.width), min(y1 + more, painted.height)
+    box = max(x0 - more, 0), max(y0 - more, 0), right, bottom
     depth = distance_inside(painted.selected)
     cut = grab_cut(image, box, inside=Mask(depth >= CORE * depth.max()))
     return mend(cut, codes=("specks", "holes"))[0]
 
 
 def spread(image: NDArray[Any], painted: Mask, tolerance: float = 24) -> Mask:
-    """What was painted, and around it what hangs together with it and has its colours.
+    """The painted pixels, and the pixels of their colours that are connected with them.
 
-    The magic wand is used at MOST_POINTS of the painted pixels, evenly through them.
+    The magic wand is used at MOST_POINTS of the painted pixels, evenly spaced.
 
     Raises:
         MaskError: nothing is painted, its size is not the picture's, or a bad tolerance.
     """
-    rows, columns = _painted(painted)
+    _require_paint(painted)
+    rows, columns = np.nonzero(painted.selected)
     picked = np.unique(np.linspace(0, len(rows) - 1, MOST_POINTS).round().astype(int))
     points = [(int(columns[each]), int(rows[each])) for each in picked]
     return magic_wand(image, points, tolerance) | painted
 
 
-def _painted(painted: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _require_paint(painted: Mask) -> None:
     if painted.is_empty:
         raise MaskError("nothing is painted: paint roughly over what is meant")
-    rows, columns = np.nonzero(painted.selected)
-    return rows, columns

@@ -1,8 +1,9 @@
 """Masks from what a picture shows: GrabCut, magic wand, colour range, a lasso that snaps to edges.
 
-Pictures are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) with an alpha that is not looked at; uint8 or
-uint16. Tolerances are in units of 8 bits whatever the picture's depth. Points are (x, y) in pixels as in
-``masks.draw``, and must lie in the picture.
+Pictures are (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) with an alpha that is ignored; uint8 or uint16.
+Tolerances are in units of 8 bits whatever the picture's depth. Points are (x, y) in pixels as in
+``masks.draw``; every function raises MaskError for one beyond the picture, and for anything that is no
+picture.
 """
 
 from __future__ import annotations
@@ -18,21 +19,23 @@ from numpy.typing import NDArray
 
 from masks import draw, shape
 from masks.draw import Box, Points
-from masks.mask import Mask, MaskError, Size, same_size
+from masks.mask import BoolArray, FloatArray, Mask, MaskError, Size, describe, describe_size, same_size
 
 Colour = tuple[float, float, float]
 """(red, green, blue), each from 0 to 255."""
+Pixel = tuple[int, int]
+"""(x, y)."""
 
 GRABCUT_PIXELS = 100_000
-"""GrabCut learns its colours at this many pixels; the edge it finds is then cut again at full size."""
+"""GrabCut learns colours in a picture of this many pixels; the edge is then cut again at full size."""
 GRABCUT_MARGIN = 0.25
-"""Of the box's longer side: so much around the box is looked at."""
+"""How far around its box GrabCut looks, as a share of the box's longer side."""
 EDGE_TILE = 192
 """px; the edge is cut again in squares of this side."""
 EDGE_OVERLAP = 16
-"""px that a square sees beyond its own."""
+"""px by which these squares are extended."""
 MOST_SNAPPED = 700
-"""px; a piece of the snapping lasso that spans more is followed on a smaller picture."""
+"""px; longer pieces of the snapping lasso are followed on a smaller picture."""
 LAB_ROWS = 2**20
 """Pixels converted to Lab at once."""
 
@@ -44,22 +47,21 @@ def grab_cut(
     outside: Mask | None = None,
     rounds: int = 5,
 ) -> Mask:
-    """What stands out from its surroundings (Rother et al. 2004, as OpenCV has it).
+    """What stands out from its surroundings (Rother et al. 2004, OpenCV's implementation).
 
     Large pictures are cut at about GRABCUT_PIXELS; then the edge alone is cut again at full size with the
-    colours learned. So the time grows with the edge's length and not with the picture.
+    colours learned. So the time grows with the length of the edge, not with the picture.
 
     Args:
         image: the picture.
-        box: (x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive: nothing beyond it is selected,
-            scribbles excepted.
-        inside: scribbles on what is to be selected; they are, for certain.
+        box: (x0, y0, x1, y1) in whole pixels, x1 and y1 exclusive; only scribbles are selected beyond it.
+        inside: scribbles on what is to be selected; they always are.
         outside: scribbles on what is not.
-        rounds: how often colours and edge are looked for in turn.
+        rounds: how often colours and edge are estimated in turn.
 
     Raises:
-        MaskError: neither a box nor scribbles inside; a box that does not lie in the picture; scribbles of
-            another size; nothing that is outside for certain, or nothing left inside.
+        MaskError: neither a box nor scribbles inside; a box beyond the picture; scribbles of another size;
+            nothing that is certainly outside, or nothing left inside.
     """
     pixels = rgb8(image)
     size = pixels.shape[0], pixels.shape[1]
@@ -68,23 +70,23 @@ def grab_cut(
     if rounds < 1:
         raise MaskError(f"{rounds} rounds of GrabCut: at least 1 is needed")
     hints = _hints(size, box, inside, outside)
-    y, x = _looked_at(size, box)
+    y, x = _window(box)
     labels = np.full(size, cv2.GC_BGD, np.uint8)
     labels[y, x] = _cut(pixels[y, x], hints[y, x], rounds)
-    return Mask(_is_front(labels) | (hints == cv2.GC_FGD))
+    return Mask(_is_foreground(labels) | (hints == cv2.GC_FGD))
 
 
 def magic_wand(image: NDArray[Any], points: Points, tolerance: float = 32, contiguous: bool = True) -> Mask:
-    """Where the colour is like that at a point: no channel differs by more than ``tolerance``.
+    """Where no channel differs from the colour at a point by more than ``tolerance``.
 
     Args:
         image: the picture.
-        points: one point (x, y) or several [(x, y), …]; what is like any of them is selected.
+        points: one point (x, y) or several [(x, y), …]; pixels similar to any of them are selected.
         tolerance: 0 to 255.
-        contiguous: only what hangs together with the point, pixels sharing a side.
+        contiguous: select only pixels that are connected with the point, by their sides.
 
     Raises:
-        MaskError: no point, a point beyond the picture, a bad tolerance.
+        MaskError: no point, or a bad tolerance.
     """
     pixels = _colours(image)
     _check_tolerance(tolerance, 255)
@@ -107,8 +109,8 @@ def colour_range(image: NDArray[Any], colours: Colour | Sequence[Colour], tolera
     Args:
         image: the picture, taken to be sRGB.
         colours: one (red, green, blue) of 0 to 255, or several; ``colours_at`` picks them from the picture.
-        tolerance: the largest distance in Lab (delta E of 1976). 2 is hardly visible, 20 the same colour in
-            another light.
+        tolerance: the largest distance in Lab (delta E of 1976): 2 is hardly visible, 20 is the same colour
+            in another light.
 
     Raises:
         MaskError: no colour, one that is not three numbers of 0 to 255, a bad tolerance.
@@ -130,11 +132,7 @@ def colour_range(image: NDArray[Any], colours: Colour | Sequence[Colour], tolera
 
 
 def colours_at(image: NDArray[Any], points: Points) -> list[Colour]:
-    """The colours (red, green, blue), 0 to 255, at one point or several.
-
-    Raises:
-        MaskError: no point, or one beyond the picture.
-    """
+    """The colours (red, green, blue), 0 to 255, at one point or several. Raises MaskError for no point."""
     pixels = _colours(image)
     scale = 255 / int(np.iinfo(pixels.dtype).max)
     picked = [pixels[y, x] * scale for x, y in _pixels_in(points, (pixels.shape[0], pixels.shape[1]))]
@@ -142,82 +140,76 @@ def colours_at(image: NDArray[Any], points: Points) -> list[Colour]:
 
 
 def scissors(image: NDArray[Any], points: Points) -> Mask:
-    """An outline that snaps to the picture's edges between the points, closed, and everything it goes round.
+    """A closed outline that snaps to the picture's edges between the points, and everything inside.
 
-    Raises:
-        MaskError: fewer than 3 points, or one beyond the picture.
+    Raises MaskError for fewer than 3 points.
     """
     path = snap(image, points, closed=True)
     return draw.lasso(path, (int(image.shape[0]), int(image.shape[1])))
 
 
-def snap(image: NDArray[Any], points: Points, *, closed: bool = False) -> list[tuple[int, int]]:
-    """The way along the picture's edges through all points: intelligent scissors.
+def snap(image: NDArray[Any], points: Points, *, closed: bool = False) -> list[Pixel]:
+    """The path along the picture's edges through all points: intelligent scissors.
 
-    Mortensen and Barrett 1995, as OpenCV has it. Each piece is looked for in a surrounding of its
-    own, so that the time does not grow with the picture. A piece that spans more than MOST_SNAPPED px is
-    followed on a smaller picture, and is right to a few pixels only: give more points.
+    Mortensen and Barrett 1995, OpenCV's implementation. Each piece is searched for around its two points
+    only, so that the time does not grow with the picture. Pieces of more than MOST_SNAPPED px are followed on
+    a smaller picture and are exact to a few pixels only: give more points.
 
     Args:
         image: the picture.
-        points: [(x, y), …]; the way goes through each of them.
-        closed: whether it goes back from the last to the first.
+        points: [(x, y), …], all of them on the path.
+        closed: whether it returns from the last to the first.
 
     Returns:
-        The pixels of the way, (x, y), in order.
+        The pixels of the path, (x, y), in order.
 
     Raises:
-        MaskError: fewer than 2 points (3 where closed), or one beyond the picture.
+        MaskError: fewer than 2 points (3 where closed).
     """
     pixels = rgb8(image)
     corners = _pixels_in(points, (pixels.shape[0], pixels.shape[1]))
     least = 3 if closed else 2
     if len(corners) < least:
         raise MaskError(f"{len(corners)} points: at least {least} are needed")
-    way = [corners[0]]
+    path = [corners[0]]
     for start, end in pairwise([*corners, corners[0]] if closed else corners):
-        way += _snapped(pixels, start, end)[1:]
-    return way
+        path += _snapped(pixels, start, end)[1:]
+    return path
 
 
 # -- GrabCut -------------------------------------------------------------------------------------------
 
 
 def _hints(size: Size, box: Box | None, inside: Mask | None, outside: Mask | None) -> NDArray[np.uint8]:
-    """What is known before the cut, as OpenCV's labels: uint8 (H, W)."""
+    """OpenCV's labels before the cut: uint8 (H, W)."""
     picture = Mask.empty(size)
     hints = np.full(size, cv2.GC_PR_BGD, np.uint8)
     if box is not None:
         within = draw.box(box, size)
         if within.is_empty:
-            raise MaskError(
-                f"the box {box} lies beyond the picture, which is {size[1]} wide and {size[0]} high"
-            )
+            raise MaskError(f"the box {box} lies beyond the picture, which is {describe_size(size)}")
         hints[:] = cv2.GC_BGD
         hints[within.selected] = cv2.GC_PR_FGD
     if inside is not None:
         hints[same_size(picture, inside).selected] = cv2.GC_FGD
     if outside is not None:
         hints[same_size(picture, outside).selected] = cv2.GC_BGD
-    if not _is_front(hints).any():
+    if not _is_foreground(hints).any():
         raise MaskError("nothing is left that could be selected: scribble outside on less of it")
-    if _is_front(hints).all():
+    if _is_foreground(hints).all():
         raise MaskError(
             "nothing is outside for certain: draw the box smaller, or scribble on what to leave out"
         )
     return hints
 
 
-def _looked_at(size: Size, box: Box | None) -> tuple[slice, slice]:
-    """The part of a picture that a cut looks at, as slices of rows and columns."""
+def _window(box: Box | None) -> tuple[slice, slice]:
+    """The part of a picture that is cut, as slices of rows and columns."""
     if box is None:
-        return slice(0, size[0]), slice(0, size[1])
+        return slice(None), slice(None)
     x0, y0, x1, y1 = box
     margin = max(8, ceil(max(x1 - x0, y1 - y0) * GRABCUT_MARGIN))
-    return (
-        slice(max(y0 - margin, 0), min(y1 + margin, size[0])),
-        slice(max(x0 - margin, 0), min(x1 + margin, size[1])),
-    )
+    return slice(max(y0 - margin, 0), y1 + margin), slice(max(x0 - margin, 0), x1 + margin)
 
 
 def _cut(pixels: NDArray[np.uint8], hints: NDArray[np.uint8], rounds: int) -> NDArray[np.uint8]:
@@ -228,7 +220,7 @@ def _cut(pixels: NDArray[np.uint8], hints: NDArray[np.uint8], rounds: int) -> ND
         return _grab_cut(pixels, hints, rounds)[0]
     small = max(1, round(width * factor)), max(1, round(height * factor))
     shrunk = np.asarray(cv2.resize(hints, small, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
-    for certain in (cv2.GC_BGD, cv2.GC_FGD):  # thin scribbles must not fall between the pixels that are taken
+    for certain in (cv2.GC_BGD, cv2.GC_FGD):  # thin scribbles must not fall between the sampled pixels
         touched = cv2.resize((hints == certain).astype(np.float32), small, interpolation=cv2.INTER_AREA)
         shrunk[touched > 0] = certain
     coarse = np.asarray(cv2.resize(pixels, small, interpolation=cv2.INTER_AREA), np.uint8)
@@ -240,16 +232,16 @@ Models = tuple[NDArray[np.float64], NDArray[np.float64]]
 """The colours of background and foreground, as OpenCV learns them."""
 
 NO_BOX = (0, 0, 1, 1)
-"""OpenCV looks at its box only where there are no labels."""
+"""OpenCV ignores its box where labels are given."""
 
 
 def _grab_cut(
     pixels: NDArray[np.uint8], hints: NDArray[np.uint8], rounds: int
 ) -> tuple[NDArray[np.uint8], Models]:
     labels, models = hints.copy(), (np.zeros((1, 65)), np.zeros((1, 65)))
-    if not _is_front(labels).any() or _is_front(labels).all():
-        return labels, models  # one side was too small for any pixel of the smaller picture
-    cv2.setRNGSeed(0)  # it draws where to begin learning
+    if not _is_foreground(labels).any() or _is_foreground(labels).all():
+        return labels, models  # one side has no pixel in the smaller picture
+    cv2.setRNGSeed(0)  # its initial clusters are random
     cv2.grabCut(pixels, labels, NO_BOX, *models, rounds, cv2.GC_INIT_WITH_MASK)
     return labels, models
 
@@ -257,12 +249,11 @@ def _grab_cut(
 def _cut_edge(
     pixels: NDArray[np.uint8], hints: NDArray[np.uint8], labels: NDArray[np.uint8], models: Models
 ) -> NDArray[np.uint8]:
-    """A cut of a smaller picture, its edge cut again at full size with the colours known."""
+    """The cut of a smaller picture, its edge cut again at full size with the colours learned."""
     height, width = hints.shape
-    enlarged = np.asarray(
-        cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
-    )
-    front = Mask(_is_front(enlarged))
+    resized = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    enlarged = np.asarray(resized, np.uint8)
+    front = Mask(_is_foreground(enlarged))
     if front.is_empty or front.share == 1:
         return enlarged
     reach = 2 * max(height / len(labels), width / labels.shape[1])
@@ -284,25 +275,23 @@ def _cut_edge(
     return out
 
 
-def _tiles(wanted: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
-    """The top left corners (y, x) of the squares of EDGE_TILE px that hold a wanted pixel."""
+def _tiles(wanted: BoolArray) -> Iterator[tuple[int, int]]:
+    """The top left corners (y, x) of the squares of EDGE_TILE px that contain a wanted pixel."""
     for y in range(0, wanted.shape[0], EDGE_TILE):
         for x in range(0, wanted.shape[1], EDGE_TILE):
             if wanted[y : y + EDGE_TILE, x : x + EDGE_TILE].any():
                 yield y, x
 
 
-def _is_front(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _is_foreground(labels: NDArray[np.uint8]) -> BoolArray:
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 
 
 # -- the snapping lasso --------------------------------------------------------------------------------
 
 
-def _snapped(
-    pixels: NDArray[np.uint8], start: tuple[int, int], end: tuple[int, int]
-) -> list[tuple[int, int]]:
-    """The way from one pixel to another along the edges around them, both ends included."""
+def _snapped(pixels: NDArray[np.uint8], start: Pixel, end: Pixel) -> list[Pixel]:
+    """The path from one pixel to another along the edges around them, both ends included."""
     span = max(abs(end[0] - start[0]), abs(end[1] - start[1]))
     margin = max(16, span // 2)
     x0, y0 = (max(min(a, b) - margin, 0) for a, b in zip(start, end, strict=True))
@@ -324,7 +313,7 @@ def _snapped(
     return [start, *between[1:-1], end]
 
 
-# -- what is given -------------------------------------------------------------------------------------
+# -- the arguments -------------------------------------------------------------------------------------
 
 
 def _colours(image: object) -> NDArray[Any]:
@@ -332,41 +321,33 @@ def _colours(image: object) -> NDArray[Any]:
     if (
         not isinstance(image, np.ndarray)
         or image.dtype not in (np.uint8, np.uint16)
-        or image.ndim not in (2, 3)
         or image.size == 0
-        or (image.ndim == 3 and image.shape[2] not in (1, 3, 4))
+        or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (1, 3, 4)))
     ):
-        said = (
-            f"{image.dtype} of shape {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise MaskError(
+            f"a picture is uint8 or uint16 of shape (H, W) or (H, W, 1, 3 or 4), not {describe(image)}"
         )
-        raise MaskError(f"a picture is uint8 or uint16 of shape (H, W) or (H, W, 1, 3 or 4), not {said}")
-    planes = image if image.ndim == 3 else image[:, :, None]
-    return np.ascontiguousarray(planes[:, :, :3])
+    return np.ascontiguousarray(np.atleast_3d(image)[:, :, :3])
 
 
 def rgb8(image: object) -> NDArray[np.uint8]:
-    """A picture's colours: uint8 (H, W, 3), or MaskError where it is no picture."""
+    """A picture's colours, uint8 (H, W, 3); MaskError for anything that is no picture."""
     pixels = _colours(image)
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
-def _pixels_in(points: Points, size: Size) -> list[tuple[int, int]]:
-    """The pixels (x, y) that points, one or several, lie in."""
-    pairs = draw.as_points([points] if np.ndim(points) == 1 else points, 1)
-    height, width = size
-    nearest = [(round(x), round(y)) for x, y in pairs.tolist()]
-    for (x, y), (given_x, given_y) in zip(nearest, pairs.tolist(), strict=True):
-        if not (0 <= x < width and 0 <= y < height):
-            raise MaskError(
-                f"the point {given_x:g},{given_y:g} lies beyond the picture, which is {width} wide and "
-                f"{height} high"
-            )
-    return nearest
+def _pixels_in(points: Points, size: Size) -> list[Pixel]:
+    """The pixels (x, y) of one point or several."""
+    pairs = draw.as_points([points] if np.ndim(points) == 1 else points, 1).tolist()
+    for x, y in pairs:
+        if not (0 <= round(x) < size[1] and 0 <= round(y) < size[0]):
+            raise MaskError(f"the point {x:g},{y:g} lies beyond the picture, which is {describe_size(size)}")
+    return [(round(x), round(y)) for x, y in pairs]
 
 
-def _as_colours(colours: Any) -> NDArray[np.float32]:
+def _as_colours(colours: Any) -> FloatArray:
     """(N, 3) of 0 to 1."""
     try:
         rows = np.atleast_2d(np.asarray(colours, np.float64))
@@ -382,6 +363,6 @@ def _check_tolerance(tolerance: float, most: float) -> None:
         raise MaskError(f"a tolerance of {tolerance}: give a number from 0 to {most:g}")
 
 
-def _lab(colours: NDArray[np.float32]) -> NDArray[np.float32]:
+def _lab(colours: FloatArray) -> FloatArray:
     """CIE Lab of sRGB colours from 0 to 1: (H, W, 3)."""
     return np.asarray(cv2.cvtColor(colours.astype(np.float32, copy=False), cv2.COLOR_RGB2Lab), np.float32)

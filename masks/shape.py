@@ -1,8 +1,7 @@
-"""Masks from masks: growing, shrinking, softening, mending, combining."""
+"""Masks from masks: grow, shrink, feather, fill, combine, turn, resize."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import reduce
 from math import ceil, inf, isfinite
 
@@ -10,23 +9,22 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from masks.mask import Mask, MaskError, Size, as_size
+from masks.mask import TURNING, BoolArray, FloatArray, Mask, MaskError, Size, as_size
 
-# Distances between pixels are square roots of whole numbers, which float32 rounds; neighbouring ones are
-# further apart than this up to a radius of 5000 px.
+# Distances between pixels are square roots of whole numbers, rounded to float32. Up to a radius of 5000 px,
+# two different ones are further apart than this.
 ROUNDING = 1e-4
 
 
 def grow(mask: Mask, radius: float) -> Mask:
-    """Select also what lies within ``radius`` px (Euclidean, between pixel centres) of the selection.
+    """Also select what lies within ``radius`` px (Euclidean, between pixel centres) of the selection.
 
-    Raises:
-        MaskError: a radius that is negative or not finite.
+    Raises MaskError for a radius that is negative or not finite.
     """
-    checked_radius(radius)
+    require_radius(radius)
     if mask.is_empty or mask.share == 1 or radius + ROUNDING < 1:
         return mask
-    # Nothing farther away than the radius is reached: a large picture costs no more than what is selected.
+    # Only the surroundings of the selection are computed, so that large pictures cost no more.
     x0, y0, x1, y1 = mask.bounding_box()
     reach = ceil(radius) + 1
     near = np.s_[max(y0 - reach, 0) : y1 + reach, max(x0 - reach, 0) : x1 + reach]
@@ -38,79 +36,80 @@ def grow(mask: Mask, radius: float) -> Mask:
 
 
 def shrink(mask: Mask, radius: float) -> Mask:
-    """Unselect what lies within ``radius`` px of an unselected pixel.
+    """Unselect what lies within ``radius`` px of an unselected pixel: ``~grow(~mask, radius)``.
 
-    The picture is taken to go on beyond its border as it is there: a selection that touches the border does
-    not shrink away from it. So ``shrink(mask, r) == ~grow(~mask, r)``.
-
-    Raises:
-        MaskError: a radius that is negative or not finite.
+    The picture's border is no edge: a selection that touches it does not shrink away from it. Raises
+    MaskError for a radius that is negative or not finite.
     """
     return ~grow(~mask, radius)
 
 
-def feather(mask: Mask, radius: float) -> NDArray[np.float32]:
+def feather(mask: Mask, radius: float) -> FloatArray:
     """Weights that rise from the selection's edge inwards: float32 (H, W) in [0, 1].
 
-    Exactly 0 outside the selection, above 0 everywhere in it, 1 from ``radius`` px within its edge pixels on,
-    and smooth (3s^2 - 2s^3) between. Like ``shrink``, it does not count the picture's border as an edge.
-
-    Raises:
-        MaskError: a radius that is negative or not finite.
+    Exactly 0 outside the selection, above 0 everywhere in it, 1 from ``radius`` px inside its edge pixels,
+    and smooth (3s^2 - 2s^3) between. As for ``shrink``, the picture's border is no edge. Raises MaskError for
+    a radius that is negative or not finite.
     """
-    checked_radius(radius)
-    depth = distance_inside(mask.selected)
-    s = np.clip(depth / np.float32(radius + 1), 0, 1)
-    weights: NDArray[np.float32] = s * s * (3 - 2 * s)
-    return weights
+    require_radius(radius)
+    return smoothstep(np.clip(distance_inside(mask.selected) / np.float32(radius + 1), 0, 1))
+
+
+def smoothstep(s: FloatArray) -> FloatArray:
+    """3s^2 - 2s^3 for s in [0, 1]: from 0 to 1, with no slope at either end."""
+    return np.asarray(s * s * (3 - 2 * s))
 
 
 def fill_holes(mask: Mask, max_area: float = inf) -> Mask:
-    """Select also what the selection encloses: what the picture's border cannot be reached from.
-
-    The path to the border goes by the pixels' sides, so a diagonal line of single pixels encloses.
-
-    Args:
-        mask: the selection.
-        max_area: px; larger holes stay open.
-
-    Raises:
-        MaskError: a negative area.
-    """
+    """Also select the holes of at most ``max_area`` px. Raises MaskError for a negative area."""
     if not max_area >= 0:
         raise MaskError(f"the largest hole to fill is {max_area} px: give 0 or more")
-    # A rim of unselected pixels joins everything that touches the border: the island of the top left pixel.
-    rest = np.pad(~mask.selected, 1, constant_values=True).astype(np.uint8)
+    labels, areas = holes(mask.selected)
+    return Mask(mask.selected | ((areas > 0) & (areas <= max_area))[labels])
+
+
+def holes(selected: BoolArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The unselected areas that are not connected with the picture's border.
+
+    Pixels are connected by their sides, so a diagonal line of single pixels encloses.
+
+    Returns:
+        int32 (H, W), a number for each pixel; and for each number the px of its hole, 0 where it is none.
+    """
+    # A rim of unselected pixels joins everything that touches the border with the top left pixel.
+    rest = np.pad(~selected, 1, constant_values=True).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=4)
-    filled = stats[:, cv2.CC_STAT_AREA] <= max_area
-    filled[labels[0, 0]] = False
-    filled[0] = True
-    return Mask(filled[labels[1:-1, 1:-1]])
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
+    areas[[0, labels[0, 0]]] = 0
+    return np.asarray(labels[1:-1, 1:-1], np.int32), areas
+
+
+def islands(selected: BoolArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The connected parts of a selection; pixels that share a corner are connected.
+
+    Returns:
+        int32 (H, W), 0 where nothing is selected, else the island's number from 1 up; and (N, 5), for each
+        island x, y, width and height of its box and its area, px.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(selected.astype(np.uint8), connectivity=8)
+    return np.asarray(labels, np.int32), stats[1:].astype(np.int64)
 
 
 def outline(mask: Mask, inside: float = 1, outside: float = 0) -> Mask:
     """The selection's edge: ``inside`` px of the selection, and ``outside`` px beyond it.
 
-    Like ``shrink``, it does not count the picture's border as an edge.
-
-    Raises:
-        MaskError: a width that is negative or not finite.
+    As for ``shrink``, the picture's border is no edge. Raises MaskError for a width that is negative or not
+    finite.
     """
     return grow(mask, outside) - shrink(mask, inside)
 
 
 def drop_specks(mask: Mask, min_area: int) -> Mask:
-    """Unselect every island of fewer than ``min_area`` px. Pixels that share a corner are one island.
-
-    Raises:
-        MaskError: a negative area.
-    """
+    """Unselect ``islands`` of fewer than ``min_area`` px. Raises MaskError for a negative area."""
     if min_area < 0:
         raise MaskError(f"the smallest area to keep is {min_area} px: give 0 or more")
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.selected.astype(np.uint8), connectivity=8)
-    stays = stats[:, cv2.CC_STAT_AREA] >= min_area
-    stays[0] = False
-    return Mask(stays[labels])
+    labels, stats = islands(mask.selected)
+    return Mask(np.append(False, stats[:, cv2.CC_STAT_AREA] >= min_area)[labels])
 
 
 def invert(mask: Mask) -> Mask:
@@ -119,38 +118,19 @@ def invert(mask: Mask) -> Mask:
 
 
 def turn_upright(mask: Mask, orientation: int) -> Mask:
-    """A mask that was painted on a picture as its file stores it, turned as the picture is on opening.
+    """A mask that was painted on a picture as its file stores it, turned as the picture is when it is opened.
 
-    Args:
-        mask: the selection, on the stored pixels.
-        orientation: the EXIF orientation of the picture's file, 1 to 8.
-
-    Raises:
-        MaskError: another orientation.
+    ``orientation`` is the EXIF orientation of the picture's file, 1 to 8; MaskError for any other.
     """
-    if orientation not in _UPRIGHT:
-        raise MaskError(f"an EXIF orientation of {orientation!r}: it is a number from 1 to 8")
-    return Mask(_UPRIGHT[orientation](mask.selected))
-
-
-_UPRIGHT: dict[int, Callable[[NDArray[np.bool_]], NDArray[np.bool_]]] = {
-    1: lambda a: a,
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.T,
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: a[::-1, ::-1].T,
-    8: lambda a: np.rot90(a, 1),
-}
+    require_orientation(orientation)
+    turned = mask.selected.T if orientation in TURNING else mask.selected
+    return Mask(
+        turned[:: -1 if orientation in (3, 4, 7, 8) else 1, :: -1 if orientation in (2, 3, 6, 7) else 1]
+    )
 
 
 def resize(mask: Mask, size: Size) -> Mask:
-    """The mask at another size, each pixel taken from the nearest one.
-
-    Raises:
-        MaskError: a bad size.
-    """
+    """The mask at another size, each pixel taken from the nearest one. Raises MaskError for a bad size."""
     height, width = as_size(size)
     resized = cv2.resize(
         mask.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST_EXACT
@@ -173,8 +153,8 @@ def difference(first: Mask, *others: Mask) -> Mask:
     return reduce(Mask.__sub__, others, first)
 
 
-def distance_inside(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """How deep each pixel lies: float32 (H, W), px from its centre to that of the nearest pixel not inside.
+def distance_inside(inside: BoolArray) -> FloatArray:
+    """Distances from the centre of each pixel to that of the nearest pixel not inside: float32 (H, W), px.
 
     0 outside, at least 1 inside, infinite where everything is inside.
     """
@@ -184,6 +164,11 @@ def distance_inside(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.asarray(depth, np.float32)
 
 
-def checked_radius(radius: float) -> None:
+def require_radius(radius: float) -> None:
     if not (isfinite(radius) and radius >= 0):
         raise MaskError(f"a radius of {radius} px: give a finite number from 0 up")
+
+
+def require_orientation(orientation: int) -> None:
+    if orientation not in range(1, 9):
+        raise MaskError(f"an EXIF orientation of {orientation!r}: it is a number from 1 to 8")

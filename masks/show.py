@@ -1,4 +1,4 @@
-"""Pictures of masks, for looking at: on their picture, as the network will see them, and what changed."""
+"""Pictures of masks: over their picture, as the network will see them, and maps of changes."""
 
 from __future__ import annotations
 
@@ -11,29 +11,25 @@ from numpy.typing import NDArray
 from masks import shape
 from masks.areas import derive_areas, shrink_known
 from masks.crop import AUTOMATIC_CONTEXT, solve_crop
-from masks.mask import Mask, MaskError, require_usable
+from masks.mask import BoolArray, Mask, MaskError, require_usable
 from masks.select import rgb8
 from masks.verify import changed_outside
 
 RED = (230, 40, 40)
 BLUE = (70, 120, 220)
 HATCH = ((60, 60, 60), (150, 150, 150))
-"""Dark and light stripes of what is hidden."""
+"""Dark and light stripes over hidden pixels."""
 HATCH_WIDTH = 4
-"""px of one stripe, at the enlarged size."""
+"""px of one stripe in the enlarged picture."""
 SMALLEST_VIEW = 512
-"""px; what the network sees is enlarged by a whole number to at least this side."""
+"""px: what the network sees is enlarged by a whole factor to at least this side."""
 
 
 def preview(image: NDArray[Any], mask: Mask) -> NDArray[np.uint8]:
     """The picture with the selection tinted red, its edge white inside and black outside: uint8 (H, W, 3).
 
-    Args:
-        image: (H, W), (H, W, 1, 3 or 4), uint8 or uint16.
-        mask: the selection; may be empty.
-
-    Raises:
-        MaskError: not a picture, or one of another size.
+    ``image`` is (H, W) or (H, W, 1, 3 or 4), uint8 or uint16; the mask may be empty. Raises MaskError for
+    anything that is no picture, or of another size than the mask.
     """
     pixels = rgb8(image)
     if pixels.shape[:2] != mask.size:
@@ -58,15 +54,14 @@ def seen_by_network(
     grow: float = 0,
     protect: Mask | None = None,
 ) -> NDArray[np.uint8]:
-    """What a network is shown of an edit: the crop at its size, known pixels averaged, hidden ones hatched.
+    """What a network sees of an edit: the crop at its size, known pixels averaged, hidden ones hatched.
 
     Args:
-        image: (H, W), (H, W, 1, 3 or 4), uint8 or uint16.
+        image: (H, W) or (H, W, 1, 3 or 4), uint8 or uint16.
         mask: the selection, of the picture's size.
-        context: as ``solve_crop`` takes it.
+        context: as for ``solve_crop``.
         size: of the network's pictures, px.
-        grow: as ``derive_areas`` takes it.
-        protect: as ``derive_areas`` takes it.
+        grow, protect: as for ``derive_areas``.
 
     Returns:
         uint8 (S, S, 3), S being ``size`` times a whole number and at least SMALLEST_VIEW.
@@ -90,17 +85,12 @@ def seen_by_network(
     return out
 
 
-def change_map(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def change_map(before: NDArray[Any], after: NDArray[Any], allowed: BoolArray) -> NDArray[np.uint8]:
     """Where a picture changed outside ``allowed``: uint8 (H, W, 3).
 
     The picture before, pale and grey; blue where it may change; red where it changed outside, with a ring
-    around it that can be seen however few pixels there are.
-
-    Args:
-        before, after, allowed: as ``compare_outside`` takes them, with 1, 3 or 4 channels.
-
-    Raises:
-        MaskError: what ``compare_outside`` raises, or not a picture.
+    that makes single pixels visible. Arguments and errors as for ``compare_outside``, with 1, 3 or 4
+    channels.
     """
     changed = Mask(changed_outside(before, after, allowed))
     grey = cv2.cvtColor(rgb8(before), cv2.COLOR_RGB2GRAY)

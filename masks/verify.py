@@ -1,4 +1,4 @@
-"""The numbers of a receipt: proof that nothing outside the allowed area changed."""
+"""The proof in a receipt that nothing outside the allowed area changed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from masks.mask import MaskError, bool_plane
+from masks.mask import BoolArray, MaskError, require_bool_array
 
-_ROWS = 256  # taken at a time where whole rows are outside
+_ROWS = 256  # taken at once where whole rows are outside
 
 
 @dataclass(frozen=True)
 class Preservation:
-    """What became of the pixels outside ``allowed``.
+    """What happened to the pixels outside ``allowed``.
 
     Attributes:
-        outside: how many there are.
+        outside: their number.
         changed: how many of them differ in any channel.
         largest_change: the largest difference of one channel, in the picture's own units.
         before_sha256, after_sha256: hashes of these pixels with the picture's shape and dtype.
@@ -41,7 +41,7 @@ class Preservation:
         return f"{self.changed:,} of {self.outside:,} pixels outside changed"
 
 
-def compare_outside(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]) -> Preservation:
+def compare_outside(before: NDArray[Any], after: NDArray[Any], allowed: BoolArray) -> Preservation:
     """Compare two pictures outside ``allowed``.
 
     Args:
@@ -52,7 +52,7 @@ def compare_outside(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[
         MaskError: shapes or dtypes that differ or are others.
     """
     _check(before, after, allowed)
-    old_hash = new_hash = _head(before)
+    old_hash = new_hash = _new_hash(before)
     changed = largest = 0
     for old, new in _outside(before, after, allowed):
         if not len(old):
@@ -70,19 +70,14 @@ def compare_outside(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[
     return Preservation(count, changed, largest, old_hash.hexdigest(), new_hash.hexdigest())
 
 
-def changed_outside(
-    before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Where pixels outside ``allowed`` differ in any channel: bool (H, W).
-
-    Takes and raises what ``compare_outside`` does.
-    """
+def changed_outside(before: NDArray[Any], after: NDArray[Any], allowed: BoolArray) -> BoolArray:
+    """Where pixels outside ``allowed`` differ: bool (H, W). Arguments and errors as ``compare_outside``."""
     _check(before, after, allowed)
     differs = before != after
     return (differs if differs.ndim == 2 else differs.any(axis=2)) & ~allowed
 
 
-def _check(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]) -> None:
+def _check(before: NDArray[Any], after: NDArray[Any], allowed: BoolArray) -> None:
     if before.shape != after.shape or before.dtype != after.dtype:
         raise MaskError(
             f"{before.dtype} {before.shape} and {after.dtype} {after.shape} cannot be compared: they differ"
@@ -91,17 +86,17 @@ def _check(before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]
         raise MaskError(
             f"pictures are (H, W) or (H, W, C) of unsigned integers, not {before.dtype} {before.shape}"
         )
-    if bool_plane(allowed, "allowed").shape != before.shape[:2]:
+    if require_bool_array(allowed, "allowed").shape != before.shape[:2]:
         raise MaskError(f"allowed has shape {allowed.shape}, the pictures {before.shape}")
 
 
 def _outside(
-    before: NDArray[Any], after: NDArray[Any], allowed: NDArray[np.bool_]
+    before: NDArray[Any], after: NDArray[Any], allowed: BoolArray
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
     """The pixels outside in both pictures, row by row, in pieces (N, ...).
 
-    Most of a large picture lies in rows that are outside as a whole: these are taken many at once and not
-    copied, and of the others only what lies between the first and the last allowed column is picked out.
+    Most rows of a large picture are outside as a whole: these are taken many at once and not copied. Of the
+    others only the part from the first to the last allowed column is copied.
     """
     touched = np.flatnonzero(allowed.any(axis=1)).tolist()
     columns = np.flatnonzero(allowed.any(axis=0))
@@ -110,7 +105,8 @@ def _outside(
     for row in [*touched, len(before)]:
         for start in range(done, row, _ROWS):
             rows = slice(start, min(row, start + _ROWS))
-            yield _flat(before[rows]), _flat(after[rows])
+            flat = (-1, *before.shape[2:])
+            yield before[rows].reshape(flat), after[rows].reshape(flat)
         if row < len(before):
             outside = ~allowed[row, first:end]
             yield before[row, :first], after[row, :first]
@@ -119,15 +115,11 @@ def _outside(
         done = row + 1
 
 
-def _flat(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows.reshape(-1, *rows.shape[2:])
-
-
-def _head(picture: NDArray[Any]) -> Any:
-    """A hash that has taken in what kind of picture it is of."""
+def _new_hash(picture: NDArray[Any]) -> Any:
+    """A hash that begins with the picture's dtype and shape."""
     return hashlib.sha256(f"pixels {picture.dtype.name} {'x'.join(map(str, picture.shape))} ".encode())
 
 
 def _bytes(pixels: NDArray[Any]) -> memoryview:
-    # Little-endian whatever the machine, so that hashes can be compared between machines.
+    # Always little-endian, so that hashes can be compared between machines.
     return np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("<")).data

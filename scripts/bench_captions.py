@@ -1,22 +1,21 @@
-"""What a base network makes of captions: how much worse it finds a picture by words that are wrong.
+"""Which changes to a caption a base network notices.
 
     scripts/bench captions [--model NAME|FOLDER]... [--count N]
 
-Renders of unseen scenes with two toys are noised, and the network finds them again, once by a true caption
-and once by the same caption with one thing changed: a kind, a colour, the colours of the two toys exchanged,
-left for right, in front for behind. What is told is the squared error on the toys by the false caption over
-that by the true one, at several levels of noise, with 95 % intervals by the bootstrap: 1 is a change that the
-network does not notice. All models see the same pictures, noise and captions.
+Renders of unseen scenes with two toys are noised and denoised twice: by a true caption, and by the same one
+with one thing changed: a kind, a colour, the colours of both toys exchanged, left for right, in front for
+behind. The table gives the squared error on the toys by the false caption over that by the true one, at
+several noise levels, with 95 % bootstrap intervals: 1 is a change that the network does not notice. All
+models see the same pictures, noise and captions.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+from benching import parser, resampled_means
 from numpy.typing import NDArray
 
 from glide_edit.conditioning import Conditioning
@@ -24,24 +23,18 @@ from glide_edit.evaluation.report import Table
 from glide_edit.models import load_model, resolve
 from glide_edit.models.model import Model
 from glide_edit.toybox import caption, render, sample_scene
-from glide_edit.training.altered import altered
+from glide_edit.training.batches import to_images
+from glide_edit.training.hard_negatives import hard_negative
 
 CHANGES = ("kind", "colour", "exchange", "side", "depth")
-"""Of ``altered``; "exchange" is of colours."""
+"""Of ``hard_negative``; "exchange" is of colours."""
 TIMES = (950.0, 900.0, 800.0, 700.0)
 FIRST_SCENE = 880_000
-TOGETHER = 32
-RESAMPLES = 1000
+BATCH = 32
 
 
-@dataclass(frozen=True, eq=False)
-class Question:
-    """``image`` (3, S, S) in [-1, 1], ``toys`` bool (S, S) where one is seen."""
-
-    image: torch.Tensor
-    toys: torch.Tensor
-    true: str
-    false: str
+Question = tuple[NDArray[np.uint8], NDArray[np.bool_], str, str]
+"""A picture (S, S, 3), where a toy is seen on it (S, S), and its true and its false caption."""
 
 
 def questions(count: int, size: int) -> dict[str, list[Question]]:
@@ -55,12 +48,10 @@ def questions(count: int, size: int) -> dict[str, list[Question]]:
             continue
         true = caption(scene, seed)
         for _ in range(8):  # drawn by chance, until one comes that is still missing
-            false = altered(true, rng)
-            if false.what in CHANGES and len(found[false.what]) < count:
+            false = hard_negative(true, rng)
+            if false.change in CHANGES and len(found[false.change]) < count:
                 picture = render(scene, size)
-                image = torch.from_numpy(picture.image).permute(2, 0, 1).float() / 127.5 - 1
-                seen = torch.from_numpy(picture.visible >= 0)
-                found[false.what].append(Question(image, seen, true, false.caption))
+                found[false.change].append((picture.image, picture.visible >= 0, true, false.caption))
                 break
     return found
 
@@ -72,16 +63,12 @@ def errors(model: Model, asked: list[Question], time: float) -> NDArray[np.float
     assert encoder is not None, "a base network reads words"
     generator = torch.Generator().manual_seed(0)
     parts = []
-    for start in range(0, len(asked), TOGETHER):
-        part = asked[start : start + TOGETHER]
-        image, toys = torch.stack([each.image for each in part]), torch.stack([each.toys for each in part])
-        t = torch.full((len(part),), time)
+    for start in range(0, len(asked), BATCH):
+        pictures, places, *captions = zip(*asked[start : start + BATCH], strict=True)
+        image, toys = to_images(list(pictures)), torch.from_numpy(np.stack(places))
+        t = torch.full((len(image),), time)
         x_t = stage.schedule.add_noise(image, torch.randn(image.shape, generator=generator), t)
-        branches = [
-            Conditioning(text=encoder.encode(texts))
-            for texts in ([each.true for each in part], [each.false for each in part])
-        ]
-        found = stage.network.predict(x_t, t, branches)
+        found = stage.network.predict(x_t, t, [Conditioning(text=encoder.encode(said)) for said in captions])
         wrong = [((each.x0 - image).square().mean(1) * toys).sum((1, 2)) / toys.sum((1, 2)) for each in found]
         parts.append(torch.stack(wrong, 1))
     return torch.cat(parts).double().numpy()
@@ -89,24 +76,21 @@ def errors(model: Model, asked: list[Question], time: float) -> NDArray[np.float
 
 def ratio(wrong: NDArray[np.float64]) -> str:
     """False over true, with its interval."""
-    rng = np.random.default_rng(0)
-    drawn = wrong[rng.integers(0, len(wrong), (RESAMPLES, len(wrong)))].mean(1)
-    low, high = np.quantile(drawn[:, 1] / drawn[:, 0], (0.025, 0.975))
+    means = resampled_means(wrong, 1000)
+    low, high = np.quantile(means[:, 1] / means[:, 0], (0.025, 0.975))
     true, false = wrong.mean(0)
     return f"{false / true:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model", action="append", metavar="NAME|FOLDER")
-    parser.add_argument("--count", type=int, default=128, help="of each change (128)")
-    options = parser.parse_args()
-    for name in options.model or ["toybox"]:
+    options = parser("captions", __doc__)
+    options.add_argument("--model", action="append", metavar="NAME|FOLDER")
+    options.add_argument("--count", type=int, default=128, help="of each change (128)")
+    given = options.parse_args()
+    for name in given.model or ["toybox"]:
         model = load_model(resolve(name))
         stage = model.stages[0]
-        asked = questions(options.count, stage.image_size)
+        asked = questions(given.count, stage.image_size)
         levels = [f"log-SNR {float(stage.schedule.log_snr(torch.tensor([t]))):.1f}" for t in TIMES]
         rows = [(change, *(ratio(errors(model, asked[change], t)) for t in TIMES)) for change in CHANGES]
         print(f"{name}\n\n{Table(name, ('changed', *levels), tuple(rows)).to_markdown()}\n", flush=True)

@@ -2,24 +2,24 @@
 
     scripts/bench sketch [--model NAME|FOLDER] [--count N] [--ways MODE[@STRENGTH],...]
 
-"plain" is by the lines of the same drawing without the strokes of colour. All ways get the same drawings,
+"plain" follows the lines of the same drawing without the strokes of colour. All ways get the same drawings,
 prompts and noise. "kind" is the share of the drawn toys whose kind the verifier sees at their place, "colour"
 that of the toys drawn in a colour that are seen in it, "overlap" the median overlap of silhouettes with the
-drawn ones, as the sketch bench has them; "real" is what renders of the scenes get.
+drawn ones, as in the sketch bench; "real" is what renders of the scenes get.
 """
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from benching import parser
 from numpy.typing import NDArray
 
 from glide_edit.editor import Editor
 from glide_edit.evaluation.report import Table
-from glide_edit.evaluation.seen import overlap
+from glide_edit.evaluation.seen import nearest
 from glide_edit.evaluation.sketch_bench import PIXELS, SketchItem, silhouette_overlaps, sketch_items
 from glide_edit.evaluation.verifier import Verifier
 from glide_edit.images import open_picture, to_uint8
@@ -31,10 +31,12 @@ Image = NDArray[np.uint8]
 
 
 @dataclass
-class Tally:
-    kinds: list[bool]
-    colours: list[bool]
-    overlaps: list[float]
+class Scores:
+    """Of the pictures drawn in one way, a value for each toy."""
+
+    kind: list[bool] = field(default_factory=list)
+    colour: list[bool] = field(default_factory=list)
+    overlap: list[float] = field(default_factory=list)
 
     def add(self, picture: Image, item: SketchItem, verifier: Verifier) -> None:
         """Judge one picture, (H, W, 3)."""
@@ -42,20 +44,11 @@ class Tally:
         boxes = np.array([item.rendering.boxes[k] for k in item.counted]) / PIXELS
         seen = verifier.see(np.repeat(image[None], len(boxes), 0), boxes)
         for k, box, each in zip(item.counted, boxes, seen, strict=True):
-            toy = item.scene.toys[k]
-            best = max(each.objects, key=lambda found: overlap(found.box, tuple(box)), default=None)
-            self.kinds.append(best is not None and best.kind == toy.kind)
+            toy, found = item.scene.toys[k], nearest(each, box)
+            self.kind.append(found is not None and found.kind == toy.kind)
             if toy.colour not in ("white", "black", "gray"):
-                self.colours.append(best is not None and best.colour == toy.colour)
-        self.overlaps += silhouette_overlaps(image, item)
-
-    def row(self, name: str) -> tuple[str | float, ...]:
-        return (
-            name,
-            float(np.mean(self.kinds)),
-            float(np.mean(self.colours)),
-            float(np.median(self.overlaps)),
-        )
+                self.colour.append(found is not None and found.colour == toy.colour)
+        self.overlap += silhouette_overlaps(image, item)
 
 
 def scribbled(item: SketchItem) -> Image:
@@ -73,31 +66,35 @@ def scribbled(item: SketchItem) -> Image:
     return np.asarray(sheet, np.uint8)
 
 
+def sketched(editor: Editor, item: SketchItem, way: str) -> Image:
+    """The picture made of the item's drawing: "plain", or MODE or MODE@STRENGTH of the coloured one."""
+    mode, _, strength = way.partition("@")
+    settings = {"strength": float(strength)} if strength else {}
+    drawing = item.drawing if mode == "plain" else open_picture(scribbled(item))
+    mode = "lines" if mode == "plain" else mode
+    result = editor.sketch(drawing, item.prompt, mode=mode, seed=item.index, **settings)
+    return to_uint8(result.pictures[0].pixels)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--model", default="toybox")
-    parser.add_argument("--count", type=int, default=64)
-    parser.add_argument("--ways", default=WAYS)
-    options = parser.parse_args()
-    editor, verifier = Editor.load(options.model), Verifier.load()
-    tallies = {way: Tally([], [], []) for way in ["real", *options.ways.split(",")]}
-    for item in sketch_items(options.count):
-        tallies["real"].add(item.rendering.image, item, verifier)
-        drawing = open_picture(scribbled(item))
-        for way in options.ways.split(","):
-            mode, _, strength = way.partition("@")
-            settings = {"mode": mode, "seed": item.index} | (
-                {"strength": float(strength)} if strength else {}
-            )
-            if mode == "plain":
-                result = editor.sketch(item.drawing, item.prompt, mode="lines", seed=item.index)
-            else:
-                result = editor.sketch(drawing, item.prompt, **settings)
-            tallies[way].add(to_uint8(result.pictures[0].pixels), item, verifier)
-        print(f"{item.index + 1} of {options.count}", flush=True)
-    header = ("way", "kind", "colour", "overlap")
-    table = Table("ways", header, tuple(tally.row(way) for way, tally in tallies.items()))
-    print(f"\n{options.count} drawings, {len(tallies['real'].kinds)} toys\n\n{table.to_markdown()}")
+    options = parser("sketch", __doc__)
+    options.add_argument("--model", default="toybox")
+    options.add_argument("--count", type=int, default=64)
+    options.add_argument("--ways", default=WAYS)
+    given = options.parse_args()
+    editor, verifier, ways = Editor.load(given.model), Verifier.load(), given.ways.split(",")
+    scores = {way: Scores() for way in ("real", *ways)}
+    for item in sketch_items(given.count):
+        scores["real"].add(item.rendering.image, item, verifier)
+        for way in ways:
+            scores[way].add(sketched(editor, item, way), item, verifier)
+        print(f"{item.index + 1} of {given.count}", flush=True)
+    rows = [
+        (way, float(np.mean(each.kind)), float(np.mean(each.colour)), float(np.median(each.overlap)))
+        for way, each in scores.items()
+    ]
+    table = Table("ways", ("way", "kind", "colour", "overlap"), tuple(rows))
+    print(f"\n{given.count} drawings, {len(scores['real'].kind)} toys\n\n{table.to_markdown()}")
 
 
 if __name__ == "__main__":

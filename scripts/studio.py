@@ -29,14 +29,16 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "apps" / "studio" / "examples"
 SCREENSHOTS = ROOT / "docs" / "studio"
 SIZE = 512
-WINDOWS = {"desk": (1280, 800), "phone": (390, 844)}
+WINDOWS: dict[str, Any] = {
+    "desk": {"width": 1280, "height": 800},
+    "phone": {"width": 390, "height": 844},
+}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 CHROMIUM = ["chromium", "chromium-browser", "google-chrome"]
-"""Their names on Debian and elsewhere."""
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 SLOW_FRAMES = "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 100);"
 """Without a GPU, gradio's canvas would keep a core busy by drawing itself 60 times a second."""
-A_WHILE = 240_000
+TIMEOUT = 240_000
 """Milliseconds that a run may take on a busy machine."""
 PREPARED: dict[str, dict[str, str | None]] = {
     "generate": {"#generate-prompt textarea": "a yellow house on grass at sunset"},
@@ -55,7 +57,7 @@ PREPARED: dict[str, dict[str, str | None]] = {
 def make_examples() -> None:
     """The photograph of docs/examples, two toybox scenes and three drawings of single toys."""
     EXAMPLES.mkdir(exist_ok=True)
-    photo = open_picture(ROOT / "docs" / "examples" / "photo.png")
+    photo = open_picture(ROOT / "docs" / "examples" / "photo.jpg")
     save_picture(photo, EXAMPLES / "cup.jpg", force=True, quality=88)
     for name, kind, ground in (("grass", "house", "grass"), ("snow", "tree", "snow")):
         picture = render(_single(kind, ground), SIZE).image
@@ -81,8 +83,8 @@ def make_screenshots() -> None:
     SCREENSHOTS.mkdir(exist_ok=True)
     with _opened() as (browser, address):
         for theme in THEMES:
-            page = browser.new_page(viewport=_viewport("desk"), color_scheme=theme)
-            page.set_default_timeout(A_WHILE)
+            page = browser.new_page(viewport=WINDOWS["desk"], color_scheme=theme)
+            page.set_default_timeout(TIMEOUT)
             page.add_init_script(SLOW_FRAMES)
             page.goto(address)
             _walk(page, theme)
@@ -90,10 +92,10 @@ def make_screenshots() -> None:
 
 
 def measure(runs: int = 5) -> None:
-    """Seconds, by the page's own clock from a press on: of a photograph of 600 x 400, edited with detail."""
+    """Print seconds, by the page's own clock: a photograph of 600 x 400, edited with detail."""
     began = time.monotonic()
     with _opened() as (browser, address):
-        page = browser.new_page(viewport=_viewport("desk"))
+        page = browser.new_page(viewport=WINDOWS["desk"])
         page.goto(address)
         page.wait_for_selector("#edit-run", state="visible")
         print(f"usable page, from the start of the command   {time.monotonic() - began:.2f}")
@@ -102,20 +104,20 @@ def measure(runs: int = 5) -> None:
         page.wait_for_timeout(2000)
         page.fill("#edit-prompt textarea", "a red ball")
         page.evaluate(CLOCK)
-        told, previews, ends = [], [], []
+        taken = []
         for run in range(runs):
-            told.append(_painted(page, 10 * run))
+            described = _painted(page, 10 * run)
             page.click("#edit-run")
             page.wait_for_function("clock.ended")
-            pressed, previewed, ended = page.evaluate("[clock.pressed, clock.previewed, clock.ended]")
-            previews.append((previewed - pressed) / 1000)
-            ends.append((ended - pressed) / 1000)
+            pressed, *times = page.evaluate("[clock.pressed, clock.previewed, clock.ended]")
+            taken.append([described, *((time - pressed) / 1000 for time in times)])
             page.wait_for_selector("#edit-run", state="visible")
-        for what, seconds in (
-            ("what is selected is told, from the end of a stroke", told),
-            ("first preview, from a press on Run", previews),
-            ("finished, from a press on Run", ends),
-        ):
+        measured = (
+            "selection described, from the end of a stroke",
+            "first preview, from a press on Run",
+            "finished, from a press on Run",
+        )
+        for what, seconds in zip(measured, zip(*taken, strict=True), strict=True):
             print(f"{what:<52} {statistics.median(seconds):.2f}   (", *(f"{s:.2f}" for s in seconds), ")")
 
 
@@ -135,7 +137,7 @@ CLOCK = """() => {
 
 
 def _painted(page: Page, down: int) -> float:
-    """Paint a stroke, and wait until the studio says what is selected: so many seconds."""
+    """Paint a stroke, and return the seconds until the studio describes the selection."""
     box = page.locator("#edit-canvas canvas").first.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2 + down
@@ -151,7 +153,7 @@ def _painted(page: Page, down: int) -> float:
 
 @contextmanager
 def _opened() -> Iterator[tuple[Browser, str]]:
-    """A browser, and the address of a studio that runs as long."""
+    """A browser, and the address of a running studio."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -169,7 +171,7 @@ def _opened() -> Iterator[tuple[Browser, str]]:
 
 
 def _walk(page: Page, theme: str) -> None:
-    """Use every tab once, and take its pictures."""
+    """Use every tab once, and take screenshots of it."""
     page.wait_for_selector("#edit-examples button")
     _take(page, "start", theme)
     page.click('#edit-examples [data-pick="cup.jpg"]')
@@ -180,10 +182,7 @@ def _walk(page: Page, theme: str) -> None:
     for tab, prepare in PREPARED.items():
         page.get_by_role("tab", name=tab.capitalize()).click()
         for selector, value in prepare.items():
-            if value is None:
-                page.click(selector)
-            else:
-                page.fill(selector, value)
+            page.click(selector) if value is None else page.fill(selector, value)
         _run(page, tab)
         _take(page, tab, theme)
     for tab in ("history", "models", "help"):
@@ -203,29 +202,13 @@ def _run(page: Page, tab: str) -> None:
 def _take(page: Page, name: str, theme: str) -> None:
     """NAME-WINDOW-THEME.webp for both windows."""
     for window in WINDOWS:
-        page.set_viewport_size(_viewport(window))
+        page.set_viewport_size(WINDOWS[window])
         page.wait_for_timeout(1000)  # the canvas takes its new size
         shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         shot.save(SCREENSHOTS / f"{name}-{window}-{theme}.webp", quality=82, method=6)
-    page.set_viewport_size(_viewport("desk"))
-
-
-def _viewport(window: str) -> Any:
-    width, height = WINDOWS[window]
-    return {"width": width, "height": height}
-
-
-def main() -> None:
-    match sys.argv[1:]:
-        case ["examples"]:
-            make_examples()
-        case ["screenshots"]:
-            make_screenshots()
-        case ["times"]:
-            measure()
-        case _:
-            sys.exit(__doc__)
+    page.set_viewport_size(WINDOWS["desk"])
 
 
 if __name__ == "__main__":
-    main()
+    made = {"examples": make_examples, "screenshots": make_screenshots, "times": measure}
+    made.get(" ".join(sys.argv[1:]), lambda: sys.exit(__doc__))()

@@ -29,18 +29,11 @@ Edits = Annotated[
     typer.Argument(
         metavar="EDITS",
         help="A file with an edit a line, as JSON, or .csv with a header; - reads JSON lines from stdin.",
-        show_default=False,
     ),
 ]
 OutFolder = Annotated[
     Path,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="FOLDER",
-        help="Where to write; a batch that was stopped goes on.",
-        show_default=False,
-    ),
+    typer.Option("--out", "-o", metavar="FOLDER", help="Where to write; a batch that was stopped goes on."),
 ]
 
 
@@ -48,8 +41,8 @@ OutFolder = Annotated[
 def batch(edits: Edits, out: OutFolder, *, running: options.Running) -> None:
     """Carry out a file of edits, each line on its own, with one load of the model.
 
-    What an earlier run of the same command did is not done again. A line that cannot be carried out does not
-    stop the others: it is told at the end, and the exit code is 2. results.jsonl in FOLDER lists everything.
+    What an earlier run of the same command did is not done again. A line that fails does not stop the others:
+    it is reported at the end, and the exit code is 2. results.jsonl in FOLDER lists everything.
     """
     from glide_edit.batch import parse_lines, read_lines
 
@@ -59,15 +52,15 @@ def batch(edits: Edits, out: OutFolder, *, running: options.Running) -> None:
         lines, folder = read_lines(edits), Path(edits).parent
     from glide_edit.editor import Editor
 
-    account = _Account(len(lines), as_json=running.as_json)
+    outcomes = _Outcomes(len(lines), as_json=running.as_json)
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(running.model, running.device, running.precision, running.clip)
-        stopped = _run(editor, lines, out, folder, running, account, display)
-    account.close(stopped=stopped)
+        stopped = _run(editor, lines, out, folder, running, outcomes, display)
+    outcomes.close(stopped=stopped)
     if stopped:
         raise typer.Exit(STOPPED)
-    if account.counts["failed"]:
+    if outcomes.counts["failed"]:
         raise typer.Exit(FAILED)
 
 
@@ -77,7 +70,7 @@ def _run(
     out: Path,
     folder: Path,
     running: options.Running,
-    account: _Account,
+    outcomes: _Outcomes,
     display: Display,
 ) -> bool:
     """Whether it was stopped with Ctrl-C."""
@@ -87,9 +80,9 @@ def _run(
         with closing(run_batch(editor, lines, out, folder=folder, force=running.force)) as events:
             for event in events:
                 if isinstance(event, LineOutcome):
-                    account.add(event)
+                    outcomes.add(event)
                 else:
-                    _show(display, event, len(account.outcomes), len(lines))
+                    _show(display, event, len(outcomes.all), len(lines))
     except KeyboardInterrupt:
         return True
     return False
@@ -104,19 +97,19 @@ def _show(display: Display, event: LineProgress, done: int, count: int) -> None:
 
 
 @dataclass
-class _Account:
-    """What became of the lines, told as it happens and at the end."""
+class _Outcomes:
+    """The outcomes of the lines, reported one by one and at the end."""
 
     count: int
     as_json: bool
-    outcomes: list[LineOutcome] = field(default_factory=list)
+    all: list[LineOutcome] = field(default_factory=list)
 
     @property
     def counts(self) -> Counter[str]:
-        return Counter(outcome.state for outcome in self.outcomes)
+        return Counter(outcome.state for outcome in self.all)
 
     def add(self, outcome: LineOutcome) -> None:
-        self.outcomes.append(outcome)
+        self.all.append(outcome)
         if self.as_json or outcome.state == "failed":
             return
         before = " (done before)" if outcome.state == "skipped" else ""
@@ -126,12 +119,12 @@ class _Account:
         """The report: one JSON object, or the failures and a sentence on stderr."""
         counts = {state: self.counts[state] for state in ("done", "skipped", "failed")}
         if self.as_json:
-            lines = [{**outcome.record, "state": outcome.state} for outcome in self.outcomes]
+            lines = [{**outcome.record, "state": outcome.state} for outcome in self.all]
             typer.echo(json.dumps({**counts, "complete": not stopped, "lines": lines}))
             return
-        for outcome in self.outcomes:
+        for outcome in self.all:
             if outcome.error is not None:
                 typer.echo(f"line {outcome.number}: error: {printable(outcome.error)}", err=True)
         said = f"{counts['done']} done, {counts['skipped']} done before, {counts['failed']} failed"
-        left = f"; stopped before {self.count - len(self.outcomes)} more" if stopped else ""
+        left = f"; stopped before {self.count - len(self.all)} more" if stopped else ""
         typer.echo(f"{said}{left}", err=True)

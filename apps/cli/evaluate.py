@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from apps.cli import evaluate_edits, options
+from apps.cli import evaluate_edits
 from apps.cli.errors import STOPPED
 from apps.cli.options import takes_groups
 from apps.cli.progress import counting
@@ -26,13 +26,16 @@ app.command()(evaluate_edits.edits)
 app.command()(evaluate_edits.sketches)
 
 Count = Annotated[int, typer.Option("--count", metavar="N", help="Questions of each kind.")]
+Guidance = Annotated[
+    float | None,
+    typer.Option("--guidance", metavar="X", help="How strongly to follow the words [default: the model's]."),
+]
 Scales = Annotated[
     str | None,
     typer.Option(
         "--guidance",
         metavar="X,X,...",
         help="Guidance scales to try one after the other [default: the model's].",
-        show_default=False,
     ),
 ]
 ClipScales = Annotated[
@@ -41,7 +44,6 @@ ClipScales = Annotated[
         "--clip-guidance",
         metavar="X,X,...",
         help="Scales of guidance by the model's CLIP, each tried with each of --guidance; 0 is none.",
-        show_default=False,
     ),
 ]
 Fid = Annotated[
@@ -54,7 +56,6 @@ Kinds = Annotated[
         metavar="KIND,...",
         help="Of one, two, relation, count, held_out, conflict, rare, long, two_best_of_8 [default: all but "
         "the last, which the model's CLIP ranks].",
-        show_default=False,
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Seed of each kind's first picture.")]
@@ -65,16 +66,11 @@ Size = Annotated[
 PromptFile = Annotated[
     Path,
     typer.Argument(
-        metavar="PROMPTS",
-        help="A prompt a line (.txt), or columns Prompts and Category (.csv, .tsv).",
-        show_default=False,
+        metavar="PROMPTS", help="A prompt a line (.txt), or columns Prompts and Category (.csv, .tsv)."
     ),
 ]
 OutFolder = Annotated[
-    Path,
-    typer.Option(
-        "--out", "-o", metavar="DIR", help="A new or empty folder for the pictures.", show_default=False
-    ),
+    Path, typer.Option("--out", "-o", metavar="DIR", help="A new or empty folder for the pictures.")
 ]
 Judge = Annotated[
     str | None,
@@ -82,7 +78,6 @@ Judge = Annotated[
         "--clip",
         metavar="ARCH/WEIGHTS",
         help="An open_clip model to score the pictures with, as ViT-B-32/openai.",
-        show_default=False,
     ),
 ]
 
@@ -110,15 +105,15 @@ def prompts(
     if clip_guidance is not None:
         chosen["clip_guidance"] = _numbers("--clip-guidance", clip_guidance)
     from glide_edit.evaluation.inception import InceptionDistance
-    from glide_edit.evaluation.prompt_bench import Plan, curve, of_model, run
+    from glide_edit.evaluation.prompt_bench import PromptProtocol, curve, of_model, run
     from glide_edit.images import write_atomically
 
-    plan = Plan(count=count, seed=seed, size=size, **chosen)
+    protocol = PromptProtocol(count=count, seed=seed, size=size, **chosen)
     reporting.check(force=measuring.force)
-    subject = of_model(measuring.load(), plan)
+    subject = of_model(measuring.load(), protocol)
     distance = InceptionDistance() if fid else None
     with counting("drawing and judging") as tell:
-        outcome = run(subject, plan, tell, distance)
+        outcome = run(subject, protocol, tell, distance)
     if reporting.report_file is not None:
         outcome.report.write(reporting.report_file, force=measuring.force)
     if reporting.sheet is not None:
@@ -135,7 +130,7 @@ def file(
     prompt_file: PromptFile,
     out: OutFolder,
     measuring: Measuring,
-    guidance: options.Guidance = None,
+    guidance: Guidance = None,
     seed: Seed = 0,
     clip: Judge = None,
 ) -> None:

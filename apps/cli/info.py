@@ -15,9 +15,7 @@ from apps.cli.errors import printable
 def info(
     file: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE", help="A PNG, JPEG, WebP or TIFF that glide-edit wrote.", show_default=False
-        ),
+        typer.Argument(metavar="FILE", help="A PNG, JPEG, WebP or TIFF that glide-edit wrote."),
     ],
     as_json: options.Json = False,
 ) -> None:

@@ -18,7 +18,6 @@ from apps.cli import (
     edits,
     evaluate,
     info,
-    larger,
     mask,
     mask_doctor,
     models,
@@ -26,7 +25,6 @@ from apps.cli import (
     studio,
     toybox,
     train,
-    vary,
     verify,
 )
 from apps.cli.errors import CarefulGroup
@@ -39,13 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: rich alone would take as long to import as all the rest
     pretty_exceptions_enable=False,
 )
-app.command()(edits.inpaint)
-app.command()(edits.generate)
-app.command()(edits.sketch)
-app.command()(larger.remove)
-app.command()(larger.outpaint)
-app.command()(larger.upscale)
-app.command()(vary.vary)
+edits.add_to(app)
 app.command()(info.info)
 app.command()(replay.replay)
 app.command()(batch.batch)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -32,27 +34,26 @@ app = typer.Typer(
 )
 _POINTS = {"ignore_unknown_options": True}  # so that -5,3 is a point
 
-On = Annotated[
-    str, typer.Argument(metavar="PHOTO|WxH", help="A picture, or a size as 640x480.", show_default=False)
-]
-Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture.", show_default=False)]
-Corners = Annotated[
-    str, typer.Argument(metavar="X0,Y0,X1,Y1", help="X1 and Y1 lie just beyond it.", show_default=False)
-]
-PointWords = Annotated[
-    list[str],
-    typer.Argument(metavar="X,Y ...", help="Pixels from the top left corner.", show_default=False),
-]
-MaskFile = Annotated[
-    Path,
-    typer.Argument(metavar="MASK", help="A picture, or run lengths as .json.", show_default=False),
-]
-MaskFiles = Annotated[
-    list[Path], typer.Argument(metavar="MASK ...", help="Masks of one size.", show_default=False)
-]
-Pixels = Annotated[float, typer.Argument(metavar="PX", help="How far, in pixels.", show_default=False)]
+On = Annotated[str, typer.Argument(metavar="PHOTO|WxH", help="A picture, or a size as 640x480.")]
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="The picture.")]
+Corners = Annotated[str, typer.Argument(metavar="X0,Y0,X1,Y1", help="X1 and Y1 lie just beyond it.")]
+PointWords = Annotated[list[str], typer.Argument(metavar="X,Y ...", help="Pixels from the top left corner.")]
+MaskFile = Annotated[Path, typer.Argument(metavar="MASK", help="A picture, or run lengths as .json.")]
+MaskFiles = Annotated[list[Path], typer.Argument(metavar="MASK ...", help="Masks of one size.")]
+Pixels = Annotated[float, typer.Argument(metavar="PX", help="How far, in pixels.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="PX", help="Of the brush.")]
 Scribbles = list[str] | None
+
+
+def _add(name: str, help: str, work: Callable[..., None], **chosen: str) -> None:
+    """Add a command that differs from others in words alone: those in ``chosen`` are no options."""
+    command = options.takes_groups(partial(work, **chosen))
+    app.command(name, help=help, context_settings=_POINTS)(command)
+
+
+def _of(module: str, name: str) -> Callable[..., Mask]:
+    """A function of ``masks.draw`` or ``masks.shape``, which are not imported for the help."""
+    return getattr(import_module(f"masks.{module}"), name)
 
 
 # -- drawing -------------------------------------------------------------------------------------------
@@ -68,44 +69,22 @@ def stroke(on: On, points: PointWords, radius: Radius = 12, *, writing: options.
     _write(lambda: draw.strokes(strokes, radius, ground.size), ground.default, writing)
 
 
-@app.command(context_settings=_POINTS)
-@options.takes_groups
-def box(on: On, corners: Corners, *, writing: options.Writing) -> None:
-    """Select a box."""
-    from masks import draw
-
+def _box(on: On, corners: Corners, *, writing: options.Writing, draw: str) -> None:
     ground, box_ = ground_of(on), box_in(corners)
-    _write(lambda: draw.box(box_, ground.size), ground.default, writing)
+    _write(lambda: _of("draw", draw)(box_, ground.size), ground.default, writing)
 
 
-@app.command(context_settings=_POINTS)
-@options.takes_groups
-def ellipse(on: On, corners: Corners, *, writing: options.Writing) -> None:
-    """Select the ellipse that fills a box."""
-    from masks import draw
-
-    ground, box_ = ground_of(on), box_in(corners)
-    _write(lambda: draw.ellipse(box_, ground.size), ground.default, writing)
-
-
-@app.command(context_settings=_POINTS)
-@options.takes_groups
-def polygon(on: On, points: PointWords, *, writing: options.Writing) -> None:
-    """Select a polygon; where it crosses itself, the overlap is left out."""
-    from masks import draw
-
+def _points(on: On, points: PointWords, *, writing: options.Writing, draw: str) -> None:
     ground, corners = ground_of(on), points_in(points)
-    _write(lambda: draw.polygon(corners, ground.size), ground.default, writing)
+    _write(lambda: _of("draw", draw)(corners, ground.size), ground.default, writing)
 
 
-@app.command(context_settings=_POINTS)
-@options.takes_groups
-def lasso(on: On, points: PointWords, *, writing: options.Writing) -> None:
-    """Select everything that an outline goes round, however often."""
-    from masks import draw
-
-    ground, corners = ground_of(on), points_in(points)
-    _write(lambda: draw.lasso(corners, ground.size), ground.default, writing)
+_add("box", "Select a box.", _box, draw="box")
+_add("ellipse", "Select the ellipse that fills a box.", _box, draw="ellipse")
+_add(
+    "polygon", "Select a polygon; where it crosses itself, the overlap is left out.", _points, draw="polygon"
+)
+_add("lasso", "Select everything that an outline goes round, however often.", _points, draw="lasso")
 
 
 # -- selecting by what the picture shows ---------------------------------------------------------------
@@ -127,7 +106,7 @@ def grabcut(
     photo: Photo,
     box: Annotated[
         str | None,
-        typer.Option("--box", metavar="X0,Y0,X1,Y1", help="A box around the thing.", show_default=False),
+        typer.Option("--box", metavar="X0,Y0,X1,Y1", help="A box around the thing."),
     ] = None,
     inside: Annotated[
         Scribbles,
@@ -214,28 +193,21 @@ def colour(
 # -- changing ------------------------------------------------------------------------------------------
 
 
-@app.command(context_settings=_POINTS)
-@options.takes_groups
-def grow(
-    mask: MaskFile, px: Pixels, mask_means: options.MaskMeans = "change", *, writing: options.Writing
+def _by_px(
+    mask: MaskFile,
+    px: Pixels,
+    mask_means: options.MaskMeans = "change",
+    *,
+    writing: options.Writing,
+    change: str,
+    after: str,
 ) -> None:
-    """Select also what lies within PX pixels."""
-    from masks import shape
-
     given = open_mask_file(mask, mask_means)
-    _write(lambda: shape.grow(given, px), beside(mask, "grown"), writing)
+    _write(lambda: _of("shape", change)(given, px), beside(mask, after), writing)
 
 
-@app.command(context_settings=_POINTS)
-@options.takes_groups
-def shrink(
-    mask: MaskFile, px: Pixels, mask_means: options.MaskMeans = "change", *, writing: options.Writing
-) -> None:
-    """Unselect what lies within PX pixels of the edge."""
-    from masks import shape
-
-    given = open_mask_file(mask, mask_means)
-    _write(lambda: shape.shrink(given, px), beside(mask, "shrunk"), writing)
+_add("grow", "Select also what lies within PX pixels.", _by_px, change="grow", after="grown")
+_add("shrink", "Unselect what lies within PX pixels of the edge.", _by_px, change="shrink", after="shrunk")
 
 
 @app.command(context_settings=_POINTS)
@@ -266,7 +238,7 @@ def fill_holes(
     mask: MaskFile,
     max_area: Annotated[
         float | None,
-        typer.Option("--max-area", metavar="PX", help="Leave larger holes open.", show_default=False),
+        typer.Option("--max-area", metavar="PX", help="Leave larger holes open."),
     ] = None,
     mask_means: options.MaskMeans = "change",
     *,
@@ -283,9 +255,7 @@ def fill_holes(
 @options.takes_groups
 def drop_specks(
     mask: MaskFile,
-    area: Annotated[
-        int, typer.Argument(metavar="PX", help="The smallest area that stays.", show_default=False)
-    ],
+    area: Annotated[int, typer.Argument(metavar="PX", help="The smallest area that stays.")],
     mask_means: options.MaskMeans = "change",
     *,
     writing: options.Writing,
@@ -322,36 +292,22 @@ def invert(mask: MaskFile, *, writing: options.Writing) -> None:
     _write(lambda: ~given, beside(mask, "inverted"), writing)
 
 
-@app.command()
-@options.takes_groups
-def union(files: MaskFiles, mask_means: options.MaskMeans = "change", *, writing: options.Writing) -> None:
-    """Select what any of the masks selects."""
-    from masks import shape
-
-    given = [open_mask_file(file, mask_means) for file in files]
-    _write(lambda: shape.union(*given), beside(files[0], "union"), writing)
-
-
-@app.command()
-@options.takes_groups
-def intersect(
-    files: MaskFiles, mask_means: options.MaskMeans = "change", *, writing: options.Writing
+def _combine(
+    files: MaskFiles,
+    mask_means: options.MaskMeans = "change",
+    *,
+    writing: options.Writing,
+    how: str,
 ) -> None:
-    """Select what all of the masks select."""
-    from masks import shape
-
     given = [open_mask_file(file, mask_means) for file in files]
-    _write(lambda: shape.intersection(*given), beside(files[0], "intersection"), writing)
+    _write(lambda: _of("shape", how)(*given), beside(files[0], how), writing)
 
 
-@app.command()
-@options.takes_groups
-def subtract(files: MaskFiles, mask_means: options.MaskMeans = "change", *, writing: options.Writing) -> None:
-    """Select what the first mask selects and none of the others does."""
-    from masks import shape
-
-    given = [open_mask_file(file, mask_means) for file in files]
-    _write(lambda: shape.difference(*given), beside(files[0], "difference"), writing)
+_add("union", "Select what any of the masks selects.", _combine, how="union")
+_add("intersect", "Select what all of the masks select.", _combine, how="intersection")
+_add(
+    "subtract", "Select what the first mask selects and none of the others does.", _combine, how="difference"
+)
 
 
 # -- in and out ----------------------------------------------------------------------------------------
@@ -362,11 +318,7 @@ def subtract(files: MaskFiles, mask_means: options.MaskMeans = "change", *, writ
 def convert(
     mask: Annotated[
         Path,
-        typer.Argument(
-            metavar="FILE",
-            help="A picture, with or without alpha, or run lengths as .json.",
-            show_default=False,
-        ),
+        typer.Argument(metavar="FILE", help="A picture, with or without alpha, or run lengths as .json."),
     ],
     channel: Annotated[
         Literal["auto", "alpha", "luma"],

@@ -24,37 +24,36 @@ Show = Annotated[
 ]
 
 
+On = Annotated[str | None, typer.Argument(metavar="[PHOTO|WxH]", help="The picture it is for, or its size.")]
+Context = Annotated[
+    float | None,
+    typer.Option("--context", metavar="X", help="As `inpaint` takes it [default: where the model is best]."),
+]
+Grow = Annotated[float, typer.Option("--grow", metavar="PX", help="As `inpaint` takes it.")]
+ModelSize = Annotated[
+    int, typer.Option("--model-size", metavar="PX", help="The side of what the model's base draws.")
+]
+Mend = Annotated[
+    bool, typer.Option("--mend", help="Write the mask with everything repaired that needs no decision.")
+]
+
+
 @options.takes_groups
 def doctor(
     mask: MaskFile,
-    on: Annotated[
-        str | None,
-        typer.Argument(metavar="[PHOTO|WxH]", help="The picture it is for, or its size.", show_default=False),
-    ] = None,
+    on: On = None,
     mask_means: options.MaskMeans = "change",
-    context: Annotated[
-        float | None,
-        typer.Option(
-            "--context",
-            metavar="X",
-            help="As `inpaint` takes it [default: where the model is best].",
-            show_default=False,
-        ),
-    ] = None,
-    grow: Annotated[float, typer.Option("--grow", metavar="PX", help="As `inpaint` takes it.")] = 0,
-    model_size: Annotated[
-        int, typer.Option("--model-size", metavar="PX", help="The side of what the model's base draws.")
-    ] = 64,
+    context: Context = None,
+    grow: Grow = 0,
+    model_size: ModelSize = 64,
     show: Show = None,
-    mend: Annotated[
-        bool, typer.Option("--mend", help="Write the mask with all mended that needs no decision.")
-    ] = False,
+    mend: Mend = False,
     *,
     writing: options.Writing,
 ) -> None:
     """Say what is wrong with a mask, before minutes are spent on it.
 
-    Ends with code 3 where the mask cannot be used. With --mend, what is left after mending counts.
+    Ends with code 3 if the mask cannot be used, with --mend if it cannot be used after the repair.
     """
     from glide_edit.images import check_output, save_picture
     from glide_edit.selections import check_mask_output, examine, mended, save_mask
@@ -64,17 +63,15 @@ def doctor(
     ground = None if on is None else ground_of(on)
     if show is not None:
         if ground is None or ground.picture is None:
-            raise InputError(
-                "--show needs the picture as well: glide-edit mask doctor MASK PHOTO --show FILE."
-            )
+            said = "--show needs the picture as well: glide-edit mask doctor MASK PHOTO --show FILE."
+            raise InputError(said)
         check_output(show, force=writing.force)
     if writing.out is not None and not mend:
         raise InputError("-o is for the mended mask: give --mend with it.")
     target = check_mask_output(writing.out or beside(mask, "mended"), force=writing.force) if mend else None
     given = open_mask_file(mask, mask_means)
     settings = {"context": context, "network_size": model_size, "grow": grow}
-    size = None if ground is None else ground.size
-    picture = None if ground is None else ground.picture
+    size, picture = (None, None) if ground is None else (ground.size, ground.picture)
     found = examine(given, picture, size, **settings)
     done: tuple[Finding, ...] = ()
     if mend:

@@ -1,4 +1,4 @@
-"""`glide-edit models`: what there is, what is in it, fetching released ones, joining two trained stages."""
+"""`glide-edit models`: list, describe, fetch released ones, join two trained stages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Task
 
     from glide_edit.models import ModelInfo, ModelSpec
-    from glide_edit.models.fetch import Doing, Tell
+    from glide_edit.models.fetch import FetchStatus, Report
 
 app = typer.Typer(name="models", help="Models and model folders.", no_args_is_help=True)
 
@@ -40,7 +40,7 @@ def list_() -> None:
 def info(
     model: Annotated[
         str,
-        typer.Argument(metavar="NAME|FOLDER", help="A known model, or a model folder.", show_default=False),
+        typer.Argument(metavar="NAME|FOLDER", help="A known model, or a model folder."),
     ],
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -59,14 +59,10 @@ def info(
 def assemble(
     base: Annotated[
         Path,
-        typer.Option("--base", metavar="DIR", help="A model folder with a base stage.", show_default=False),
+        typer.Option("--base", metavar="DIR", help="A model folder with a base stage."),
     ],
-    upsampler: Annotated[
-        Path, typer.Option("--upsampler", metavar="DIR", help="One with an upsampler.", show_default=False)
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="DIR", help="The new model folder.", show_default=False)
-    ],
+    upsampler: Annotated[Path, typer.Option("--upsampler", metavar="DIR", help="One with an upsampler.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The new model folder.")],
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="What the model is called [default: as its folder].")
     ] = "",
@@ -83,7 +79,6 @@ def assemble(
             metavar="MB",
             min=0.1,
             help="Split weights into files of at most so many megabytes [default: one file a stage].",
-            show_default=False,
         ),
     ] = None,
     force: options.Force = False,
@@ -109,23 +104,19 @@ def assemble(
 
 @app.command()
 def fetch(
-    model: Annotated[str, typer.Argument(metavar="NAME", help="glide.", show_default=False)],
+    model: Annotated[str, typer.Argument(metavar="NAME", help="glide.")],
     part: Annotated[
         list[str] | None,
         typer.Option(
             "--part",
             metavar="NAME",
             help="base, upsample, inpaint or clip; may be given several times [default: all].",
-            show_default=False,
         ),
     ] = None,
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from",
-            metavar="DIR",
-            help="A folder with the published files, in place of the internet.",
-            show_default=False,
+            "--from", metavar="DIR", help="A folder with the published files, in place of the internet."
         ),
     ] = None,
     keep: Annotated[
@@ -147,38 +138,38 @@ def fetch(
     glide.check_parts(parts)
     folder = glide.glide_folder()
     for name in parts:
-        with _drawn() as tell:
-            fetched = glide.fetch_part(name, source=source, keep=keep, tell=tell)
+        with _download_bar() as report:
+            fetched = glide.fetch_part(name, source=source, keep=keep, report=report)
         typer.echo(f"{name:<10} {'fetched' if fetched else 'here already'}")
     typer.echo(f"the model is in {folder}")
 
 
 @contextmanager
-def _drawn() -> Iterator[Tell]:
-    """What fetching tells, as a bar; each thing done to a file has a speed of its own."""
+def _download_bar() -> Iterator[Report]:
+    """A bar for the progress of fetching; each thing done to a file has a speed of its own."""
     with live() as display:
         task = display.add_task("", total=None, said="")
         shown, drawn = ("", ""), 0.0
 
-        def tell(doing: Doing) -> None:
+        def report(status: FetchStatus) -> None:
             nonlocal task, shown, drawn
-            new, now = shown != (doing.name, doing.what), time.monotonic()
+            new, now = shown != (status.name, status.what), time.monotonic()
             if new:
-                shown = (doing.name, doing.what)
+                shown = (status.name, status.what)
                 display.remove_task(task)
                 task = display.add_task(
-                    doing.name, total=doing.total or None, completed=doing.done, said=doing.what
+                    status.name, total=status.total or None, completed=status.done, said=status.what
                 )
-            if doing.total and (new or now - drawn > 0.1):  # bytes are told of far more often
+            if status.total and (new or now - drawn > 0.1):  # bytes are reported far more often
                 drawn = now
-                display.update(task, completed=doing.done)
-                display.update(task, said=_fetched(doing, display.tasks[0]))
+                display.update(task, completed=status.done)
+                display.update(task, said=_fetched(status, display.tasks[0]))
 
-        yield tell
+        yield report
 
 
-def _fetched(doing: Doing, task: Task) -> str:
-    said = f"{doing.done / 1e6:,.0f} of {doing.total / 1e6:,.0f} MB"
+def _fetched(status: FetchStatus, task: Task) -> str:
+    said = f"{status.done / 1e6:,.0f} of {status.total / 1e6:,.0f} MB"
     if task.speed is None or task.time_remaining is None:
         return said
     minutes, seconds = divmod(round(task.time_remaining), 60)

@@ -1,21 +1,22 @@
-"""The options that commands share, each described once, and how a command takes a whole group of them."""
+"""Options: those of requests, made from the definitions of their fields, and those that commands share."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
 
-from glide_edit.errors import InputError
+if TYPE_CHECKING:
+    from glide_edit.requests import Setting
 
-Prompt = Annotated[str, typer.Option("--prompt", "-p", metavar="TEXT", help="What to draw, in words.")]
 Out = Annotated[
     Path | None,
     typer.Option(
@@ -23,23 +24,6 @@ Out = Annotated[
         "-o",
         metavar="FILE",
         help="Where to write. With --n above 1, -1, -2 and so on go before the ending.",
-        show_default=False,
-    ),
-]
-Count = Annotated[int, typer.Option("--n", "-n", metavar="N", help="How many pictures to make.")]
-Seed = Annotated[
-    int,
-    typer.Option(
-        "--seed", "-s", metavar="S", help="Seed of the first picture; the others have the seeds after it."
-    ),
-]
-NegativePrompt = Annotated[
-    str | None,
-    typer.Option(
-        "--negative-prompt",
-        metavar="TEXT",
-        help="What not to draw; a guidance above 1 pushes away from it.",
-        show_default=False,
     ),
 ]
 Seeds = Annotated[
@@ -48,95 +32,11 @@ Seeds = Annotated[
         "--seeds",
         metavar="S,S-S",
         help="A picture for each of these seeds, as 1,5,9 or 10-19; in place of --seed and --n.",
-        show_default=False,
-    ),
-]
-Candidates = Annotated[
-    int | None,
-    typer.Option(
-        "--candidates",
-        metavar="N",
-        help="Draw N small pictures, rank them, and finish the best; see --sheet.",
-        show_default=False,
     ),
 ]
 SheetFile = Annotated[
     Path | None,
-    typer.Option(
-        "--sheet",
-        metavar="FILE",
-        help="Where to write a picture of all --candidates with their ranks.",
-        show_default=False,
-    ),
-]
-Preset = Annotated[
-    str | None,
-    typer.Option(
-        "--preset",
-        metavar="NAME",
-        help="One of the model's own choices of settings; `models info` lists them [default: default].",
-        show_default=False,
-    ),
-]
-Steps = Annotated[
-    int | None,
-    typer.Option(
-        "--steps", metavar="N", help="Steps of the base network [default: the model's].", show_default=False
-    ),
-]
-Guidance = Annotated[
-    float | None,
-    typer.Option(
-        "--guidance",
-        metavar="X",
-        help="How strongly to follow the words; 1 is plain [default: the model's].",
-        show_default=False,
-    ),
-]
-Sampler = Annotated[
-    str | None,
-    typer.Option(
-        "--sampler",
-        metavar="NAME",
-        help="ddpm, ddim or dpm-solver++, for the base network [default: the model's].",
-        show_default=False,
-    ),
-]
-UpsamplerSteps = Annotated[
-    int | None,
-    typer.Option(
-        "--upsampler-steps",
-        metavar="N",
-        help="Steps of the upsampler [default: the model's].",
-        show_default=False,
-    ),
-]
-ClipGuidance = Annotated[
-    float | None,
-    typer.Option(
-        "--clip-guidance",
-        metavar="X",
-        help="How strongly CLIP is to pull towards the words; 0 is not at all [default: the model's].",
-        show_default=False,
-    ),
-]
-ClipCuts = Annotated[
-    int | None,
-    typer.Option(
-        "--clip-cuts",
-        metavar="N",
-        help="Random crops that a CLIP of --clip looks at in each step.",
-        show_default=False,
-    ),
-]
-ClipInterval = Annotated[
-    tuple[float, float] | None,
-    typer.Option(
-        "--clip-interval",
-        metavar="LOW HIGH",
-        help="The part of the noise axis, 0 clean to 1 noise, where CLIP pulls [default: all of it].",
-        show_default=False,
-    ),
+    typer.Option("--sheet", metavar="FILE", help="Where to write a picture of all candidates, ranked."),
 ]
 ModelName = Annotated[
     str, typer.Option("--model", "-m", metavar="NAME|FOLDER", help="A known model, or a model folder.")
@@ -147,34 +47,30 @@ Clip = Annotated[
         "--clip",
         metavar="ARCH/WEIGHTS",
         help="An open_clip model to be guided by, as ViT-B-32/openai, in place of the model's own.",
-        show_default=False,
     ),
 ]
 Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 … or mps.")]
-Precision = Annotated[str, typer.Option("--precision", metavar="NAME", help="auto, float32 or bfloat16.")]
+Precision = Annotated[
+    str, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what is there already.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
 ]
-
 MaskMeans = Annotated[
     Literal["change", "keep"], typer.Option("--mask-means", help="What the white of a mask stands for.")
 ]
 MaskOut = Annotated[
     Path | None,
     typer.Option(
-        "--out",
-        "-o",
-        metavar="FILE",
-        help="Where to write [default: a name made from the input's].",
-        show_default=False,
+        "--out", "-o", metavar="FILE", help="Where to write [default: a name made from the input's]."
     ),
 ]
 
 
 @dataclass(frozen=True)
 class Writing:
-    """Where a mask, or a picture of one, goes and how it is told."""
+    """Where a mask, or a picture of one, goes and how it is reported."""
 
     out: MaskOut = None
     force: Force = False
@@ -182,47 +78,8 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How pictures are drawn: the fields of a request that all operations have, under their names.
-
-    ``seeds``, where given, decides ``n`` and ``seed``.
-    """
-
-    negative_prompt: NegativePrompt = None
-    n: Count = 1
-    seed: Seed = 0
-    seeds: Seeds = None
-    candidates: Candidates = None
-    preset: Preset = None
-    steps: Steps = None
-    guidance: Guidance = None
-    sampler: Sampler = None
-    upsampler_steps: UpsamplerSteps = None
-    clip_guidance: ClipGuidance = None
-    clip_cuts: ClipCuts = None
-    clip_interval: ClipInterval = None
-
-    def __post_init__(self) -> None:
-        if self.seeds is None:
-            return
-        if (self.n, self.seed) != (1, 0):
-            raise InputError("Give either --seeds, or --seed and --n: together they contradict each other.")
-        from glide_edit.requests import parse_seeds
-
-        given = parse_seeds(self.seeds)
-        object.__setattr__(self, "n", len(given))
-        object.__setattr__(self, "seed", given[0])
-
-    def fields(self) -> dict[str, Any]:
-        from glide_edit.requests import parse_seeds
-
-        seeds = () if self.seeds is None else parse_seeds(self.seeds)
-        return {**dataclasses.asdict(self), "seeds": seeds}
-
-
-@dataclass(frozen=True)
 class Running:
-    """With what, where and how the work is done and told."""
+    """With what and where the work is done, and how it is reported."""
 
     model: ModelName = "toybox"
     clip: Clip = None
@@ -233,37 +90,106 @@ class Running:
     as_json: Json = False
 
 
-def takes_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """Let a command take whole groups, as ``Sampling``: typer sees their fields as its options."""
-    hints = typing.get_type_hints(command, include_extras=True)
+# -- options of requests -----------------------------------------------------------------------------------
+
+_SHORT = {"prompt": ("-p",), "n": ("-n",), "seed": ("-s",)}
+_TYPES: dict[str, Any] = {
+    "text": str,
+    "whole": int,
+    "number": float,
+    "switch": bool,
+    "choice": str,
+    "interval": tuple[float, float],
+    "wholes": str,
+    "mask": Path,
+}
+_METAVARS = {"text": "TEXT", "whole": "N", "number": "X", "interval": "LOW HIGH", "mask": "MASK"}
+
+
+def parameter_of(each: Setting, *, required: bool = False, old_name: str | None = None) -> inspect.Parameter:
+    """The option for a field of a request; with ``old_name`` a hidden one by that name."""
+    name = old_name or each.name
+    kind, metavar = _TYPES[each.kind], each.metavar or each.unit.upper() or _METAVARS.get(each.kind)
+    if each.kind == "choice" and not isinstance(each.choices[0], str):
+        kind, metavar = type(each.choices[0]), "|".join(map(str, each.choices))
+    elif each.kind == "choice" and not each.metavar:
+        kind = Literal[each.choices]
+    optional = each.optional or each.kind == "wholes" or old_name is not None
+    default: Any = None if optional else each.default
+    if each.required or required:
+        default = inspect.Parameter.empty
+    flag = f"--{name.replace('_', '-')}"
+    flag = f"{flag}/--no-{flag[2:]}" if each.kind == "switch" else flag
+    written, unset = each.written and f", as {each.written}", each.unset and f" [default: {each.unset}]"
+    option = typer.Option(
+        flag,
+        *_SHORT.get(name, ()),
+        metavar=metavar,
+        help=f"{each.help}{written}{unset}.",
+        show_default=bool(default) or default == 0,
+        hidden=old_name is not None,
+    )
+    return keyword(name, Annotated[kind | None if optional else kind, option], default)
+
+
+def keyword(name: str, annotation: Any, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
+
+
+def group_parameters(group: type) -> list[inspect.Parameter]:
+    """An option for each field of a dataclass such as ``Running``."""
+    annotations = typing.get_type_hints(group, include_extras=True)
+    return [
+        keyword(field.name, annotations[field.name], field.default) for field in dataclasses.fields(group)
+    ]
+
+
+def group_of(group: Any, values: dict[str, Any]) -> Any:
+    """A dataclass such as ``Running`` with its fields taken out of ``values``."""
+    return group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+
+
+def with_parameters(command: Callable[..., None], parameters: Sequence[inspect.Parameter]) -> None:
+    """Let typer see these parameters in place of the command's own."""
+    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
+    command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
+
+
+def takes_groups(command: Callable[..., None] | partial[None]) -> Callable[..., None]:
+    """Let a command take whole groups, as ``Running``: typer sees their fields as its options.
+
+    What a partial has filled in is no option.
+    """
+    inner, filled = (command.func, command.keywords) if isinstance(command, partial) else (command, {})
+    hints = typing.get_type_hints(inner, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(command).parameters.values():
-        if parameter.name not in groups:
+    for parameter in inspect.signature(inner).parameters.values():
+        if parameter.name in groups:
+            parameters += group_parameters(groups[parameter.name])
+        elif parameter.name not in filled:
             parameters.append(parameter.replace(annotation=hints[parameter.name]))
-            continue
-        group = groups[parameter.name]
-        annotations = typing.get_type_hints(group, include_extras=True)
-        parameters += [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=annotations[field.name],
-            )
-            for field in dataclasses.fields(group)
-        ]
 
-    @functools.wraps(command)
     def expanded(**values: Any) -> None:
-        taken = {
-            name: group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
-            for name, group in groups.items()
-        }
+        taken = {name: group_of(group, values) for name, group in groups.items()}
         command(**values, **taken)
 
-    ordered = sorted(parameters, key=lambda parameter: parameter.kind)
-    expanded.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
-    expanded.__annotations__ = {parameter.name: parameter.annotation for parameter in ordered}
-    del expanded.__wrapped__  # or the signature would be looked for there
+    expanded.__name__, expanded.__doc__ = inner.__name__, inner.__doc__
+    with_parameters(expanded, parameters)
     return expanded
+
+
+def made_when_needed(make: Callable[[], Callable[..., None]]) -> type[TyperCommand]:
+    """A command whose options are made when they are first looked at: the help on all commands needs none."""
+
+    class MadeWhenNeeded(TyperCommand):
+        def get_params(self, ctx: Any) -> list[Any]:
+            if not self.params:
+                app = typer.Typer(add_completion=False)
+                app.command()(make())
+                made = typer.main.get_command(app)
+                self.params, self.callback = made.params, made.callback
+            return super().get_params(ctx)
+
+    return MadeWhenNeeded

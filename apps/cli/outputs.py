@@ -1,4 +1,4 @@
-"""Where pictures are written: names, what would stop the writing, and what is said about it afterwards."""
+"""Where pictures are written: names, checks before the work, and the line printed afterwards."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from apps.cli.errors import printable
 from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
-    from apps.cli.options import Running
     from glide_edit.images import Picture
-    from glide_edit.requests import Request
     from glide_edit.results import Receipt
 
 _SUFFIXES = {"PNG": (".png",), "TIFF": (".tif", ".tiff")}
-"""The endings under which pictures of these formats are saved again as they came."""
+"""The endings that a result keeps from its source, since these formats lose nothing."""
 
 _WHY_PNG = {
     "JPEG": "is a JPEG, a lossy format: saved as PNG, since encoding it again would change pixels everywhere",
@@ -63,26 +61,6 @@ def check_targets(targets: Sequence[Path], *, like: Picture | None = None, force
                 f"nothing can be written in the folder {folder} ({error.strerror or error}): "
                 "name another one with --out."
             ) from error
-
-
-def carry_out_beside(
-    photo: Path, what: str, request: Request, out: Path | None, running: Running, notes: Sequence[str] = ()
-) -> None:
-    """Run a request that changes a photograph; its pictures go to ``out``, or beside it as NAME-what.
-
-    Raises:
-        GlideEditError, MaskError, typer.Exit: what ``check_targets`` and ``work.carry_out`` raise.
-    """
-    from apps.cli.work import Work, carry_out
-    from glide_edit.images import losses
-
-    image = request.source
-    assert image is not None, "it begins from the photograph"
-    suffix, why = suffix_for(photo, image)
-    targets = numbered(out or photo.with_name(f"{photo.stem}-{what}{suffix}"), request.n)
-    check_targets(targets, like=image, force=running.force)
-    said = losses(image, targets[0]) if out else (why,) if why else ()
-    carry_out(request, Work(targets, running, (*said, *notes)))
 
 
 def receipt_line(path: Path, receipt: Receipt, *, grown: bool, new: bool = False) -> str:

@@ -17,43 +17,27 @@ if TYPE_CHECKING:
     from glide_edit.images import Picture
     from glide_edit.recipes import Recipe
 
-File = Annotated[
-    Path,
-    typer.Argument(metavar="FILE", help="A picture that glide-edit saved.", show_default=False),
-]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A picture that glide-edit saved.")]
 Sources = Annotated[
     list[Path] | None,
     typer.Option(
         "--image",
         metavar="SOURCE",
         help="The picture that the edit started from; again for each where there were several.",
-        show_default=False,
     ),
 ]
 Other = Annotated[
     Path | None,
-    typer.Option(
-        "--on",
-        metavar="OTHER",
-        help="Another picture in its place; masks are scaled to its size.",
-        show_default=False,
-    ),
+    typer.Option("--on", metavar="OTHER", help="Another picture in its place; masks are scaled to its size."),
 ]
 MaskFile = Annotated[
     Path | None,
     typer.Option(
-        "--mask",
-        metavar="MASK",
-        help="Another mask, or the one that a JPEG had no room for: white = change.",
-        show_default=False,
+        "--mask", metavar="MASK", help="Another mask, or the one that a JPEG had no room for: white = change."
     ),
 ]
-Prompt = Annotated[
-    str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="Other words.", show_default=False)
-]
-Seed = Annotated[
-    int | None, typer.Option("--seed", "-s", metavar="S", help="Another seed.", show_default=False)
-]
+Prompt = Annotated[str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="Other words.")]
+Seed = Annotated[int | None, typer.Option("--seed", "-s", metavar="S", help="Another seed.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -61,7 +45,6 @@ Model = Annotated[
         "-m",
         metavar="NAME|FOLDER",
         help="A known model, or a model folder [default: the recipe's].",
-        show_default=False,
     ),
 ]
 
@@ -151,7 +134,7 @@ def _changes(mask: Path | None, prompt: str | None, seed: int | None, seeds: str
 
         changes["seeds"] = parse_seeds(seeds)
     if mask is not None:
-        from glide_edit.editor import open_mask
+        from glide_edit.selections import open_mask
 
         changes["mask"] = open_mask(mask)
     return {name: value for name, value in changes.items() if value is not None}

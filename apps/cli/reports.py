@@ -19,17 +19,11 @@ if TYPE_CHECKING:
     from glide_edit.models import Model
 
 ReportFile = Annotated[
-    Path | None,
-    typer.Option("--json", metavar="FILE", help="Where to write the report as JSON.", show_default=False),
+    Path | None, typer.Option("--json", metavar="FILE", help="Where to write the report as JSON.")
 ]
 SheetFolder = Annotated[
     Path | None,
-    typer.Option(
-        "--sheet",
-        metavar="DIR",
-        help="A new or empty folder for contact sheets and curves.",
-        show_default=False,
-    ),
+    typer.Option("--sheet", metavar="DIR", help="A new or empty folder for contact sheets and curves."),
 ]
 
 

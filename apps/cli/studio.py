@@ -17,12 +17,7 @@ Host = Annotated[
 Port = Annotated[
     int | None,
     typer.Option(
-        "--port",
-        metavar="N",
-        min=1,
-        max=65535,
-        help="Which port [default: the first free one from 7860].",
-        show_default=False,
+        "--port", metavar="N", min=1, max=65535, help="Which port [default: the first free one from 7860]."
     ),
 ]
 Share = Annotated[
@@ -35,7 +30,6 @@ Password = Annotated[
         metavar="TEXT",
         envvar="GLIDE_EDIT_PASSWORD",
         help="Who opens the page must say it [default: none on loopback, else one is made and printed].",
-        show_default=False,
     ),
 ]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")]

@@ -21,10 +21,8 @@ def _group() -> None:
 
 @app.command()
 def render(
-    n: Annotated[int, typer.Argument(metavar="N", help="How many pictures.", show_default=False)],
-    out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="A new folder, or an empty one.", show_default=False)
-    ],
+    n: Annotated[int, typer.Argument(metavar="N", help="How many pictures.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="A new folder, or an empty one.")],
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Seed of the first scene.")] = 0,
     size: Annotated[
         int, typer.Option("--size", metavar="PX", help="Width and height of the pictures.")

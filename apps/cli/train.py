@@ -2,181 +2,64 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
-from functools import partial
+from dataclasses import MISSING
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apps.cli import options
 from apps.cli.errors import STOPPED
 from apps.cli.progress import live
+from glide_edit.training.command_line import OPTIONS, STAGE_HELP, Option, settings_of
+from glide_edit.training.settings import Stage
 
 if TYPE_CHECKING:
     from glide_edit.training.run import TrainOutcome
-
-_Begin = Callable[[Callable[[dict[str, Any]], None], Callable[[int, int], None]], "TrainOutcome"]
-"""A run that waits for its two callbacks."""
 
 BETWEEN_LINES = 60.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
 
-Stage = Annotated[
-    Literal["base", "upsampler", "clip", "plain-clip"],
-    typer.Argument(
-        help="The network that draws, the one that enlarges, a CLIP that reads noisy pictures, or a small "
-        "one that reads clean ones.",
-        show_default=False,
-    ),
-]
-Out = Annotated[
-    Path,
-    typer.Option(
-        "--out",
-        "-o",
-        metavar="DIR",
-        help="The run's folder; a run that was stopped goes on.",
-        show_default=False,
-    ),
-]
-Data = Annotated[
-    str,
-    typer.Option(
-        "--data", metavar="toybox|FOLDER", help="What to learn from; a FOLDER needs metadata.jsonl."
-    ),
-]
-Cache = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache", metavar="DIR", help="Render the toybox once into this folder [default: on the fly]."
-    ),
-]
-CacheSize = Annotated[
-    int, typer.Option("--cache-size", metavar="N", help="How many pictures the cache holds.")
-]
-Photos = Annotated[
-    Path | None,
-    typer.Option("--photos", metavar="FOLDER", help="Mix in photographs; the FOLDER needs metadata.jsonl."),
-]
-PhotoShare = Annotated[
-    float, typer.Option("--photo-share", metavar="X", help="The share of views that photographs get.")
-]
-TextEncoder = Annotated[
-    str | None,
-    typer.Option(
-        "--text-encoder",
-        metavar="NAME|FOLDER",
-        help="Read captions with this frozen language model (T5, BERT, ...) [default: train a small one].",
-    ),
-]
-Minutes = Annotated[
-    float | None,
-    typer.Option("--minutes", metavar="M", help="How long to train. Either this or --steps."),
-]
-Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many steps to train.")]
-BatchSize = Annotated[
-    int | None,
-    typer.Option("--batch-size", metavar="N", help="Pictures a step [default: 32, for a CLIP 64]."),
-]
-LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        "--learning-rate", metavar="X", help="The highest of the run [default: 0.0006, for a CLIP 0.001]."
-    ),
-]
-Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Of weights, order and noise.")]
-Start = Annotated[
-    str | None,
-    typer.Option(
-        "--start",
-        metavar="MODEL",
-        help="A model's name or folder whose weights to begin with; "
-        "its U-Net's alone where --text-encoder is another than the model's.",
-    ),
-]
-CheckpointSeconds = Annotated[
-    float,
-    typer.Option("--checkpoint-seconds", metavar="S", help="Time between two checkpoints."),
-]
-SampleSeconds = Annotated[
-    float,
-    typer.Option("--sample-seconds", metavar="S", help="Time between two sheets of samples."),
-]
-
-
-def train(
-    stage: Stage,
-    out: Out,
-    data: Data = "toybox",
-    cache: Cache = None,
-    cache_size: CacheSize = 24576,
-    photos: Photos = None,
-    photo_share: PhotoShare = 0.25,
-    text_encoder: TextEncoder = None,
-    minutes: Minutes = None,
-    steps: Steps = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    seed: Seed = 0,
-    start: Start = None,
-    device: options.Device = "auto",
-    precision: options.Precision = "auto",
-    checkpoint_seconds: CheckpointSeconds = 300.0,
-    sample_seconds: SampleSeconds = 600.0,
-) -> None:
+def train(**values: Any) -> None:
     """Train one stage of a model, or its CLIP, or go on training it. Ctrl-C saves and stops."""
-    options = {
-        "out": out,
-        "data": data,
-        "cache": cache,
-        "cache_size": cache_size,
-        "photos": photos,
-        "photo_share": photo_share,
-        "text_encoder": text_encoder,
-        "minutes": minutes,
-        "steps": steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
-        "start": start,
-        "device": device,
-        "precision": precision,
-        "checkpoint_seconds": checkpoint_seconds,
-        "sample_seconds": sample_seconds,
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    begin = _clip(stage, given) if stage in ("clip", "plain-clip") else _network({"stage": stage, **given})
+    settings = settings_of(values)
+    from glide_edit.training.run import run
+
     with _telling() as (on_log, on_cache):
-        outcome = begin(on_log, on_cache)
-    _report(out, outcome)
+        outcome = run(settings, on_log, on_cache)
+    _report(settings.out, outcome)
     if not outcome.finished:
         typer.echo("stopped: the same command goes on from here", err=True)
         raise typer.Exit(STOPPED)
 
 
-def _network(given: dict[str, Any]) -> _Begin:
-    from glide_edit.training.run import TrainSettings, run
+def _parameter(option: Option) -> inspect.Parameter:
+    """The option as typer reads it from a command's signature."""
+    given = option.default is not MISSING
+    about = typer.Option(
+        *option.flags,
+        metavar=option.metavar,
+        help=option.help,
+        show_default=given and option.default is not None,
+    )
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=option.default if given else inspect.Parameter.empty,
+        annotation=Annotated[option.type | None if given and option.default is None else option.type, about],
+    )
 
-    return partial(run, TrainSettings(**given))
 
-
-def _clip(stage: str, given: dict[str, Any]) -> _Begin:
-    from glide_edit.errors import TrainingError
-    from glide_edit.training.clip import ClipSettings, run_clip
-    from glide_edit.training.run import TOYBOX
-
-    if given["data"] != TOYBOX or "photos" in given:
-        raise TrainingError("A CLIP is trained on the toybox alone: leave --data and --photos out.")
-    if "text_encoder" in given:
-        raise TrainingError("A CLIP learns to read by itself: leave --text-encoder out.")
-    known = {field.name for field in fields(ClipSettings)}
-    settings = {name: value for name, value in given.items() if name in known}
-    return partial(run_clip, ClipSettings(plain=stage == "plain-clip", **settings))
+_STAGE = inspect.Parameter(
+    "stage",
+    inspect.Parameter.KEYWORD_ONLY,
+    annotation=Annotated[Stage, typer.Argument(help=STAGE_HELP, show_default=False)],
+)
+train.__signature__ = inspect.Signature([_STAGE, *map(_parameter, OPTIONS)])  # type: ignore[attr-defined]
 
 
 @contextmanager

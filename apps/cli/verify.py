@@ -14,15 +14,11 @@ from apps.cli.mask_values import usable_mask_file
 
 
 def verify(
-    before: Annotated[
-        Path, typer.Argument(metavar="BEFORE", help="The picture before the edit.", show_default=False)
-    ],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The edited one.", show_default=False)],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="The picture before the edit.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The edited one.")],
     mask: Annotated[
         Path,
-        typer.Option(
-            "--mask", metavar="MASK", help="What was to change: white, or .json.", show_default=False
-        ),
+        typer.Option("--mask", metavar="MASK", help="What was to change: white, or .json."),
     ],
     mask_means: options.MaskMeans = "change",
     grow: Annotated[

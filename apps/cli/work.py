@@ -17,7 +17,7 @@ from apps.cli.progress import live
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import Picture, save_picture
-from glide_edit.operations.partial_result import PartialResult
+from glide_edit.pipeline.partial_result import PartialResult
 from glide_edit.recipes import Comparison, Recipe
 from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import EditResult, Progress, Receipt
@@ -83,11 +83,12 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
     if not work.running.as_json:
         _tell_notes(warnings)
     work = replace(work, told=warnings)
-    so_far = PartialResult(request, editor.label(request))
+    plan = editor.plan(request)
+    so_far = PartialResult(plan)
     stopped = False
     result: EditResult | None = None
     try:
-        for event in editor.stream(request):
+        for event in editor.stream(plan):
             if isinstance(event, EditResult):
                 result = event
                 break

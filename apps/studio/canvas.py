@@ -17,42 +17,40 @@ from gradio.components.image_editor import AcceptBlobs, EditorData, EditorValue
 from numpy.typing import NDArray
 from PIL import Image
 
-from apps.studio.panel import QUIET
-from apps.studio.visits import Visit
+from apps.studio.sessions import Session
+from apps.studio.shared import Studio
 from glide_edit.errors import ImageError
 from glide_edit.images import Picture, open_picture
-from glide_edit.operations.previews import scaled_down
+from glide_edit.pipeline.previews import scaled_down
 from masks import Mask
 
-LONGEST_CANVAS = 1280
+CANVAS_SIDE = 1280
 """Pixels of the longer side of what is painted on. The photograph itself stays whole on the server."""
-LARGEST_LAYER = 4 * LONGEST_CANVAS**2
-"""Pixels; a layer has the size of what is painted on, and a page of ours sends no larger one."""
-MOST_WAITING = 64
-"""Layers that were sent and not asked for yet; a page sends one for each stroke."""
+MAX_LAYER_PIXELS = 4 * CANVAS_SIDE**2
+"""A layer has the size of the canvas, and our page sends no larger one."""
+MAX_UNREAD_LAYERS = 64
+"""Layers that were sent and not read yet; a page sends one after each stroke."""
 PAINT = (255, 64, 129, 160)
-"""The colour in which a selection comes back to the canvas; its alpha counts as painted."""
+"""The colour of a selection that is put on the canvas; its alpha counts as painted."""
 
 
 @dataclass(frozen=True, eq=False)
 class Painted:
-    """What is on a canvas: its layers put together, uint8 (H, W, 4), None where there are none.
-
-    ``files`` are those in which the page sent it.
-    """
+    """The layers of a canvas, flattened to uint8 (H, W, 4), None where there are none, and the ``files`` in
+    which the page sent them."""
 
     layer: NDArray[np.uint8] | None
     files: tuple[Path, ...] = ()
 
 
-class _Plain(type(gr.ImageEditor)):  # type: ignore[misc]
-    """gradio's own metaclass writes a .pyi file beside the module of every component; ours needs none."""
+class _WithoutStub(type(gr.ImageEditor)):  # type: ignore[misc]
+    """Skips gradio's own metaclass, which writes a .pyi file beside the module of every component."""
 
     def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
         return ABCMeta.__new__(cls, name, bases, attributes)
 
 
-class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
+class PaintCanvas(gr.ImageEditor, metaclass=_WithoutStub):
     """An ImageEditor that gives handlers a ``Painted``: its layers alone, never the photograph."""
 
     def get_block_name(self) -> str:
@@ -60,11 +58,11 @@ class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
 
     @server
     def accept_blobs(self, data: AcceptBlobs) -> None:
-        """Take what the page sends; of layers that nobody asked for, the oldest go."""
+        """Take a layer that the page sends; drop the oldest unread ones."""
         if data.data["type"] != "layer":
             return
         super().accept_blobs(data)
-        while len(self.blob_storage) > MOST_WAITING:
+        while len(self.blob_storage) > MAX_UNREAD_LAYERS:
             self.blob_storage.pop(next(iter(self.blob_storage)), None)
 
     def preprocess(self, payload: EditorData | None) -> Painted:  # type: ignore[override]
@@ -72,108 +70,109 @@ class PaintCanvas(gr.ImageEditor, metaclass=_Plain):
             return Painted(None)
         if payload.id is not None:
             sent = self.blob_storage.pop(payload.id, None)
-            return Painted(_flattened([] if sent is None else [each for each in sent.layers if each]))
-        sent_files = [each for each in (payload.background, payload.composite, *payload.layers) if each]
+            return Painted(_flatten([] if sent is None else [each for each in sent.layers if each]))
+        files = [each for each in (payload.background, payload.composite, *payload.layers) if each]
         layers = [Path(layer.path).read_bytes() for layer in payload.layers]
-        return Painted(_flattened(layers), tuple(Path(each.path) for each in sent_files))
+        return Painted(_flatten(layers), tuple(Path(each.path) for each in files))
 
 
-class Strokes:
-    """What page.js counts a canvas' strokes in, and what it presses to hand the canvas over (``Handover``).
+class StrokeCounter:
+    """Hidden components for page.js: the number of strokes on a canvas, and a button that sends the canvas to
+    a ``CanvasState``. The canvas' own change event omits the first stroke."""
 
-    The canvas' own change event leaves out the first stroke.
-    """
+    def __init__(self, tab: str) -> None:
+        self._send = gr.Button("Look", elem_id=f"{tab}-look", elem_classes="ge-out-of-sight")
+        self.count = gr.Number(0, label="Strokes", precision=0, visible="hidden", elem_id=f"{tab}-strokes")
 
-    def __init__(self, name: str) -> None:
-        self._look = gr.Button("Look", elem_id=f"{name}-look", elem_classes="ge-out-of-sight")
-        self.count = gr.Number(0, label="Strokes", precision=0, visible="hidden", elem_id=f"{name}-strokes")
+    def wire(
+        self, studio: Studio, canvas: PaintCanvas, receive: Callable[[Session, Painted, int], None]
+    ) -> Any:
+        """Call ``receive`` with each canvas and the number of its strokes.
 
-    def wire(self, canvas: PaintCanvas, take: Callable[[Painted, int, gr.Request], None]) -> Any:
-        """Let ``take`` have what is on the canvas after so many strokes.
-
-        What comes back is an event, whose ``failure`` is that it has.
+        What is returned is an event, whose ``failure`` means that the canvas was received.
         """
 
-        def arrived(painted: Painted, strokes: int, request: gr.Request) -> None:
-            take(painted, strokes, request)
-            raise _Arrived
+        def handle(session: Session, painted: Painted, strokes: int) -> None:
+            session.track(painted.files)
+            receive(session, painted, strokes)
+            raise _Received
 
-        return self._look.click(
-            arrived,
-            [canvas, self.count],
-            None,
-            trigger_mode="always_last",
-            **QUIET,
-        )
+        return studio.on(self._send.click, handle, [canvas, self.count], None, trigger_mode="always_last")
 
 
-class _Arrived(gr.Error):
-    """That a canvas has come, told as a failure that nobody sees.
+class _Received(gr.Error):
+    """Raised once a canvas was received, and never shown.
 
-    gradio's page asks whatever was an input of a handler that succeeded for its value again at every step of
-    every later run, and a canvas takes a tenth of a second to give it.
+    gradio's page asks each input of a handler that succeeded for its value again at every step of every later
+    run, and a canvas takes a tenth of a second to give it.
     """
 
     def __init__(self) -> None:
         super().__init__("", visible=False, print_exception=False)
 
 
-def beside(words: gr.HTML) -> dict[str, Any]:
-    """How handlers that change a canvas are joined: their progress is shown on ``words``.
+def paint_canvas(tab: str, label: str, brush: gr.Brush, eraser: int, **settings: Any) -> PaintCanvas:
+    """A canvas with one layer of paint.
 
-    gradio's page would show it on all that they give out, and ask that for its value as in ``_Arrived``.
+    Events that change it must set ``show_progress_on``: gradio's page would show their progress on the canvas
+    too, and ask it for its value as in ``_Received``.
     """
-    return QUIET | {"show_progress_on": words}
+    return PaintCanvas(
+        label=label,
+        sources=(),
+        brush=brush,
+        eraser=gr.Eraser(default_size=eraser),
+        transforms=(),
+        layers=gr.LayerOptions(disabled=True),
+        height=460,
+        elem_id=f"{tab}-canvas",
+        buttons=[],
+        **settings,
+    )
 
 
-def canvas_value(visit: Visit, picture: Picture, mask: Mask | None = None) -> EditorValue:
-    """A photograph, scaled for the canvas, and on it a selection as if it had been painted."""
-    small, _ = scaled_down(picture, LONGEST_CANVAS)
-    background = visit.file("photo.jpg")
+def canvas_value(session: Session, picture: Picture, mask: Mask | None = None) -> EditorValue:
+    """A photograph, scaled for the canvas, with a selection on it as if it had been painted."""
+    small, _ = scaled_down(picture, CANVAS_SIDE)
+    background = session.new_file("photo.jpg")
     Image.fromarray(small).save(background, quality=92)
     layers: list[NDArray[Any] | Image.Image | str] = []
     if mask is not None and not mask.is_empty:
-        path = visit.file("selection.png")
-        Image.fromarray(_painted(mask, (small.shape[0], small.shape[1]))).save(path, compress_level=1)
+        path = session.new_file("selection.png")
+        height, width = small.shape[:2]
+        share = cv2.resize(mask.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
+        layer = np.zeros((height, width, 4), np.uint8)
+        layer[share > 0] = PAINT
+        Image.fromarray(layer).save(path, compress_level=1)
         layers = [str(path)]
     return {"background": str(background), "layers": layers, "composite": None}
 
 
 def canvas_size(picture: Picture) -> tuple[int, int]:
-    """Width and height of what a photograph is painted on."""
-    height, width = scaled_down(picture, LONGEST_CANVAS)[0].shape[:2]
+    """Width and height of the canvas for a photograph."""
+    height, width = scaled_down(picture, CANVAS_SIDE)[0].shape[:2]
     return width, height
 
 
 def painted_mask(painted: Painted, picture: Picture) -> Mask:
     """What was painted, as a selection in the photograph's own pixels; alpha of 128 and above counts."""
-    size = (picture.width, picture.height)
-    layer = painted.layer
-    if layer is None:
-        return Mask(np.zeros((picture.height, picture.width), bool))
-    alpha = cv2.resize(np.ascontiguousarray(layer[:, :, 3]), size, interpolation=cv2.INTER_LINEAR)
-    return Mask(alpha >= 128)
+    if painted.layer is None:
+        return Mask.empty((picture.height, picture.width))
+    alpha = np.ascontiguousarray(painted.layer[:, :, 3])
+    return Mask(cv2.resize(alpha, (picture.width, picture.height), interpolation=cv2.INTER_LINEAR) >= 128)
 
 
 def painted_over(layer: NDArray[np.uint8], paper: Picture) -> Picture:
     """The paper with what was painted on it, at the size of the canvas."""
-    under = Image.fromarray(scaled_down(paper, LONGEST_CANVAS)[0]).convert("RGBA")
+    under = Image.fromarray(scaled_down(paper, CANVAS_SIDE)[0]).convert("RGBA")
     over = Image.fromarray(layer).resize(under.size)
     return open_picture(Image.alpha_composite(under, over).convert("RGB"))
-
-
-def _painted(mask: Mask, size: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = size
-    share = cv2.resize(mask.selected.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    layer = np.zeros((height, width, 4), np.uint8)
-    layer[share > 0] = PAINT
-    return layer
 
 
 def _open_layer(file: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(file), formats=["PNG", "WEBP", "JPEG"])
-        if image.width * image.height > LARGEST_LAYER:
+        if image.width * image.height > MAX_LAYER_PIXELS:
             raise ImageError("what was painted is larger than the canvas: paint it anew.")
         return image.convert("RGBA")
     except (OSError, ValueError, SyntaxError) as error:
@@ -182,11 +181,10 @@ def _open_layer(file: bytes) -> Image.Image:
         raise ImageError("what was painted cannot be read: paint it anew.") from error
 
 
-def _flattened(files: list[bytes]) -> NDArray[np.uint8] | None:
-    layers = [_open_layer(file) for file in files]
-    if not layers:
+def _flatten(files: list[bytes]) -> NDArray[np.uint8] | None:
+    if not files:
         return None
-    flat = layers[0]
-    for layer in layers[1:]:
+    flat, *layers = [_open_layer(file) for file in files]
+    for layer in layers:
         flat = Image.alpha_composite(flat, layer.resize(flat.size))
     return np.array(flat)

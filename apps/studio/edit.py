@@ -4,39 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, Strokes, beside, canvas_size, canvas_value, painted_mask
-from apps.studio.examples import PHOTOS, examples_html, find, picked_name
-from apps.studio.fields import sentence
-from apps.studio.panel import PICK, QUIET, Panel, Studio
-from apps.studio.uploads import opened
-from apps.studio.visits import Made, Visit
+from apps.studio.canvas import (
+    PaintCanvas,
+    Painted,
+    StrokeCounter,
+    canvas_size,
+    canvas_value,
+    paint_canvas,
+    painted_mask,
+)
+from apps.studio.examples import PHOTOS, examples_html, find
+from apps.studio.fields import component, sentence
+from apps.studio.panel import Panel
+from apps.studio.run_handlers import RunHandlers
+from apps.studio.sessions import HistoryEntry, Session
+from apps.studio.shared import ON_PICK_JS, UNQUEUED, Studio, Updates
+from apps.studio.uploads import read_upload
 from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
-from glide_edit.requests import FINISHES, Inpaint, Remove, Request
-from masks import AUTOMATIC_CONTEXT, Mask, MaskError, mend, rough, shape
+from glide_edit.requests import Inpaint, Remove, Request
+from masks import Mask, MaskError, mend, rough, shape
 
-HINT = "What changes appears here, step by step."
-NO_PHOTO = "Open a photograph first: drop one on the left, paste one, or take an example."
+SelectionTool = Callable[[Mask, Picture, float], Mask]
+"""From a selection, the photograph and a number of pixels to a selection."""
+SELECTION_TOOLS: dict[str, SelectionTool] = {
+    "grow": lambda mask, _, pixels: shape.grow(mask, pixels),
+    "shrink": lambda mask, _, pixels: shape.shrink(mask, pixels),
+    "invert": lambda mask, *_: ~mask,
+    "clear": lambda mask, *_: Mask.empty(mask.size),
+    "snap": lambda mask, photo, _: rough.tighten(photo.pixels, mask),
+    "spread": lambda mask, photo, _: rough.spread(photo.pixels, mask),
+    "mend": lambda mask, *_: mend(mask)[0],
+}
+"""By the names of their buttons."""
 
 
 class EditTab:
-    """Built by ``lay_out`` inside a tab; ``open_picture`` lets other tabs send pictures here."""
+    """The canvas on the left, the result on the right. Other tabs bring their pictures here."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, tabs: gr.Tabs) -> None:
         self.studio = studio
-        self.panel = Panel(studio, "edit", self._build, HINT)
-
-    def lay_out(self) -> None:
+        self.tabs = tabs
         with gr.Row(elem_classes="ge-columns"):
             with gr.Column(elem_classes="ge-left", min_width=300):
                 self._lay_out_photo()
             with gr.Column(elem_classes="ge-right", min_width=300):
-                self.panel.lay_out("What should be there", "a red ball")
+                self.panel = Panel(
+                    studio,
+                    "edit",
+                    "What changes appears here, step by step.",
+                    label="What should be there",
+                    placeholder="a red ball",
+                    own_fields=self.fields,
+                )
+        self.photo_outputs = [self.drop, self.examples, self.easel, self.canvas]
+        self.photo_outputs += [self.tools["undo"], self.tools["redo"], self.message]
         self._wire()
 
     def _lay_out_photo(self) -> None:
@@ -47,234 +75,198 @@ class EditTab:
             height=460,
         )
         with gr.Column(visible=False, elem_classes="ge-plain") as self.easel:
-            self._lay_out_easel()
-        self.strokes = Strokes("edit")
-        self.words = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
-        self._lay_out_examples()
+            paint = "#ff4081a0"
+            brush = gr.Brush(default_size=28, colors=[paint], default_color=paint, color_mode="fixed")
+            self.canvas = paint_canvas("edit", "Paint what should change", brush, eraser=28)
+            self._lay_out_tools()
+        self.strokes = StrokeCounter("edit")
+        self.message = gr.HTML(elem_id="edit-words", elem_classes="ge-words")
+        self.examples = gr.HTML(examples_html(PHOTOS), elem_id="edit-examples", js_on_load=ON_PICK_JS)
 
-    def _lay_out_easel(self) -> None:
-        self.canvas = PaintCanvas(
-            label="Paint what should change",
-            sources=(),
-            brush=gr.Brush(
-                default_size=28, colors=["#ff4081a0"], default_color="#ff4081a0", color_mode="fixed"
-            ),
-            eraser=gr.Eraser(default_size=28),
-            transforms=(),
-            layers=gr.LayerOptions(disabled=True),
-            height=460,
-            elem_id="edit-canvas",
-            buttons=[],
-        )
+    def _lay_out_tools(self) -> None:
+        self.tools: dict[str, gr.Button] = {}
+
+        def tool(name: str, label: str, min_width: int = 60, **settings: Any) -> None:
+            self.tools[name] = gr.Button(
+                label, size="sm", min_width=min_width, elem_id=f"edit-{name}", **settings
+            )
+
         with gr.Row(elem_classes="ge-tools"):
             self.radius = gr.Number(4, label="Pixels", elem_classes="ge-number", elem_id="edit-radius")
-            self.grow = gr.Button("Grow", size="sm", min_width=60)
-            self.shrink = gr.Button("Shrink", size="sm", min_width=60)
-            self.invert = gr.Button("Invert", size="sm", min_width=60, elem_id="edit-invert")
-            self.feather = gr.Number(0, label="Feather", elem_classes="ge-number", elem_id="edit-feather")
-            self.clear = gr.Button("Clear", size="sm", min_width=60, elem_id="edit-clear")
-            self.mend = gr.Button("Mend", size="sm", min_width=60, elem_id="edit-mend")
-            self.other = gr.Button("Other photo", size="sm", min_width=80, elem_id="edit-other")
+            tool("grow", "Grow")
+            tool("shrink", "Shrink")
+            tool("invert", "Invert")
+            feather = component(Inpaint, "feather", "edit")
+            tool("clear", "Clear")
+            tool("mend", "Mend")
+            tool("other", "Other photo", 80)
         with gr.Row(elem_classes="ge-tools"):
-            self.snap = gr.Button("Snap to object", size="sm", min_width=100, elem_id="edit-snap")
-            self.spread = gr.Button("Similar colours", size="sm", min_width=100, elem_id="edit-spread")
-            self.remove = gr.Button(
-                "Remove what is selected", size="sm", min_width=140, elem_id="edit-remove"
-            )
-            self.undo = gr.Button(
-                "Undo edit", size="sm", min_width=80, elem_id="edit-undo", interactive=False
-            )
-            self.redo = gr.Button(
-                "Redo edit", size="sm", min_width=80, elem_id="edit-redo", interactive=False
-            )
-        put_back = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
-        with put_back, gr.Row(elem_classes="ge-tools"):
-            self.finish = gr.Dropdown(list(FINISHES), value="membrane", label="Finish", min_width=110)
-            self.context = gr.Slider(
-                1, 8, AUTOMATIC_CONTEXT, step=0.25, label="Context", min_width=140, buttons=[]
-            )
-
-    # -- requests -----------------------------------------------------------------------------------
-
-    def _build(self, visit: Visit, settings: dict[str, Any], strokes: int, *putting: Any) -> Request:
-        photo, mask = _photo(visit), visit.selection.after(strokes)
-        return Inpaint(image=photo, mask=mask, **settings, **put_back_fields(*putting))
-
-    def _build_removal(self, visit: Visit, settings: dict[str, Any], strokes: int) -> Request:
-        """Removing knows best how its patches are put back."""
-        photo, mask = _photo(visit), visit.selection.after(strokes)
-        return Remove(image=photo, mask=mask, **{**settings, "prompt": ""})
-
-    # -- the photograph -----------------------------------------------------------------------------
-
-    def photo_outputs(self) -> list[Any]:
-        """What changes when another photograph is edited."""
-        return [self.drop, self.examples, self.easel, self.canvas, self.undo, self.redo, self.words]
-
-    def photo_shown(self, visit: Visit, strokes: int, mask: Mask | None = None) -> tuple[Any, ...]:
-        """Values for ``photo_outputs``, after so many strokes on the canvas."""
-        current = visit.trail.current
-        if current is None:
-            return tuple(gr.skip() for _ in self.photo_outputs())
-        picture, name = current
-        visit.selection.put(Mask.empty((picture.height, picture.width)) if mask is None else mask, strokes)
-        size = f"{name}: {picture.width} x {picture.height} pixels, {picture.bit_depth} bits"
-        return (
-            gr.File(value=None, visible="hidden"),
-            gr.HTML(visible=False),
-            gr.Column(visible=True),
-            # Without its size the canvas would place the selection as on the last photograph.
-            PaintCanvas(value=canvas_value(visit, picture, mask), canvas_size=canvas_size(picture)),
-            gr.Button(interactive=visit.trail.can_undo),
-            gr.Button(interactive=visit.trail.can_redo),
-            html.said(size),
-        )
-
-    def _lay_out_examples(self) -> None:
-        self.examples = gr.HTML(examples_html(PHOTOS), elem_id="edit-examples", js_on_load=PICK)
-
-    def _example(self, strokes: int, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        """An example was clicked: its photograph, its selection and its words."""
-        example = find(PHOTOS, picked_name(event))
-        if example is None:
-            return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
-        visit = self.studio.visit(request)
-        visit.trail.go_on_with(example.picture(), example.file)
-        return *self.photo_shown(visit, strokes, example.mask()), example.prompt
+            tool("snap", "Snap to object", 100)
+            tool("spread", "Similar colours", 100)
+            tool("remove", "Remove what is selected", 140)
+            tool("undo", "Undo edit", 80, interactive=False)
+            tool("redo", "Redo edit", 80, interactive=False)
+        accordion = gr.Accordion("How the edit is put back", open=False, elem_classes="ge-more")
+        with accordion, gr.Row(elem_classes="ge-tools"):
+            finish = component(Inpaint, "finish", "edit")
+            context = component(Inpaint, "context", "edit", min_width=140)
+        self.fields = {"finish": finish, "feather": feather, "context": context}
 
     def _wire(self) -> None:
-        photo, quiet, strokes = self.photo_outputs(), beside(self.words), self.strokes.count
-        self.drop.upload(self._opened, [self.drop, strokes], photo, **quiet)
-        self.other.click(
+        studio, strokes, photo = self.studio, self.strokes.count, self.photo_outputs
+        quiet = {"show_progress_on": self.message}
+        studio.on(self.drop.upload, self._upload, [self.drop, strokes], photo, **quiet)
+        self.tools["other"].click(
             lambda: (gr.File(visible=True), gr.HTML(visible=True), gr.Column(visible=False)),
             None,
             [self.drop, self.examples, self.easel],
-            **quiet,
+            **UNQUEUED | quiet,
         )
-        arrived = self.strokes.wire(self.canvas, self._arrived)
-        arrived.failure(self._looked_at, [strokes, self.context], self.words, **QUIET)
-        for button, change in (
-            (self.grow, lambda mask, _, radius: shape.grow(mask, radius)),
-            (self.shrink, lambda mask, _, radius: shape.shrink(mask, radius)),
-            (self.invert, lambda mask, *_: ~mask),
-            (self.clear, lambda mask, *_: Mask.empty(mask.size)),
-            (self.snap, lambda mask, picture, _: rough.tighten(picture.pixels, mask)),
-            (self.spread, lambda mask, picture, _: rough.spread(picture.pixels, mask)),
-            (self.mend, lambda mask, *_: mend(mask)[0]),
-        ):
-            button.click(
-                self._reshaping(change),
-                [strokes, self.context, self.radius],
-                [self.canvas, self.words],
-                **quiet,
+        received = self.strokes.wire(studio, self.canvas, self._receive)
+        looked_at = [strokes, self.fields["context"]]
+        studio.on(received.failure, self._describe, looked_at, self.message)
+        for name, change in SELECTION_TOOLS.items():
+            inputs, outputs = [*looked_at, self.radius], [self.canvas, self.message]
+            studio.on(
+                self.tools[name].click, partial(self._change_selection, change), inputs, outputs, **quiet
             )
-        self.examples.click(self._example, strokes, [*photo, self.panel.prompt], **quiet)
-        self.undo.click(self._undone, strokes, photo, **quiet)
-        self.redo.click(self._redone, strokes, photo, **quiet)
-        asked = [strokes, self.finish, self.feather, self.context]
-        self.panel.wire(asked)
-        self.panel.start_with(self.remove, self._build_removal, [strokes])
+        studio.on_pick(self.examples.click, self._example, strokes, [*photo, self.panel.prompt], **quiet)
+        studio.on(self.tools["undo"].click, partial(self._move, -1), strokes, photo, **quiet)
+        studio.on(self.tools["redo"].click, partial(self._move, 1), strokes, photo, **quiet)
+        RunHandlers(studio, self.panel, self._inpaint, [strokes]).start_with(
+            self.tools["remove"], self._remove, [strokes]
+        )
 
-    def _opened(self, path: str | None, strokes: int, request: gr.Request) -> tuple[Any, ...]:
-        visit = self.studio.visit(request)
+    # -- requests -----------------------------------------------------------------------------------
+
+    def _inpaint(self, session: Session, fields: dict[str, Any], strokes: int) -> Request:
+        photo, mask = _photo(session), session.selection.wait_for(strokes)
+        return Inpaint(image=photo, mask=mask, **with_finish(fields))
+
+    def _remove(self, session: Session, fields: dict[str, Any], strokes: int) -> Request:
+        """Remove has a finish and a context of its own, and takes no prompt."""
+        photo, mask = _photo(session), session.selection.wait_for(strokes)
+        unused = {"prompt", *self.fields}
+        return Remove(image=photo, mask=mask, **{k: v for k, v in fields.items() if k not in unused})
+
+    # -- the photograph -----------------------------------------------------------------------------
+
+    def photo_updates(self, session: Session, strokes: int, mask: Mask | None = None) -> Updates:
+        """Show the session's photograph, with a selection; the canvas has had this many strokes."""
+        if session.photo.current is None:
+            return gr.skip()
+        picture, name = session.photo.current
+        session.selection.replace(
+            Mask.empty((picture.height, picture.width)) if mask is None else mask, strokes
+        )
+        return {
+            self.drop: gr.File(value=None, visible="hidden"),
+            self.examples: gr.HTML(visible=False),
+            self.easel: gr.Column(visible=True),
+            # Without its size the canvas would place the selection as on the last photograph.
+            self.canvas: PaintCanvas(
+                value=canvas_value(session, picture, mask), canvas_size=canvas_size(picture)
+            ),
+            self.tools["undo"]: gr.Button(interactive=session.photo.can_move(-1)),
+            self.tools["redo"]: gr.Button(interactive=session.photo.can_move(1)),
+            self.message: html.photo_message(picture, name),
+        }
+
+    def add_source(self, button: gr.Button, entry_of: Callable[[Session], HistoryEntry | None]) -> None:
+        """Let a button bring a picture of the history here."""
+
+        def bring(session: Session, strokes: int) -> Updates:
+            return self.continue_with(session, entry_of(session), strokes)
+
+        outputs = [*self.photo_outputs, self.tabs]
+        self.studio.on(button.click, bring, self.strokes.count, outputs, show_progress_on=self.message)
+
+    def continue_with(self, session: Session, entry: HistoryEntry | None, strokes: int) -> Updates:
+        """Edit a picture of the history; the selection stays where it has the same size."""
+        if entry is None:
+            return gr.skip()
+        before, mask = session.photo.current, None
+        session.photo.push(entry.picture, f"number {entry.number}")
+        if before is not None and before[0].pixels.shape == entry.picture.pixels.shape:
+            with suppress(InputError):  # a stroke that has not arrived is lost with the canvas
+                mask = session.selection.wait_for(strokes)
+        return {**self.photo_updates(session, strokes, mask), self.tabs: gr.Tabs(selected="edit")}
+
+    def _upload(self, session: Session, path: str | None, strokes: int) -> Updates:
         try:
-            picture, name = opened(path)
+            picture, name = read_upload(path)
         except GlideEditError as error:
-            return gr.File(value=None), *(gr.skip() for _ in range(5)), html.said(sentence(error), "error")
-        visit.trail.go_on_with(picture, name)
-        return self.photo_shown(visit, strokes)
+            return {self.drop: gr.File(value=None), self.message: html.message(sentence(error), "error")}
+        session.photo.push(picture, name)
+        return self.photo_updates(session, strokes)
 
-    def _arrived(self, painted: Painted, strokes: int, request: gr.Request) -> None:
-        """The canvas has come."""
-        visit = self.studio.visit(request)
-        visit.note(painted.files)
-        if visit.trail.current is not None:
-            visit.selection.arrive(painted_mask(painted, visit.trail.current[0]), strokes)
+    def _example(self, session: Session, file: str, strokes: int) -> Updates:
+        """Take an example: its photograph, its selection and its prompt."""
+        example = find(PHOTOS, file)
+        if example is None:
+            return gr.skip()
+        session.photo.push(example.picture(), example.file)
+        shown = self.photo_updates(session, strokes, example.mask())
+        return {**shown, self.panel.prompt: example.prompt}
 
-    def _looked_at(self, strokes: int, context: float, request: gr.Request) -> Any:
-        """What there is to say about what is painted."""
-        visit = self.studio.visit(request)
-        if visit.trail.current is None:
+    def _move(self, by: int, session: Session, strokes: int) -> Updates:
+        session.photo.move(by)
+        return self.photo_updates(session, strokes)
+
+    # -- the selection ------------------------------------------------------------------------------
+
+    def _receive(self, session: Session, painted: Painted, strokes: int) -> None:
+        if session.photo.current is not None:
+            session.selection.receive(painted_mask(painted, session.photo.current[0]), strokes)
+
+    def _describe(self, session: Session, strokes: int, context: float) -> Any:
+        """Say what is selected once the canvas was received."""
+        if session.photo.current is None:
             return gr.skip()
         try:
-            mask = visit.selection.after(strokes, seconds=0)
+            mask = session.selection.wait_for(strokes, seconds=0)
         except InputError:
-            return gr.skip()  # more was painted meanwhile, which comes next
-        return self._words(visit, visit.trail.current[0], mask, context)
+            return gr.skip()  # more was painted meanwhile, and will be received next
+        return self._selection_message(session, session.photo.current[0], mask, context)
 
-    def _words(self, visit: Visit, picture: Picture, mask: Mask, context: float) -> str:
-        """How much is selected, and what the mask doctor has to say of it."""
+    def _selection_message(self, session: Session, photo: Picture, mask: Mask, context: float) -> str:
+        """How much is selected, and what the mask doctor has found."""
         if mask.is_empty:
-            return html.said("Nothing is selected yet: paint over what should change.")
+            return html.message("Nothing is selected yet: paint over what should change.")
         share = f"{100 * mask.share:.1f}" if mask.share >= 0.001 else "less than 0.1"
-        says = f"{share} % of the photograph is selected ({mask.count:,} pixels)."
+        text = f"{share} % of the photograph is selected ({mask.count:,} pixels)."
         try:
-            asked = Inpaint(image=picture, mask=mask, context=context)
-            findings = self.studio.shelf.editor(visit.model).diagnose(asked)
+            request = Inpaint(image=photo, mask=mask, context=context)
+            findings = self.studio.models.editor(session.model).diagnose(request)
         except (GlideEditError, MaskError) as error:
-            return html.said(f"{says} {sentence(error)}", "error")
-        words = [sentence(each.text) for each in findings if each.severity != "note"]
-        return html.said(" ".join([says, *words]), "warning" if words else "plain")
+            return html.message(f"{text} {sentence(error)}", "error")
+        warnings = [sentence(each.text) for each in findings if each.severity != "note"]
+        return html.message(" ".join([text, *warnings]), "warning" if warnings else "plain")
 
-    def _reshaping(self, change: Callable[[Mask, Picture, float], Mask]) -> Callable[..., tuple[Any, Any]]:
-        """A handler that puts a changed selection back on the canvas."""
-
-        def reshape(
-            strokes: int, context: float, radius: float | None, request: gr.Request
-        ) -> tuple[Any, Any]:
-            visit = self.studio.visit(request)
-            if visit.trail.current is None:
-                return gr.skip(), gr.skip()
-            picture = visit.trail.current[0]
-            try:
-                mask = change(visit.selection.after(strokes), picture, radius or 0)
-            except (GlideEditError, MaskError) as error:
-                return gr.skip(), html.said(sentence(error), "error")
-            visit.selection.put(mask, strokes)
-            return canvas_value(visit, picture, mask), self._words(visit, picture, mask, context)
-
-        return reshape
-
-    def _undone(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
-        visit = self.studio.visit(request)
-        visit.trail.undo()
-        return self.photo_shown(visit, strokes)
-
-    def _redone(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
-        visit = self.studio.visit(request)
-        visit.trail.redo()
-        return self.photo_shown(visit, strokes)
-
-    def take_from(self, panel: Panel, tabs: gr.Tabs) -> None:
-        """Let "Edit this further" of a panel bring its picture here."""
-
-        def take(strokes: int, request: gr.Request) -> tuple[Any, ...]:
-            visit = self.studio.visit(request)
-            return self.taken(visit, panel.picked(visit), strokes)
-
-        panel.further.click(take, self.strokes.count, [*self.photo_outputs(), tabs], **beside(self.words))
-
-    def taken(self, visit: Visit, made: Made | None, strokes: int) -> tuple[Any, ...]:
-        """Go on with a picture of the visit; what is painted stays where it has the same size."""
-        if made is None:
-            return tuple(gr.skip() for _ in range(len(self.photo_outputs()) + 1))
-        before = visit.trail.current
-        visit.trail.go_on_with(made.picture, f"number {made.number}")
-        same = before is not None and before[0].pixels.shape == made.picture.pixels.shape
-        mask = None
-        if same:
-            with suppress(InputError):  # a stroke that did not arrive is lost with the canvas
-                mask = visit.selection.after(strokes)
-        return *self.photo_shown(visit, strokes, mask), gr.Tabs(selected="edit")
+    def _change_selection(
+        self, change: SelectionTool, session: Session, strokes: int, context: float, pixels: float | None
+    ) -> Updates:
+        """Put a changed selection back on the canvas."""
+        if session.photo.current is None:
+            return gr.skip()
+        photo = session.photo.current[0]
+        try:
+            mask = change(session.selection.wait_for(strokes), photo, pixels or 0)
+        except (GlideEditError, MaskError) as error:
+            return {self.message: html.message(sentence(error), "error")}
+        session.selection.replace(mask, strokes)
+        message = self._selection_message(session, photo, mask, context)
+        return {self.canvas: canvas_value(session, photo, mask), self.message: message}
 
 
-def put_back_fields(finish: str, feather: float | None, context: float) -> dict[str, Any]:
-    """The fields of how an edit is put back; a number of pixels to feather over chooses that finish."""
-    asked: dict[str, Any] = {"finish": "feather", "feather": feather} if feather else {"finish": finish}
-    return {**asked, "context": context}
+def with_finish(fields: dict[str, Any]) -> dict[str, Any]:
+    """Choose the finish "feather" where its width in pixels is given, and leave out a width of 0."""
+    if fields.get("feather"):
+        return {**fields, "finish": "feather"}
+    return {name: value for name, value in fields.items() if name != "feather"}
 
 
-def _photo(visit: Visit) -> Picture:
-    if visit.trail.current is None:
-        raise InputError(NO_PHOTO)
-    return visit.trail.current[0]
+def _photo(session: Session) -> Picture:
+    if session.photo.current is None:
+        raise InputError("Open a photograph first: drop one on the left, paste one, or take an example.")
+    return session.photo.current[0]

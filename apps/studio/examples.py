@@ -1,41 +1,36 @@
-"""Pictures to begin with, one click each; `scripts/studio examples` makes the files."""
+"""Example pictures, one click each; `scripts/studio examples` makes the files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import gradio as gr
-
-from apps.studio import html
+from apps.studio.html import escape, thumbnail
 from glide_edit.images import Picture, open_picture
 from masks import Mask, draw
 
 FOLDER = Path(__file__).parent / "examples"
 
-Ellipse = tuple[float, float, float, float]
-"""(x0, y0, x1, y1) as parts of the picture's width and height."""
-
 
 @dataclass(frozen=True)
 class Example:
-    """A bundled picture with words that fit it, and where something is to change, the ellipse to paint."""
+    """A bundled picture, a prompt, and for photographs the ellipse to select: (x0, y0, x1, y1) as shares of
+    the width and height."""
 
     file: str
     prompt: str
-    where: Ellipse | None = None
+    ellipse: tuple[float, float, float, float] | None = None
 
     def picture(self) -> Picture:
         return open_picture(FOLDER / self.file)
 
     def mask(self) -> Mask | None:
-        if self.where is None:
+        if self.ellipse is None:
             return None
-        picture = self.picture()
-        x0, y0, x1, y1 = self.where
-        wide, high = picture.width, picture.height
-        box = (round(x0 * wide), round(y0 * high), round(x1 * wide), round(y1 * high))
-        return draw.ellipse(box, (high, wide))
+        x0, y0, x1, y1 = self.ellipse
+        height, width = self.picture().pixels.shape[:2]
+        box = (round(x0 * width), round(y0 * height), round(x1 * width), round(y1 * height))
+        return draw.ellipse(box, (height, width))
 
 
 PHOTOS = (
@@ -56,21 +51,16 @@ PROMPTS = (
 )
 
 
-def find(examples: tuple[Example, ...], name: str) -> Example | None:
-    return next((each for each in examples if each.file == name), None)
-
-
-def picked_name(event: gr.EventData) -> str:
-    """Which example was clicked."""
-    return str(event._data.get("pick", "")) if isinstance(event._data, dict) else ""
+def find(examples: tuple[Example, ...], file: str) -> Example | None:
+    return next((each for each in examples if each.file == file), None)
 
 
 def examples_html(examples: tuple[Example, ...]) -> str:
-    """A button with a small picture for each."""
+    """A button with a thumbnail for each."""
     buttons = "".join(
-        f'<button type="button" class="ge-thumb" data-pick="{html.escaped(each.file)}" '
-        f'title="{html.escaped(each.prompt)}" aria-label="Example: {html.escaped(each.prompt)}">'
-        f'<img src="{html.thumbnail(each.picture())}" alt=""></button>'
+        f'<button type="button" class="ge-thumb" data-pick="{escape(each.file)}" '
+        f'title="{escape(each.prompt)}" aria-label="Example: {escape(each.prompt)}">'
+        f'<img src="{thumbnail(each.picture())}" alt=""></button>'
         for each in examples
     )
     return (

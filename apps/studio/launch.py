@@ -1,4 +1,4 @@
-"""Serving the studio: where it listens, who may come in, and that nothing is left on the disk afterwards."""
+"""Serving the studio: where it listens, the password, and the temporary folder, which is always deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from apps.studio.shelf import Running, Shelf
+from apps.studio.loaded_models import LoadedModels
 from glide_edit.errors import GlideEditError, InputError
 
 HERE = Path(__file__).parent
@@ -24,8 +24,8 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True)
 class Settings:
-    """How the studio is served. ``port`` None is the first free one from 7860 on; ``password`` None makes one
-    where ``host`` or ``share`` let others in, and asks for none otherwise."""
+    """How the studio is served. ``port`` None is the first free one from 7860; ``password`` None makes one
+    where ``host`` or ``share`` let others in, and none otherwise."""
 
     model: str = "toybox"
     device: str = "auto"
@@ -42,10 +42,10 @@ class Settings:
 
 
 def password_of(settings: Settings) -> str | None:
-    """What visitors must say: the password that was given, a new one where others are let in, else none.
+    """The password that was given, a new one where others are let in, else None.
 
     Raises:
-        InputError: an empty password, with which everybody would come in.
+        InputError: the password is empty.
     """
     if settings.password is None:
         return secrets.token_urlsafe(12) if settings.lets_others_in else None
@@ -58,23 +58,21 @@ def serve(settings: Settings) -> None:
     """Serve the studio until Ctrl-C.
 
     Raises:
-        InputError: an address or port that cannot be had, an empty password, or gradio is not installed.
+        InputError: the address or port cannot be used, the password is empty, or gradio is not installed.
     """
     password = password_of(settings)
     remove_left_behind()
-    folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes then as well
-    # gradio reads these when it is imported.
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    try:
-        _serve(settings, folder, password)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder is deleted
+    prefix = f"{FOLDER}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as folder:
+        # gradio reads these on import.
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        _serve(settings, Path(folder), password)
 
 
 def remove_left_behind() -> None:
-    """Remove what studios that were killed could not: their folders are named for their process."""
+    """Delete the folders of studios that were killed; they are named after their processes."""
     for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*-*"):
         process = folder.name.removeprefix(FOLDER).partition("-")[0]
         if process.isdecimal() and not _is_running(int(process)):
@@ -83,28 +81,25 @@ def remove_left_behind() -> None:
 
 def _is_running(process: int) -> bool:
     if os.name == "nt":
-        return True  # there, os.kill would end it
+        return True  # os.kill would end it there
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
     return True
 
 
 def _serve(settings: Settings, folder: Path, password: str | None) -> None:
     if find_spec("gradio") is None:
         raise InputError("The studio needs gradio, which is not installed: pip install 'glide-edit[studio]'.")
-    from apps.studio.page import build
-    from apps.studio.panel import Studio
-    from apps.studio.theme import theme
-    from apps.studio.uploads import MOST_BYTES
-    from apps.studio.visits import Visits
+    from apps.studio.page import build_page, theme
+    from apps.studio.sessions import Sessions
+    from apps.studio.shared import Studio
+    from apps.studio.uploads import MAX_BYTES
 
-    shelf = Shelf(settings.model, Running(settings.device, settings.precision))
-    threading.Thread(target=_load, args=(shelf,), daemon=True).start()
-    page = build(Studio(Visits(folder / "visits", shelf.first), shelf), folder / "finished")
+    models = LoadedModels(settings.model, settings.device, settings.precision)
+    threading.Thread(target=_load, args=(models,), daemon=True).start()
+    page = build_page(Studio(Sessions(folder / "sessions", models.default), models), folder / "finished")
     script = (HERE / "page.js").read_text(encoding="utf-8")
     try:
         _, local, shared = page.launch(
@@ -116,13 +111,13 @@ def _serve(settings: Settings, folder: Path, password: str | None) -> None:
             inbrowser=settings.open_browser,
             quiet=True,
             prevent_thread_lock=True,
-            max_file_size=MOST_BYTES,
+            max_file_size=MAX_BYTES,
             ssr_mode=False,
             enable_monitoring=False,
             footer_links=[],
             theme=theme(),
             css_paths=HERE / "page.css",
-            head=f"<script>const GLIDE_EDIT_MOST_BYTES = {MOST_BYTES};\n{script}</script>",
+            head=f"<script>const GLIDE_EDIT_MOST_BYTES = {MAX_BYTES};\n{script}</script>",
         )
     except OSError as error:
         raise InputError(f"The studio cannot listen on {settings.host}: {error}.") from error
@@ -133,9 +128,9 @@ def _serve(settings: Settings, folder: Path, password: str | None) -> None:
     page.block_thread()
 
 
-def _load(shelf: Shelf) -> None:
-    """Load the first model while the page opens; what is wrong with it is said when it is run."""
+def _load(models: LoadedModels) -> None:
+    """Load the default model while the page opens; a run reports again what is wrong with it."""
     try:
-        shelf.editor(shelf.first)
+        models.editor(models.default)
     except GlideEditError as error:
-        print(f"The model {shelf.first} cannot be loaded: {error}", file=sys.stderr, flush=True)
+        print(f"The model {models.default} cannot be loaded: {error}", file=sys.stderr, flush=True)

@@ -18,8 +18,18 @@
     }
   });
 
-  // After a stroke, or a press on one of the canvas' own tools, the canvas is handed over: that takes a second,
-  // and what is asked of the studio later only says after how many strokes. A stroke may end outside.
+  // A word that is pressed is added to its tab's prompt.
+  document.addEventListener('click', (event) => {
+    const word = event.target.closest?.('[data-word]');
+    if (!word) return;
+    const field = document.querySelector(`#${word.dataset.field} textarea, #${word.dataset.field} input`);
+    field.value = (field.value.trimEnd() + ' ' + word.dataset.word).trimStart();
+    field.dispatchEvent(new Event('input', {bubbles: true}));
+    field.focus();
+  });
+
+  // After a stroke, or a press on one of the canvas' own tools, the canvas is sent, which takes a second. Later
+  // requests only name the number of strokes they follow. A stroke may end outside the canvas.
   for (const name of ['edit', 'sketch']) {
     let soon, painting = false, strokes = 0;
     const changed = () => {
@@ -41,7 +51,7 @@
     document.addEventListener('keyup', (event) => onCanvas(event) && changed(), true);
   }
 
-  // Two pictures under a slider, seen pixel for pixel: around the mouse, or where a finger came down.
+  // Two pictures under a slider, enlarged pixel for pixel around the mouse or the finger.
   document.addEventListener('click', (event) => {
     const button = event.target.closest?.('.ge-closer');
     if (!button) return;
@@ -60,7 +70,7 @@
   document.addEventListener('pointermove', lookAt);
   document.addEventListener('pointerdown', (event) => event.pointerType === 'touch' && lookAt(event));
 
-  // A file that the server would refuse is not sent, and what to do about it is said where words are.
+  // A file that the server would refuse is not sent; a message says what to do.
   const guard = (event) => {
     const files = [...(event.target.files ?? event.dataTransfer?.files ?? [])];
     if (!files.some((file) => file.size > GLIDE_EDIT_MOST_BYTES)) return;

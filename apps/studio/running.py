@@ -1,78 +1,71 @@
-"""One run: the steps of ``Editor.stream`` as moments that a page can show, until the end or until stopped."""
+"""One run: the events of ``Editor.stream`` as steps that a page can show, until it ends or is stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.studio.pace import Pace
-from apps.studio.visits import Ticket
+from apps.studio.eta import Eta, StepTimes
+from apps.studio.sessions import Run
 from glide_edit.editor import Editor
-from glide_edit.models import ModelSpec
-from glide_edit.operations.detail import DETAIL_FROM
-from glide_edit.operations.inpaint import InpaintWork
-from glide_edit.operations.partial_result import PartialResult
-from glide_edit.operations.previews import PreviewFrame
-from glide_edit.operations.work import Work
+from glide_edit.operations.rerank import as_candidates
+from glide_edit.operations.strengths import over_strengths
+from glide_edit.pipeline.partial_result import PartialResult
+from glide_edit.pipeline.previews import PreviewFrame
 from glide_edit.requests import Request
 from glide_edit.results import EditResult, Progress
 
-LONGEST_PREVIEW = 640
-"""Pixels of the longer side of what is shown at each step."""
+PREVIEW_SIDE = 640
+"""Pixels of the longer side of a preview."""
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
-    """A step as it is shown: uint8 (H, W, 3), and the seconds that are left where they can be told."""
+class RunStep:
+    """A step with its preview, uint8 (H, W, 3), and the seconds left, None where they are not known."""
 
     progress: Progress
-    shown: NDArray[np.uint8]
-    left: float | None
+    preview: NDArray[np.uint8]
+    seconds_left: float | None
 
 
 @dataclass(frozen=True, eq=False)
-class Ending:
-    """What came of a run; ``complete`` is False where it was stopped."""
+class RunEnd:
+    """The result of a run; ``complete`` is False where it was stopped."""
 
     result: EditResult
     complete: bool
 
 
-def follow(
-    editor: Editor, request: Request, ticket: Ticket, pace: Pace, drawn: EditResult | None = None
-) -> Generator[Moment | Ending, None, None]:
-    """Run a request until it is done, or until its ticket says stop: then what there was is the ending.
+def requests_for(request: Request, strengths: Sequence[float] = ()) -> Sequence[Request]:
+    """The requests to run one after the other: one for each strength, or one that ranks its candidates."""
+    return over_strengths(request, strengths) if strengths else [as_candidates(request)]
 
-    With ``drawn``, the request is for one of that result's candidates, which is finished from its draft on.
+
+def run_steps(
+    editor: Editor, request: Request, run: Run, times: StepTimes, drafts: EditResult | None = None
+) -> Generator[RunStep | RunEnd, None, None]:
+    """Run a request until it ends, or until ``run`` is stopped: then the end has the partial result.
+
+    With ``drafts``, the request is for one of that result's candidates, and begins from its draft.
 
     Raises:
         GlideEditError, MaskError: what ``Editor.stream`` raises.
     """
-    frame = PreviewFrame.of(request, LONGEST_PREVIEW)
-    # What is drawn in several frames, or in detail afterwards, has steps that are not known beforehand.
-    foreseen = _has_no_detail(frame.work, editor.model.spec)
-    clock = pace.clock(editor.model.spec, request, from_draft=drawn is not None)
-    so_far = PartialResult(request, editor.label(request))
-    stream = editor.stream(request) if drawn is None else editor.stream_candidate(drawn, request.seed)
+    plan = editor.plan(request)
+    frame, partial = PreviewFrame.of(plan, PREVIEW_SIDE), PartialResult(plan)
+    eta = Eta(times, plan.model, plan.runs(from_drafts=drafts is not None))
+    stream = editor.stream(plan) if drafts is None else editor.stream_candidate(drafts, request.seed)
     with closing(stream) as events:
         for event in events:
             if isinstance(event, EditResult):
-                yield Ending(event, complete=True)
+                yield RunEnd(event, complete=True)
                 return
-            so_far.add(event)
-            left = clock.left(event) if foreseen else None
-            yield Moment(event, frame.show(event.preview), left)
-            if ticket.is_stopped:
+            partial.add(event)
+            yield RunStep(event, frame.show(event.preview), eta.seconds_left(event))
+            if run.is_stopped:
                 break
-    yield Ending(so_far.kept(), complete=False)
-
-
-def _has_no_detail(work: Work | None, spec: ModelSpec) -> bool:
-    """Whether the cascade's steps are all there are."""
-    if not isinstance(work, InpaintWork):
-        return work is not None
-    return work.crop.side < DETAIL_FROM * spec.cascade(inpainting=True)[-1].config.image_size
+    yield RunEnd(partial.kept(), complete=False)

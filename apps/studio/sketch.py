@@ -2,137 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from apps.studio import html
-from apps.studio.canvas import PaintCanvas, Painted, Strokes, beside, canvas_value, painted_over
-from apps.studio.examples import DRAWINGS, examples_html, find, picked_name
-from apps.studio.fields import sentence
-from apps.studio.panel import PICK, Panel, Studio
-from apps.studio.photo_tabs import strength_strip
-from apps.studio.uploads import opened
-from apps.studio.visits import Visit
+from apps.studio.canvas import Painted, StrokeCounter, canvas_value, paint_canvas, painted_over
+from apps.studio.examples import DRAWINGS, examples_html, find
+from apps.studio.fields import component, sentence, several_strengths
+from apps.studio.panel import Panel
+from apps.studio.run_handlers import RunHandlers
+from apps.studio.sessions import Session
+from apps.studio.shared import ON_PICK_JS, Studio, Updates
+from apps.studio.uploads import read_upload
 from glide_edit.errors import GlideEditError
 from glide_edit.images import Picture, open_picture
-from glide_edit.operations.strengths import over_strengths
-from glide_edit.requests import SKETCH_MODES, Request, Sketch
+from glide_edit.requests import Request, Sketch
 
-SHEET = 512
+PAPER_SIDE = 512
 """Pixels a side of a blank sheet."""
 STRENGTHS = (0.3, 0.5, 0.7, 0.9)
-INKS = ["#1a1a1a", "#c62828", "#1565c0", "#2e7d32", "#f9a825", "#6a1b9a"]
+COLOURS = ["#1a1a1a", "#c62828", "#1565c0", "#2e7d32", "#f9a825", "#6a1b9a"]
 
 
 class SketchTab:
-    """A sheet on the left, the picture on the right."""
+    """A sheet of paper on the left, the picture on the right."""
 
     def __init__(self, studio: Studio) -> None:
-        self.studio = studio
-        self.panel = Panel(
-            studio, "sketch", self._build, "The picture that follows your drawing appears here."
-        )
-
-    def lay_out(self) -> None:
         with gr.Row(elem_classes="ge-columns"):
             with gr.Column(elem_classes="ge-left", min_width=300):
                 self._lay_out_sheet()
             with gr.Column(elem_classes="ge-right", min_width=300):
-                self.panel.lay_out("What the drawing shows", DRAWINGS[0].prompt)
-        self._wire()
+                self.panel = Panel(
+                    studio,
+                    "sketch",
+                    "The picture that follows your drawing appears here.",
+                    label="What the drawing shows",
+                    placeholder=DRAWINGS[0].prompt,
+                    own_fields=self.fields,
+                )
+        strokes, sheet = self.strokes.count, [self.canvas, self.message]
+        RunHandlers(studio, self.panel, self._build, [strokes], STRENGTHS)
+        self.strokes.wire(studio, self.canvas, self._receive)
+        quiet = {"show_progress_on": self.message}
+        studio.on(self.blank.click, self._clear, strokes, sheet, **quiet)
+        studio.on(self.file.upload, self._upload, [self.file, strokes], sheet, **quiet)
+        studio.on_pick(self.examples.click, self._example, strokes, [*sheet, self.panel.prompt], **quiet)
 
     def _lay_out_sheet(self) -> None:
-        sheet = np.full((SHEET, SHEET, 3), 255, np.uint8)
-        self.canvas = PaintCanvas(
-            value={"background": sheet, "layers": [], "composite": None},
-            label="Draw with dark lines on the white sheet",
-            sources=(),
-            brush=gr.Brush(default_size=6, colors=[*INKS], default_color=INKS[0], color_mode="defaults"),
-            eraser=gr.Eraser(default_size=24),
-            transforms=(),
-            layers=gr.LayerOptions(disabled=True),
-            height=460,
-            elem_id="sketch-canvas",
-            buttons=[],
+        self.canvas = paint_canvas(
+            "sketch",
+            "Draw with dark lines on the white sheet",
+            gr.Brush(default_size=6, colors=[*COLOURS], default_color=COLOURS[0], color_mode="defaults"),
+            eraser=24,
+            value={"background": _blank_pixels(), "layers": [], "composite": None},
         )
-        self.strokes = Strokes("sketch")
+        self.strokes = StrokeCounter("sketch")
         with gr.Row(elem_classes="ge-tools"):
             self.blank = gr.Button("Blank sheet", size="sm", min_width=90, elem_id="sketch-blank")
             self.file = gr.UploadButton(
                 "Open a drawing", size="sm", min_width=110, type="filepath", elem_id="sketch-open"
             )
         with gr.Row(elem_classes="ge-tools"):
-            self.mode = gr.Dropdown(
-                list(SKETCH_MODES), value="auto", label="Follow", min_width=90, elem_id="sketch-mode"
-            )
-            self.strength = gr.Slider(
-                0.05,
-                1,
-                0.5,
-                step=0.05,
-                label="Strength",
-                min_width=150,
-                buttons=[],
-                elem_id="sketch-strength",
-            )
-            self.several = strength_strip("sketch")
-        self.words = gr.HTML(elem_id="sketch-words", elem_classes="ge-words")
-        self.examples = gr.HTML(examples_html(DRAWINGS), elem_id="sketch-examples", js_on_load=PICK)
+            self.fields = {
+                "mode": component(Sketch, "mode", "sketch"),
+                "strength": component(Sketch, "strength", "sketch", min_width=150),
+                "several": several_strengths("sketch"),
+            }
+        self.message = gr.HTML(elem_id="sketch-words", elem_classes="ge-words")
+        self.examples = gr.HTML(examples_html(DRAWINGS), elem_id="sketch-examples", js_on_load=ON_PICK_JS)
 
-    def _build(
-        self,
-        visit: Visit,
-        settings: dict[str, Any],
-        strokes: int,
-        mode: str,
-        strength: float,
-        several: bool,
-    ) -> Request | Sequence[Request]:
-        paper, ink = visit.sheet or blank_sheet(), visit.ink.after(strokes)
-        drawing = paper if ink is None else painted_over(ink, paper)
-        request = Sketch(drawing=drawing, mode=mode, strength=strength, **settings)  # type: ignore[arg-type]
-        return over_strengths(request, STRENGTHS) if several else request
+    def _build(self, session: Session, fields: dict[str, Any], strokes: int) -> Request:
+        paper, ink = session.paper or open_picture(_blank_pixels()), session.ink.wait_for(strokes)
+        return Sketch(drawing=paper if ink is None else painted_over(ink, paper), **fields)
 
-    def _wire(self) -> None:
-        strokes, sheet = self.strokes.count, [self.canvas, self.words]
-        quiet = beside(self.words)
-        self.strokes.wire(self.canvas, self._arrived)
-        self.blank.click(self._blank, strokes, sheet, **quiet)
-        self.file.upload(self._opened, [self.file, strokes], sheet, **quiet)
-        self.examples.click(self._example, strokes, [*sheet, self.panel.prompt], **quiet)
-        self.panel.wire([strokes, self.mode, self.strength, self.several])
+    def _receive(self, session: Session, painted: Painted, strokes: int) -> None:
+        is_untouched = painted.layer is None or not painted.layer[:, :, 3].any()
+        session.ink.receive(None if is_untouched else painted.layer, strokes)
 
-    def _arrived(self, painted: Painted, strokes: int, request: gr.Request) -> None:
-        visit = self.studio.visit(request)
-        visit.note(painted.files)
-        untouched = painted.layer is None or not painted.layer[:, :, 3].any()
-        visit.ink.arrive(None if untouched else painted.layer, strokes)
+    def _show(self, session: Session, paper: Picture | None, strokes: int, message: str = "") -> Updates:
+        """Put a drawing on the canvas, a blank sheet for None."""
+        session.paper = paper
+        session.ink.replace(None, strokes)
+        value = canvas_value(session, paper or open_picture(_blank_pixels()))
+        return {self.canvas: value, self.message: html.message(message)}
 
-    def _shown(self, visit: Visit, sheet: Picture | None, strokes: int) -> Any:
-        """A sheet to draw on, a blank one for None, as the canvas takes it."""
-        visit.sheet = sheet
-        visit.ink.put(None, strokes)
-        return canvas_value(visit, sheet or blank_sheet())
+    def _clear(self, session: Session, strokes: int) -> Updates:
+        return self._show(session, None, strokes)
 
-    def _blank(self, strokes: int, request: gr.Request) -> tuple[Any, ...]:
-        return self._shown(self.studio.visit(request), None, strokes), ""
-
-    def _opened(self, path: str | None, strokes: int, request: gr.Request) -> tuple[Any, ...]:
+    def _upload(self, session: Session, path: str | None, strokes: int) -> Updates:
         try:
-            sheet, name = opened(path)
+            paper, name = read_upload(path)
         except GlideEditError as error:
-            return gr.skip(), html.said(sentence(error), "error")
-        return self._shown(self.studio.visit(request), sheet, strokes), html.said(name)
+            return {self.message: html.message(sentence(error), "error")}
+        return self._show(session, paper, strokes, name)
 
-    def _example(self, strokes: int, event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-        example = find(DRAWINGS, picked_name(event))
+    def _example(self, session: Session, file: str, strokes: int) -> Updates:
+        example = find(DRAWINGS, file)
         if example is None:
-            return gr.skip(), gr.skip(), gr.skip()
-        return self._shown(self.studio.visit(request), example.picture(), strokes), "", example.prompt
+            return gr.skip()
+        return {
+            **self._show(session, example.picture(), strokes),
+            self.panel.prompt: example.prompt,
+        }
 
 
-def blank_sheet() -> Picture:
-    return open_picture(np.full((SHEET, SHEET, 3), 255, np.uint8))
+def _blank_pixels() -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.full((PAPER_SIDE, PAPER_SIDE, 3), 255, np.uint8)

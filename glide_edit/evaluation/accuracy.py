@@ -6,24 +6,26 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.evaluation.corruptions import TESTED
+from glide_edit.evaluation.corruptions import CORRUPTIONS
 from glide_edit.evaluation.renders import FIRST_UNSEEN_SEED, LabelledRenders, render_folder
-from glide_edit.evaluation.seen import Seen, SeenObject, overlap
-from glide_edit.evaluation.verifier import WORDS, Verifier
+from glide_edit.evaluation.report import Table
+from glide_edit.evaluation.seen import Seen, SeenObject, nearest, overlap
+from glide_edit.evaluation.verifier import SHIPPED, WORDS, Verifier
 
 VISIBLE_SHARE = 0.4
 VISIBLE_AREA = 0.008
 """An object counts where this much of its silhouette is uncovered and it fills this much of the picture."""
 
 _SOFT = "64 px, enlarged"
-_FOUND = 0.3  # overlap of a seen box with the true one from which it is about that object
+_FOUND = 0.3  # least overlap of a seen box with the true one for the two to be matched
 
 
 @dataclass(frozen=True)
@@ -53,36 +55,34 @@ def visible(truth: LabelledRenders) -> NDArray[np.bool_]:
 
 
 def measure(seen: list[Seen], truth: LabelledRenders) -> Accuracy:
-    """What was seen on the pictures held against the truth; one picture or more with visible objects."""
+    """What was seen on the pictures compared with the truth; one picture or more with visible objects."""
     counts = visible(truth)
     matches = [match(each, truth, n) for n, each in enumerate(seen)]
     rows = []
     for n, k in np.argwhere(counts).tolist():
-        one = matches[n].get(k)
-        right = _right(one, truth, n, k) if one else (False, False, False)
-        near = overlap(one.box, tuple(truth.box[n, k])) if one else 0.0
-        away = _apart(one.box, truth.box[n, k]) if one else np.nan
-        rows.append((one is not None, *right, near >= 0.5, away))
+        box, found = truth.box[n, k], matches[n].get(k)
+        near = overlap(found.box, tuple(box)) if found else 0.0
+        away = np.add(found.box, -box).reshape(2, 2).sum(0) / 2 if found else (np.nan, np.nan)
+        rows.append((found is not None, *_right(found, truth, n, k), near >= 0.5, np.hypot(*away)))
     shares = np.array(rows, np.float64)
-    found, kind, colour, material, place = (float(value) for value in shares[:, :5].mean(0))
-    pictures = list(zip(seen, matches, truth.ground, truth.light, strict=True))
+    whole = []
+    for n in np.flatnonzero((counts == (truth.kind >= 0)).all(1)).tolist():
+        true = np.flatnonzero(truth.kind[n] >= 0).tolist()
+        complete = len(seen[n].objects) == len(true) == len(matches[n])
+        whole.append(complete and all(all(_right(matches[n][k], truth, n, k)[:2]) for k in true))
     return Accuracy(
         objects=len(rows),
-        found=found,
-        kind=kind,
-        colour=colour,
-        material=material,
-        place=place,
+        **dict(zip(("found", "kind", "colour", "material", "place"), shares[:, :5].mean(0), strict=True)),
         middle=float(np.nanmedian(shares[:, 5])),
-        false=float(np.mean([len(each.objects) - len(matched) for each, matched, _, _ in pictures])),
-        ground=float(np.mean([each.ground == WORDS["grounds"][ground] for each, _, ground, _ in pictures])),
-        light=float(np.mean([each.light == WORDS["lights"][light] for each, _, _, light in pictures])),
-        whole=_whole(seen, truth, matches, counts),
+        false=float(np.mean([len(each.objects) - len(own) for each, own in zip(seen, matches, strict=True)])),
+        ground=float(np.mean([each.ground for each in seen] == np.take(WORDS["grounds"], truth.ground))),
+        light=float(np.mean([each.light for each in seen] == np.take(WORDS["lights"], truth.light))),
+        whole=float(np.mean(whole)) if whole else float("nan"),
     )
 
 
 def match(seen: Seen, truth: LabelledRenders, n: int) -> dict[int, SeenObject]:
-    """Which object of picture n each seen one is about: the closest boxes first, each used once."""
+    """The seen object of each true one of picture n: the closest boxes first, each used once."""
     true = [k for k in range(truth.kind.shape[1]) if truth.kind[n, k] >= 0 and truth.area[n, k] > 0]
     pairs = [(overlap(found.box, tuple(truth.box[n, k])), k, found) for k in true for found in seen.objects]
     matched: dict[int, SeenObject] = {}
@@ -94,29 +94,21 @@ def match(seen: Seen, truth: LabelledRenders, n: int) -> dict[int, SeenObject]:
 
 def confusions(seen: list[Seen], truth: LabelledRenders, what: str, least: int = 2) -> list[str]:
     """Lines such as "cube for house: 4", the most frequent first; ``what`` is kind, colour or material."""
-    words = WORDS[f"{what}s"]
-    wrong: dict[tuple[str, str], int] = {}
+    wrong: Counter[tuple[str, str]] = Counter()
     for n, k in np.argwhere(visible(truth)).tolist():
-        found = match(seen[n], truth, n).get(k)
-        if found is not None and (said := getattr(found, what)) != (
-            true := words[getattr(truth, what)[n, k]]
-        ):
-            wrong[said, true] = wrong.get((said, true), 0) + 1
-    order = sorted(wrong.items(), key=lambda item: -item[1])
-    return [f"{said} for {true}: {times}" for (said, true), times in order if times >= least]
+        found, true = match(seen[n], truth, n).get(k), WORDS[f"{what}s"][getattr(truth, what)[n, k]]
+        if found is not None and (said := getattr(found, what)) != true:
+            wrong[said, true] += 1
+    return [f"{said} for {true}: {times}" for (said, true), times in wrong.most_common() if times >= least]
 
 
 def boxed(verifier: Verifier, truth: LabelledRenders) -> dict[str, float]:
-    """Shares of the visible objects that are named rightly when the verifier is given only their boxes: the
-    object seen whose box is nearest the given one."""
-    right: list[tuple[bool, bool, bool]] = []
+    """Shares of the visible objects that are named rightly when the verifier is given only their boxes."""
     chosen = np.argwhere(visible(truth))
-    boxes = np.stack([truth.box[n, k] for n, k in chosen])
-    for (n, k), box, seen in zip(
-        chosen.tolist(), boxes, verifier.see(truth.pictures[chosen[:, 0]], boxes), strict=True
-    ):
-        nearest = max(seen.objects, key=lambda one: overlap(one.box, tuple(box)), default=None)
-        right.append(_right(nearest, truth, n, k) if nearest else (False, False, False))
+    boxes = truth.box[chosen[:, 0], chosen[:, 1]]
+    seen = verifier.see(truth.pictures[chosen[:, 0]], boxes)
+    found = [nearest(each, box) for each, box in zip(seen, boxes, strict=True)]
+    right = [_right(each, truth, n, k) for each, (n, k) in zip(found, chosen.tolist(), strict=True)]
     return dict(zip(("kind", "colour", "material"), np.mean(right, axis=0).tolist(), strict=True))
 
 
@@ -127,53 +119,30 @@ def corrupted(
     return np.stack([change(picture, np.random.default_rng([7, n])) for n, picture in enumerate(pictures)])
 
 
-def _right(found: SeenObject, truth: LabelledRenders, n: int, k: int) -> tuple[bool, bool, bool]:
-    kind = WORDS["kinds"][truth.kind[n, k]] == found.kind
-    colour = WORDS["colours"][truth.colour[n, k]] == found.colour
-    return kind, colour, WORDS["materials"][truth.material[n, k]] == found.material
-
-
-def _apart(a: tuple[float, ...], b: NDArray[np.float32]) -> float:
-    return float(np.hypot(a[0] + a[2] - b[0] - b[2], a[1] + a[3] - b[1] - b[3]) / 2)
-
-
-def _whole(
-    seen: list[Seen],
-    truth: LabelledRenders,
-    matches: list[dict[int, SeenObject]],
-    counts: NDArray[np.bool_],
-) -> float:
-    clear = np.flatnonzero((counts == (truth.kind >= 0)).all(1))
-    right = []
-    for n in clear.tolist():
-        true = np.flatnonzero(truth.kind[n] >= 0).tolist()
-        right.append(
-            len(seen[n].objects) == len(true) == len(matches[n])
-            and all(all(_right(matches[n][k], truth, n, k)[:2]) for k in true)
-        )
-    return float(np.mean(right)) if right else float("nan")
+def _right(found: SeenObject | None, truth: LabelledRenders, n: int, k: int) -> tuple[bool, bool, bool]:
+    """Whether kind, colour and material are true of object k of picture n."""
+    kind, colour, material = (
+        found is not None and getattr(found, what) == WORDS[f"{what}s"][getattr(truth, what)[n, k]]
+        for what in ("kind", "colour", "material")
+    )
+    return kind, colour, material
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m glide_edit.evaluation.accuracy")
     parser.add_argument("--renders", type=Path, required=True, help="a folder to keep the renders in")
     parser.add_argument("--count", type=int, default=1024)
-    parser.add_argument("--verifier", type=Path, help="a folder; the one that ships without")
+    parser.add_argument("--verifier", type=Path, default=SHIPPED, help="a folder; the one that ships without")
     given = parser.parse_args()
-    verifier = Verifier.load(given.verifier) if given.verifier else Verifier.load()
+    verifier = Verifier.load(given.verifier)
     truth = render_folder(given.renders, given.count, 128, FIRST_UNSEEN_SEED)
-    names = [field.name for field in fields(Accuracy)]
-    print("|".join(["", "pictures", *names, ""]))
-    print("|".join(["", *["---"] * (len(names) + 1), ""]))
-    for name, change in TESTED.items():
-        seen = verifier.see(corrupted(truth.pictures, change))
-        print(
-            "|".join(["", name, *(f"{value:.4g}" for value in vars(measure(seen, truth)).values()), ""]),
-            flush=True,
-        )
-    seen = verifier.see(corrupted(truth.pictures, TESTED[_SOFT]))
+    seen = {name: verifier.see(corrupted(truth.pictures, change)) for name, change in CORRUPTIONS.items()}
+    found = {name: asdict(measure(each, truth)) for name, each in seen.items()}
+    rows = tuple((name, *each.values()) for name, each in found.items())
+    print(Table("accuracy", ("pictures", *found[_SOFT]), rows).to_markdown())
     for what in ("kind", "colour", "material"):
-        print(f"{what}, {_SOFT}: {'; '.join(confusions(seen, truth, what)) or 'no confusion twice'}")
+        confused = "; ".join(confusions(seen[_SOFT], truth, what))
+        print(f"{what}, {_SOFT}: {confused or 'no confusion twice'}")
     print("in boxes:", {name: f"{value:.4g}" for name, value in boxed(verifier, truth).items()})
 
 

@@ -1,6 +1,6 @@
-"""What pictures suffer before the verifier sees them, by chance in training and at fixed strengths in tests.
+"""Changes to pictures before the verifier sees them: random ones in training, fixed ones in tests.
 
-All take and give uint8 (S, S, 3); widths are in pixels of a picture of 128 and grow with it.
+All take and return uint8 (S, S, 3); widths are in pixels of a picture of 128 and grow with it.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ def jpeg(picture: Picture, quality: int) -> Picture:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
-def exposed(picture: Picture, gain: float, gamma: float, tint: NDArray[np.float64]) -> Picture:
+def exposed(
+    picture: Picture, gain: float, gamma: float = 1.0, tint: NDArray[np.float64] | float = 1.0
+) -> Picture:
     """Brightened by ``gain``, after ``gamma``; ``tint`` multiplies the three channels."""
-    levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gain * tint
-    table = _uint8(255 * levels)
-    return _uint8(cv2.LUT(picture, table[None]))
+    levels = np.linspace(0.0, 1.0, 256)[:, None] ** gamma * gain * tint * np.ones(3)
+    return _uint8(cv2.LUT(picture, _uint8(255 * levels)[None]))
 
 
 def warped(picture: Picture, strength: float, rng: np.random.Generator) -> Picture:
@@ -53,18 +54,12 @@ def warped(picture: Picture, strength: float, rng: np.random.Generator) -> Pictu
     shift = rng.standard_normal((7, 7, 2)).astype(np.float32) * strength * side / 128
     shift = cv2.resize(shift, (side, side), interpolation=cv2.INTER_CUBIC)
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    bent = cv2.remap(
-        picture,
-        columns + shift[..., 0],
-        rows + shift[..., 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT_101,
-    )
-    return _uint8(bent)
+    places = (columns + shift[..., 0], rows + shift[..., 1])
+    return _uint8(cv2.remap(picture, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101))
 
 
-def worn(picture: Picture, rng: np.random.Generator) -> Picture:
-    """What training shows: up to six of these in a row, at strengths by chance; one picture in eight none."""
+def augmented(picture: Picture, rng: np.random.Generator) -> Picture:
+    """As training shows it: after up to six of these at random strengths; one picture in eight unchanged."""
     if rng.random() < 0.125:
         return picture
     if rng.random() < 0.35:
@@ -83,21 +78,19 @@ def worn(picture: Picture, rng: np.random.Generator) -> Picture:
     return picture
 
 
-_NO_TINT = np.ones(3)
-
-TESTED: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
+CORRUPTIONS: dict[str, Callable[[Picture, np.random.Generator], Picture]] = {
     "clean": lambda picture, rng: picture,
     "64 px, enlarged": lambda picture, rng: softened(picture, 64),
     "blur, sigma 1.5": lambda picture, rng: blurred(picture, 1.5),
     "noise, sigma 10": lambda picture, rng: noised(picture, 10.0, 1, rng),
     "grain of 2, sigma 8": lambda picture, rng: noised(picture, 8.0, 2, rng),
     "JPEG 40": lambda picture, rng: jpeg(picture, 40),
-    "darker by 12 %": lambda picture, rng: exposed(picture, 0.88, 1.0, _NO_TINT),
-    "brighter by 12 %": lambda picture, rng: exposed(picture, 1.12, 1.0, _NO_TINT),
+    "darker by 12 %": lambda picture, rng: exposed(picture, 0.88),
+    "brighter by 12 %": lambda picture, rng: exposed(picture, 1.12),
     "bent by 1 pixel": lambda picture, rng: warped(picture, 1.0, rng),
     "64 px, noise 6, blur 0.7": lambda picture, rng: blurred(noised(softened(picture, 64), 6.0, 2, rng), 0.7),
 }
-"""What the verifier's accuracy is reported under, by name."""
+"""What the verifier's accuracy is reported for, by name."""
 
 
 def _uint8(values: NDArray) -> Picture:

@@ -1,7 +1,7 @@
 """Distances between two sets of features: kernel (KID) and Frechet (FID), each with a bootstrap interval.
 
 Any features will do; with the verifier's (`Verifier.features`) they measure pictures of the toybox world.
-All is computed in float64.
+Everything is computed in float64.
 """
 
 from __future__ import annotations
@@ -41,13 +41,12 @@ def kernel_distance(
             `confidence` out of range.
     """
     x, y = _checked(x, y, resamples, confidence)
-    within_x, within_y, between = (_kernel(a, b) for a, b in ((x, x), (y, y), (x, y)))
+    within_x, within_y, between = ((a @ b.T / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
 
     def measure(p: NDArray[np.int64], q: NDArray[np.int64]) -> float:
         """Of the rows counted p and q times."""
-        return float(
-            _mean_pair(within_x, p) + _mean_pair(within_y, q) - 2 * (p @ between @ q) / (p.sum() * q.sum())
-        )
+        across = 2 * (p @ between @ q) / (p.sum() * q.sum())
+        return float(_mean_pair(within_x, p) + _mean_pair(within_y, q) - across)
 
     def resampled(rng: np.random.Generator) -> float:
         return measure(_draws(rng, len(x)), _draws(rng, len(y)))
@@ -63,11 +62,8 @@ def frechet_distance(
     tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Heusel et al. 2017, arXiv 1706.08500, equation 6).
 
     It is biased upwards, the more the smaller the sets (Binkowski et al. 2018, section 4): compare sets of
-    one size only. Resampling adds a bias of its own, which is taken off the interval again: it says how far
-    the value spreads, not how far it is biased.
-
-    Raises:
-        InputError: as `kernel_distance`.
+    one size only. The bias that resampling adds is subtracted from the interval, which shows the spread of
+    the value and not its bias. Raises InputError as `kernel_distance`.
     """
     x, y = _checked(x, y, resamples, confidence)
 
@@ -88,7 +84,8 @@ def gaussian_distance(
     """The squared Frechet distance of two Gaussians in D dimensions (Dowson and Landau 1982)."""
     # tr (A B)^(1/2) is the sum of the square roots of the eigenvalues of A^(1/2) B A^(1/2), which is
     # symmetric: no complex numbers, and singular covariances are no special case.
-    root = _square_root(covariance_a)
+    values, vectors = np.linalg.eigh(covariance_a)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     eigenvalues = np.linalg.eigvalsh(root @ covariance_b @ root)
     cross = np.sqrt(np.maximum(eigenvalues, 0)).sum()
     apart = mean_a - mean_b
@@ -109,14 +106,9 @@ def _checked(
     return x.astype(np.float64), y.astype(np.float64)
 
 
-def _kernel(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (a @ b.T / a.shape[1] + 1) ** 3
-
-
 def _mean_pair(kernel: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
     """The kernel's mean over pairs of different rows, each row counted so many times."""
-    own = np.diagonal(kernel)
-    total = counts @ kernel @ counts - (counts**2 * own).sum()
+    total = counts @ kernel @ counts - (counts**2 * np.diagonal(kernel)).sum()
     return float(total / (counts.sum() ** 2 - (counts**2).sum()))
 
 
@@ -130,11 +122,6 @@ def _draws(rng: np.random.Generator, count: int) -> NDArray[np.int64]:
 
 def _moments(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return rows.mean(0), np.atleast_2d(np.cov(rows, rowvar=False))
-
-
-def _square_root(symmetric: NDArray[np.float64]) -> NDArray[np.float64]:
-    values, vectors = np.linalg.eigh(symmetric)
-    return vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
 
 
 def _with_interval(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.evaluation.drawing import draw_jobs
+from glide_edit.evaluation.drawing import draw_plans
 from glide_edit.evaluation.edit_items import (
     PIXELS,
     SCENES,
@@ -22,20 +22,21 @@ from glide_edit.evaluation.edit_items import (
 )
 from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
 from glide_edit.evaluation.judging import Wanted
-from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
-from glide_edit.evaluation.report import Report, Table, Tile, against_real
+from glide_edit.evaluation.report import Report, Table, Tile, against_real, ranked_sheet, thumbnails
 from glide_edit.evaluation.seam import FEATURES, ring_features, seam_accuracy
 from glide_edit.evaluation.seen import Seen
 from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.models.model import Model
-from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.postprocess import Drawn
+from glide_edit.pipeline.finish import finish
+from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.planner import plan, plan_frames
 from glide_edit.requests import Inpaint
-from masks import AUTOMATIC_CONTEXT
+from masks import AUTOMATIC_CONTEXT, Crop
 
 Image = NDArray[np.uint8]
-Painter = Callable[[Sequence[EditItem], Sequence[InpaintWork]], Sequence[Drawn]]
-"""What is measured: draws the squares that the works' crops show, (S, S, 3) of any size, 0 to 255."""
+Painter = Callable[[Sequence[EditItem], Sequence[Plan]], Sequence[Drawn]]
+"""What is measured: draws the squares that the plans' crops show, (S, S, 3) of any size, 0 to 255."""
 
 RIVALS = ("edited", "pasted", "opencv")
 """As the bench finishes by default, the same drawing put in with a hard edge, and OpenCV's inpaint."""
@@ -83,8 +84,9 @@ class Outcome:
 def painter(model: Model) -> Painter:
     """What a model draws with its default settings; item k has the noise of seed k."""
 
-    def paint(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
-        return [drawn for batch in draw_jobs(model, [work.job() for work in works]) for drawn in batch]
+    def paint(items: Sequence[EditItem], plans: Sequence[Plan]) -> Sequence[Drawn]:
+        asked = [plan(each.request, model) for each in plans]
+        return [drawn for batch in draw_plans(model, asked) for drawn in batch]
 
     return paint
 
@@ -109,9 +111,9 @@ def bench_edits(
     check_asked(count, seed, "one item of each size")
     verifier = Verifier.load()
 
-    def painted(items: Sequence[EditItem]) -> Sequence[tuple[InpaintWork, Drawn]]:
-        works = [work_of(item) for item in items]
-        return list(zip(works, paint(items, works), strict=True))
+    def painted(items: Sequence[EditItem]) -> Sequence[tuple[Plan, Drawn]]:
+        plans = [plan_of(item) for item in items]
+        return list(zip(plans, paint(items, plans), strict=True))
 
     bench = ItemBench(
         name="edits",
@@ -126,20 +128,23 @@ def bench_edits(
     return bench.run(tell)
 
 
-def work_of(item: EditItem) -> InpaintWork:
-    """The item as an inpainting, item k with seed k."""
-    return InpaintWork.of(Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index))
+def plan_of(item: EditItem) -> Plan:
+    """The item as an inpainting by no model, item k with seed k."""
+    return plan_frames(Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index))
 
 
-def outcome(item: EditItem, work: InpaintWork, drawn: Drawn, verifier: Verifier) -> Outcome:
+def outcome(item: EditItem, edit: Plan, drawn: Drawn, verifier: Verifier) -> Outcome:
     """One item finished and judged."""
-    finished = work.finish(drawn)
+    finished, pasted = (
+        finish(replace(edit, request=edit.request.replace(finish=how)), [drawn])
+        for how in ("membrane", "hard")
+    )
     assert finished.receipt is not None, "an inpainting has a receipt"
     selected = item.mask.selected
     pictures = {
         "real": item.truth,
         "edited": finished.picture.pixels,
-        "pasted": replace(work, request=work.request.replace(finish="hard")).finish(drawn).picture.pixels,
+        "pasted": pasted.picture.pixels,
         "opencv": opencv_inpaint(item.picture.pixels, selected),
     }
     judged = np.stack([pictures["edited"], item.truth, item.picture.pixels])
@@ -243,11 +248,19 @@ def protocol(count: int, seed: int) -> dict[str, object]:
     }
 
 
-def truth_painter(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+def truth_painter(items: Sequence[EditItem], plans: Sequence[Plan]) -> Sequence[Drawn]:
     """Draws the true renders: what a model that is always right would."""
     return [
-        np.asarray(work.crop.extract(item.truth), np.float32) for item, work in zip(items, works, strict=True)
+        np.asarray(crop_of(edit).extract(item.truth), np.float32)
+        for item, edit in zip(items, plans, strict=True)
     ]
+
+
+def crop_of(edit: Plan) -> Crop:
+    """The square that an inpainting of one frame shows the model."""
+    crop = edit.frames[0].crop
+    assert crop is not None
+    return crop
 
 
 def _shares(name: str, outcomes: list[Outcome]) -> dict[str, float]:

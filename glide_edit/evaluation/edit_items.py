@@ -1,7 +1,7 @@
-"""What the edit bench asks: put this toy back into the scene it was taken out of.
+"""The edit bench's items: put this toy back into the scene it was taken out of.
 
-In the manner of EditBench (Wang et al. 2022, arXiv 2212.06909, section 4): masks of three sizes, prompts of
-three lengths, and the true picture to compare with, here for every item, since the scenes are rendered.
+After EditBench (Wang et al. 2022, arXiv 2212.06909, section 4): masks of three sizes, prompts of three
+lengths, and, since the scenes are rendered, the true picture of every item to compare with.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from glide_edit.evaluation.accuracy import VISIBLE_AREA
 from glide_edit.evaluation.judging import Wanted, wanted_of
+from glide_edit.evaluation.prompts import ground_words, with_article
 from glide_edit.images import Picture, open_picture
-from glide_edit.toybox import Rendering, Scene, Toy, caption, render, sample_scene
+from glide_edit.toybox import Rendering, Scene, caption, render, sample_scene
 from glide_edit.toybox.camera import toy_extents
 from masks import Mask
 
@@ -39,8 +40,8 @@ SCENES = (520_000, 680_000)
 """Seeds of the scenes to choose from: no training shows them, the prompt bench words some of them."""
 
 _DECIDED_AT = 64  # px: there an item's size class is decided, since rendering large takes six times as long
-_CLEAR = 0.95  # of the toy's silhouette no other toy covers
-_OTHERS = 0.05  # at most so much of another toy is under the mask
+_CLEAR = 0.95  # of the toy's silhouette is not covered by another toy
+_OTHERS = 0.05  # of another toy, at most, is under the mask
 _AWAY = 1000.0  # world units behind the camera, where a toy neither shows nor throws a shadow
 _STREAM = 7031  # keeps these draws apart from other uses of the same seed
 _LIGHT_WORDS = {"day": "", "sunset": " at sunset", "night": " at night"}
@@ -48,7 +49,7 @@ _LIGHT_WORDS = {"day": "", "sunset": " at sunset", "night": " at night"}
 
 @dataclass(frozen=True, eq=False)
 class EditItem:
-    """One question: ``picture`` is the scene without toy number ``toy``, ``truth`` uint8 (S, S, 3) with it.
+    """One edit: ``picture`` shows the scene without toy number ``toy``, ``truth`` uint8 (S, S, 3) with it.
 
     ``size`` is one of SIZES, ``shape`` of SHAPES, ``wording`` of WORDINGS; ``mask`` says what to change.
     """
@@ -82,7 +83,7 @@ def edit_items(number: int, seed: int = 0) -> Generator[EditItem, None, None]:
 
 
 def ahead(make: Callable[[int], Made], number: int) -> Generator[Made, None, None]:
-    """``make`` of 0 to ``number`` - 1 in order, made in all threads but one while the results are used."""
+    """``make`` of 0 to ``number`` - 1 in order, computed in all threads but one while results are used."""
     threads = max(1, (os.cpu_count() or 1) - 1)
     following = iter(range(number))
     with ThreadPoolExecutor(threads, "items") as pool:
@@ -98,18 +99,14 @@ def ahead(make: Callable[[int], Made], number: int) -> Generator[Made, None, Non
 
 
 def edit_item(index: int, seed: int = 0) -> EditItem:
-    """Item ``index``, the same on every call and whatever the count.
-
-    Sizes take turns, then shapes, then wordings: 27 items in a row hold every mixture once.
-    """
+    """Item ``index``, always the same; 27 in a row hold every combination of size, shape and wording once."""
     size = tuple(SIZES)[index % 3]
     shape, wording = SHAPES[index // 3 % 3], WORDINGS[index // 9 % 3]
     rng = np.random.default_rng([seed, index, _STREAM])
-    while True:
+    toy = None
+    while toy is None:
         scene = sample_scene(int(rng.integers(*SCENES)))
         toy = _toy_that_fits(scene, size, shape)
-        if toy is not None:
-            break
     rendering = render(scene, PIXELS, threads=1)
     return EditItem(
         index=index,
@@ -126,10 +123,10 @@ def edit_item(index: int, seed: int = 0) -> EditItem:
 
 
 def without(scene: Scene, toy: int) -> Scene:
-    """The same scene without one toy: what stays is where it was."""
-    if len(scene.toys) > 1:
-        return replace(scene, toys=tuple(each for k, each in enumerate(scene.toys) if k != toy))
-    return replace(scene, toys=(replace(scene.toys[0], x=0.0, z=_AWAY),))  # a scene holds one toy at least
+    """The same scene without one toy; the others stay where they were."""
+    others = tuple(each for k, each in enumerate(scene.toys) if k != toy)
+    hidden = replace(scene.toys[toy], x=0.0, z=_AWAY)
+    return replace(scene, toys=others or (hidden,))  # a scene holds one toy at least
 
 
 def mask_around(rendering: Rendering, toy: int, shape: str) -> NDArray[np.bool_]:
@@ -150,22 +147,20 @@ def mask_around(rendering: Rendering, toy: int, shape: str) -> NDArray[np.bool_]
 
 
 def worded(scene: Scene, toy: int, wording: str) -> str:
-    """What is typed: "a red ball" (simple); "a shiny red ball on grass at night" (rich); a caption of the
-    whole scene that names the toy and its colour (full).
-    """
-    asked: Toy = scene.toys[toy]
+    """The prompt: "a red ball" (simple); "a shiny red ball on grass at night" (rich); a caption of the whole
+    scene that names the toy and its colour (full)."""
+    asked = scene.toys[toy]
     if wording == "simple":
-        return _with_article(f"{asked.colour} {asked.kind}")
+        return with_article(f"{asked.colour} {asked.kind}")
     if wording == "rich":
-        ground = _with_article(scene.ground) if "floor" in scene.ground else scene.ground
-        words = _with_article(f"{asked.material} {asked.colour} {asked.kind}")
-        return f"{words} on {ground}{_LIGHT_WORDS[scene.light]}"
+        words = with_article(f"{asked.material} {asked.colour} {asked.kind}")
+        return f"{words} on {ground_words(scene)}{_LIGHT_WORDS[scene.light]}"
     texts = (caption(scene, seed) for seed in count())
     return next(text for text in texts if f"{asked.colour} {asked.kind}" in text)
 
 
 def _toy_that_fits(scene: Scene, size: str, shape: str) -> int | None:
-    """A toy whose mask is of this size, in full view and with no other toy under its mask."""
+    """A toy in full view whose mask is of this size and covers no other toy."""
     low, high = SIZES[size]
     boxes = np.clip(toy_extents(scene)[:, :4], -1, 1)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / 4
@@ -191,7 +186,3 @@ def _grown(area: NDArray[np.uint8], radius: float) -> NDArray[np.bool_]:
     side = 2 * round(radius) + 1
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return np.asarray(cv2.dilate(area, disc), np.bool_)
-
-
-def _with_article(words: str) -> str:
-    return ("an " if words[0] in "aeiou" else "a ") + words

@@ -22,13 +22,11 @@ _WIDTH = 2048
 
 
 class InceptionDistance:
-    """Gathers drawn and real pictures, and says how far apart they are.
+    """FID of drawn pictures against real ones, added in batches.
 
     ``extractor`` takes uint8 (B, 3, H, W) to (B, D), with ``num_features`` D; by default it is the published
-    Inception network. Compare only sets of one size: the distance is biased upwards, the more the fewer.
-
-    Raises:
-        InputError: torchmetrics or torch-fidelity is not installed, or the weights cannot be had.
+    Inception network. Compare only sets of one size: the fewer pictures, the larger the upward bias. Raises
+    InputError where torchmetrics or torch-fidelity is not installed, or the weights cannot be had.
     """
 
     def __init__(self, extractor: nn.Module | None = None) -> None:
@@ -39,9 +37,8 @@ class InceptionDistance:
             feature: int | nn.Module = _WIDTH if extractor is None else extractor
             self._metric = FrechetInceptionDistance(feature=feature, reset_real_features=False)
         except ImportError as error:
-            raise InputError(
-                "FID needs the package torch-fidelity: pip install 'glide-edit[fid]'."
-            ) from error
+            message = "FID needs the package torch-fidelity: pip install 'glide-edit[fid]'."
+            raise InputError(message) from error
         except (OSError, RuntimeError) as error:
             raise InputError(
                 f"The weights of the Inception network cannot be had ({' '.join(str(error).split())}): "

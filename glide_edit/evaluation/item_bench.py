@@ -1,14 +1,14 @@
-"""What the benches of edits and of sketches have in common: items drawn and judged a batch at a time."""
+"""The harness of the benches of edits and sketches: items drawn and judged a batch at a time."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any, Generic, TypeVar
 
 from glide_edit.errors import InputError
@@ -19,10 +19,10 @@ Made = TypeVar("Made")
 Judged = TypeVar("Judged")
 
 TOGETHER = 32
-"""Items that are drawn side by side, and judged in all threads."""
+"""Items in a batch."""
 
 Tell = Callable[[int, int], None]
-"""Is called with (done, total)."""
+"""Progress callback, called with (done, total)."""
 
 
 def check_asked(count: int, seed: int, needs: str) -> None:
@@ -33,12 +33,23 @@ def check_asked(count: int, seed: int, needs: str) -> None:
         raise InputError(f"A seed is 0 or more, not {seed}.")
 
 
+def until_interrupted(results: Iterable[Judged]) -> tuple[list[Judged], bool]:
+    """The results, and whether they are all; Ctrl-C ends them, and is raised if it comes before the first."""
+    found: list[Judged] = []
+    try:
+        for each in results:
+            found.append(each)
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        return found, False
+    return found, True
+
+
 @dataclass(frozen=True)
 class ItemBench(Generic[Item, Made, Judged]):
-    """A bench: ``draw`` makes what is measured of several items, ``judge`` says what became of one.
-
-    ``summary`` gives the measures, the tables and the details of what was judged.
-    """
+    """A bench: ``draw`` makes pictures of a batch of items, ``judge`` scores one, and ``summary`` gives the
+    report's measures, tables and details."""
 
     name: str
     model: str
@@ -50,21 +61,14 @@ class ItemBench(Generic[Item, Made, Judged]):
     summary: Callable[[list[Judged]], tuple[Mapping[str, float], tuple[Table, ...], Mapping[str, Any]]]
 
     def run(self, tell: Tell) -> tuple[Report, list[Judged]]:
-        """Draw and judge all items. Ctrl-C ends it with a report of what was judged by then.
+        """Draw and judge all items. Ctrl-C ends it early, with a report of the items judged by then.
 
         Raises:
             KeyboardInterrupt: before the first item was judged.
             GlideEditError: what ``draw`` raises.
         """
         began = time.perf_counter()
-        judged: list[Judged] = []
-        try:
-            for each in self._judged():
-                judged.append(each)
-                tell(len(judged), self.total)
-        except KeyboardInterrupt:
-            if not judged:
-                raise
+        judged, complete = until_interrupted(self._judged(tell))
         measures, tables, details = self.summary(judged)
         report = Report(
             bench=self.name,
@@ -73,12 +77,15 @@ class ItemBench(Generic[Item, Made, Judged]):
             measures=measures,
             tables=tables,
             seconds=time.perf_counter() - began,
-            complete=len(judged) == self.total,
+            complete=complete,
             details=details,
         )
         return report, judged
 
-    def _judged(self) -> Generator[Judged, None, None]:
+    def _judged(self, tell: Tell) -> Generator[Judged, None, None]:
+        done = count(1)
         with closing(self.items) as items, ThreadPoolExecutor(os.cpu_count(), "judges") as pool:
             while batch := list(islice(items, TOGETHER)):
-                yield from pool.map(self.judge, batch, self.draw(batch))
+                for judged in pool.map(self.judge, batch, self.draw(batch)):
+                    yield judged
+                    tell(next(done), self.total)

@@ -1,4 +1,4 @@
-"""Judgments on what the verifier saw: is the wanted toy there, how often, and where beside another."""
+"""Judgments on what the verifier saw: is the wanted toy there, how often, and where relative to another."""
 
 from __future__ import annotations
 
@@ -17,19 +17,14 @@ RELATIONS: tuple[Relation, ...] = ("to the left of", "to the right of", "in fron
 
 @dataclass(frozen=True)
 class Wanted:
-    """A toy as a prompt asks for it; None is "any".
-
-    Raises:
-        InputError: a word that the toybox does not have.
-    """
+    """A toy as a prompt asks for it; None is "any". Raises InputError for a word that the toybox lacks."""
 
     kind: str
     colour: str | None = None
     material: str | None = None
 
     def __post_init__(self) -> None:
-        words = ((self.kind, KINDS), (self.colour, tuple(COLOURS)), (self.material, MATERIALS))
-        for word, known in words:
+        for word, known in ((self.kind, KINDS), (self.colour, COLOURS), (self.material, MATERIALS)):
             if word is not None and word not in known:
                 raise InputError(f"unknown word {word!r}; choose from: {', '.join(known)}")
 
@@ -63,8 +58,6 @@ def count(seen: Seen, wanted: Wanted) -> int:
 
 def shows_all(seen: Seen, wanted: Sequence[Wanted]) -> bool:
     """Whether every wanted toy is there, each as an object of its own; further objects do no harm."""
-    if len(wanted) > len(seen.objects):
-        return False
     return any(
         all(each.fits(found) for each, found in zip(wanted, order, strict=True))
         for order in permutations(seen.objects, len(wanted))
@@ -72,34 +65,26 @@ def shows_all(seen: Seen, wanted: Sequence[Wanted]) -> bool:
 
 
 def relation_holds(seen: Seen, first: Wanted, relation: Relation, second: Wanted) -> bool | None:
-    """Whether the first wanted toy stands so to the second; None where the picture does not show both.
+    """Whether the relation of the first wanted toy to the second holds; None where not both are seen.
 
     Left and right go by the middles of the boxes, in front and behind by their lower edges: the camera looks
-    down, so what is nearer stands lower in the picture. Where several fit, the surest two are meant.
-
-    Raises:
-        InputError: an unknown relation.
-    """
+    down, so what is nearer is lower in the picture. Where several fit, the surest two are compared. Raises
+    InputError for an unknown relation."""
     if relation not in RELATIONS:
         raise InputError(f"unknown relation {relation!r}; choose from: {', '.join(RELATIONS)}")
     pairs = [(a, b) for a, b in permutations(seen.objects, 2) if first.fits(a) and second.fits(b)]
     if not pairs:
         return None
     a, b = max(pairs, key=lambda pair: pair[0].score + pair[1].score)
-    if relation == "to the left of":
-        return _middle(a) < _middle(b)
-    if relation == "to the right of":
-        return _middle(a) > _middle(b)
-    if relation == "in front of":
-        return a.box[3] > b.box[3]
-    return a.box[3] < b.box[3]
+    if relation in ("in front of", "behind"):
+        first_place, second_place = b.box[3], a.box[3]
+    else:
+        first_place, second_place = a.box[0] + a.box[2], b.box[0] + b.box[2]
+    if relation in ("to the left of", "in front of"):
+        return first_place < second_place
+    return first_place > second_place
 
 
 def right_share(seen: Seen, scene: Scene) -> float:
     """The share of a scene's toys that the picture shows with their kinds and colours."""
-    wanted = [wanted_of(toy) for toy in scene.toys]
-    return sum(shows(seen, each) for each in wanted) / len(wanted)
-
-
-def _middle(found: SeenObject) -> float:
-    return (found.box[0] + found.box[2]) / 2
+    return sum(shows(seen, wanted_of(toy)) for toy in scene.toys) / len(scene.toys)

@@ -1,9 +1,8 @@
 """How often the verifier agrees with a person about generated pictures.
 
-``python -m glide_edit.evaluation.labelling draw DIR`` draws pictures, without picking any, and numbered
-sheets of them that tell neither prompts nor answers. A person writes what is there into DIR/labels.csv, and
-``... labelling score DIR`` says how often the verifier sees the same. DIR holds everything that is needed to
-ask another verifier later: the pictures are kept without loss.
+``python -m glide_edit.evaluation.labelling draw DIR`` draws pictures, none picked, and numbered sheets of
+them without prompts. A person writes what they show into DIR/labels.csv, and ``... labelling score DIR`` says
+how often the verifier sees the same. The pictures are kept without loss, for other verifiers later.
 
 Labels are ``red ball; blue cube`` for what is on picture ``number``, ``-`` for nothing, ``?`` for what cannot
 be told, which is left out; empty is not labelled yet.
@@ -44,7 +43,7 @@ _SHOWN = 192  # px
 @dataclass(frozen=True)
 class Agreement:
     """Of ``objects`` on ``pictures`` that a person could name: the shares that the verifier sees with the
-    same kind, and with kind and colour; and objects that it sees too many, a picture."""
+    same kind, and with kind and colour; and the surplus objects that it sees, a picture."""
 
     pictures: int
     objects: int
@@ -54,22 +53,15 @@ class Agreement:
 
 
 def draw_pictures(model: Model, folder: Path, count: int, seed: int = 0) -> None:
-    """Write ``count`` pictures of the base network, their sheets, and labels to be filled in.
-
-    Raises:
-        InputError: the model cannot draw, fewer pictures than one, or the folder holds labels already.
-    """
+    """Write ``count`` pictures of the base network, their sheets, and labels to be filled in. Raises
+    InputError where the model cannot draw, for a count below 1, or a folder that holds labels already."""
     if count < 1:
         raise InputError(f"One picture or more can be labelled, not {count}.")
     if (folder / LABELS).exists():
         raise InputError(f"{folder} holds labels already: name another folder.")
     each = -(-count // len(KINDS))
-    asked = [
-        question
-        for group in zip(*(questions(kind, each) for kind in KINDS), strict=True)
-        for question in group
-    ]
-    prompts = [question.prompt for question in asked[:count]]
+    in_turn = zip(*(questions(kind, each) for kind in KINDS), strict=True)
+    prompts = [question.prompt for group in in_turn for question in group][:count]
     pictures = np.concatenate(list(draw(model, prompts, range(seed, seed + count), size="base")))
     folder.mkdir(parents=True, exist_ok=True)
     save_picture(_grid(pictures), folder / PICTURES, force=True)
@@ -92,11 +84,8 @@ def read_pictures(folder: Path) -> Pictures:
 
 
 def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
-    """What is on the pictures that a person could name, by number from 1.
-
-    Raises:
-        InputError: a line that is not a number and objects, or a word that the toybox does not have.
-    """
+    """The objects that a person named, by the picture's number from 1. Raises InputError for a line that is
+    not a number and objects, or a word that the toybox lacks."""
     labels = {}
     for line in list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]:
         if len(line) != 2 or not line[0].isdigit():
@@ -112,21 +101,17 @@ def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
 
 
 def agreement(verifier: Verifier, pictures: Pictures, labels: dict[int, tuple[Wanted, ...]]) -> Agreement:
-    """The verifier's answers about the labelled pictures held against the labels.
-
-    Raises:
-        InputError: no label, none that names an object, or one for a picture that is not there.
-    """
+    """The verifier's answers compared with the labels. Raises InputError without a label that names an
+    object, or for one of a picture that is not there."""
     if not any(labels.values()) or max(labels) > len(pictures):
         raise InputError(f"Labels are needed of objects on pictures 1 to {len(pictures)}.")
     numbers = sorted(labels)
     kind = colour = too_many = 0
     for number, seen in zip(numbers, verifier.see(pictures[[n - 1 for n in numbers]]), strict=True):
-        true = labels[number]
-        kind += (Counter(each.kind for each in true) & Counter(each.kind for each in seen.objects)).total()
-        named = Counter((each.kind, each.colour) for each in true)
-        colour += (named & Counter((each.kind, each.colour) for each in seen.objects)).total()
-        too_many += max(0, len(seen.objects) - len(true))
+        true, found = ([(each.kind, each.colour) for each in some] for some in (labels[number], seen.objects))
+        kind += (Counter(each[0] for each in true) & Counter(each[0] for each in found)).total()
+        colour += (Counter(true) & Counter(found)).total()
+        too_many += max(0, len(found) - len(true))
     objects = sum(map(len, labels.values()))
     return Agreement(len(numbers), objects, kind / objects, colour / objects, too_many / len(numbers))
 
@@ -139,12 +124,11 @@ def _wanted(path: Path, words: str) -> Wanted:
 
 
 def _grid(pictures: Pictures) -> NDArray[np.uint8]:
+    """As one picture, ``_ACROSS`` in a row; ``read_pictures`` takes it apart."""
     count, side = pictures.shape[:2]
-    rows = -(-count // _ACROSS)
-    whole = np.zeros((rows * _ACROSS, side, side, 3), np.uint8)
-    whole[:count] = pictures
-    grid = whole.reshape(rows, _ACROSS, side, side, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(grid.reshape(rows * side, _ACROSS * side, 3))
+    whole = np.concatenate([pictures, np.zeros((-count % _ACROSS, side, side, 3), np.uint8)])
+    rows = whole.reshape(-1, _ACROSS, side, side, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(rows.reshape(-1, _ACROSS * side, 3))
 
 
 def main() -> None:

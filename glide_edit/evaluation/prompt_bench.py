@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,6 +22,7 @@ from glide_edit.errors import InputError
 from glide_edit.evaluation.distances import frechet_distance, kernel_distance
 from glide_edit.evaluation.drawing import Pictures, Settings, Size, check_settings, draw
 from glide_edit.evaluation.inception import InceptionDistance
+from glide_edit.evaluation.item_bench import Tell, until_interrupted
 from glide_edit.evaluation.prompts import (
     FAULTS,
     KINDS_OF_QUESTION,
@@ -53,15 +55,13 @@ _RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class Plan:
+class PromptProtocol:
     """What is asked, and how: ``count`` questions of each of ``kinds``.
 
     ``seed`` is the first picture's of each kind. ``guidance`` are the scales of classifier-free guidance and
     ``clip_guidance`` those of guidance by the model's CLIP; None is the model's own. Every one of the former
-    is tried with every one of the latter. The report's measures are those of the first pair.
-
-    Raises:
-        InputError: no kinds or scales, or one twice; a negative seed; what ``check`` refuses.
+    is tried with every one of the latter. The report's measures are those of the first pair. Raises
+    InputError without kinds or scales, for one named twice, a negative seed, and what ``check`` refuses.
     """
 
     kinds: tuple[str, ...] = PLAIN_KINDS
@@ -85,13 +85,31 @@ class Plan:
             raise InputError(f"A seed is 0 or more, not {self.seed}.")
 
     @property
-    def ways(self) -> tuple[Settings, ...]:
-        """How pictures are guided, one way after the other."""
-        return tuple(
-            Settings(guidance=scale, clip_guidance=clip)
-            for clip in self.clip_guidance
-            for scale in self.guidance
-        )
+    def settings(self) -> tuple[Settings, ...]:
+        """Every pair of guidance scales, in the order in which they are tried."""
+        pairs = itertools.product(self.clip_guidance, self.guidance)
+        return tuple(Settings(guidance=scale, clip_guidance=clip) for clip, scale in pairs)
+
+    @property
+    def questions(self) -> dict[str, tuple[Question, ...]]:
+        return {kind: questions(kind, self.count) for kind in self.kinds}
+
+    def to_json(self, pixels: int, fid: InceptionDistance | None) -> dict[str, Any]:
+        """What the numbers follow from but the model, which draws ``pixels`` wide."""
+        asked = [[each.prompt, each.scene.to_json()] for kind in self.questions.values() for each in kind]
+        return {
+            "version": VERSION,
+            "kinds": list(self.kinds),
+            "count": self.count,
+            "seed": self.seed,
+            "size": self.size,
+            "pixels": pixels,
+            "guidance": list(self.guidance),
+            "clip_guidance": list(self.clip_guidance),
+            "questions": hashlib.sha256(json.dumps(asked).encode()).hexdigest(),
+            **how_judged("none", SCENES),
+            "fid": None if fid is None else fid.protocol,
+        }
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,7 @@ class Subject:
 class Judged:
     """Questions of a kind that have a picture, and what the verifier says of each.
 
-    ``features`` (N, D) are the verifier's; of the pictures only the first ``SHOWN`` are kept.
+    ``features`` are N of (D,), the verifier's; of the pictures only the first ``SHOWN`` are kept.
     """
 
     questions: list[Question] = field(default_factory=list)
@@ -122,18 +140,18 @@ class Judged:
         self.pictures += list(pictures[: max(0, SHOWN - len(self.pictures))])
 
     def first(self, count: int) -> Judged:
-        """Of the first ``count`` questions alone."""
+        """Of the first ``count`` questions."""
         return Judged(*(values[:count] for values in vars(self).values()))
 
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """What was drawn in one way of guidance, and the real renders of the same questions, by kind.
+    """What was drawn with one pair of guidance scales, and the real renders of the same questions, by kind.
 
-    ``fid`` is None where no Inception network was asked, or the way was not finished.
+    ``fid`` is None without an Inception network, or where the questions were not finished.
     """
 
-    way: Settings
+    settings: Settings
     drawn: Mapping[str, Judged]
     real: Mapping[str, Judged]
     fid: float | None = None
@@ -146,10 +164,10 @@ class Point:
             found |= against_real(scores(judged), scores(self.real[kind]))
         low, high = self.accuracy_interval()
         found |= {"accuracy": self.accuracy(), "accuracy_low": low, "accuracy_high": high}
-        x, y = (
-            np.stack([row for judged in each.values() for row in judged.features])
-            for each in (self.drawn, self.real)
+        sets = (
+            (row for judged in each.values() for row in judged.features) for each in (self.drawn, self.real)
         )
+        x, y = (np.stack(list(rows)) for rows in sets)
         if len(x) > 1:
             kernel = kernel_distance(x, y)
             found |= {
@@ -160,20 +178,28 @@ class Point:
             }
         return found if self.fid is None else found | {"fid": self.fid}
 
+    def to_json(self) -> dict[str, float | None]:
+        scales = {"scale": self.settings.guidance, "clip_scale": self.settings.clip_guidance}
+        return scales | self.measures
+
+    def with_its_own_renders(self) -> Point:
+        """The same with the real renders of those questions alone that were finished."""
+        finished = {kind: len(each.questions) for kind, each in self.drawn.items()}
+        return replace(self, real={kind: self.real[kind].first(count) for kind, count in finished.items()})
+
     def accuracy(self) -> float:
         """The mean over the kinds of the share that is right, divided by real renders' share."""
-        shares = [(drawn.mean(), real.mean()) for drawn, real in self._marks()]
-        return float(np.mean([share / real if real else math.nan for share, real in shares]))
+        return float(np.mean([_ratio(drawn.mean(), real.mean()) for drawn, real in self._marks()]))
 
-    def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """What holds ``confidence`` of the accuracy's bootstrap over the questions of each kind."""
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The 95 % bootstrap interval of the accuracy, over the questions of each kind."""
         rng = np.random.default_rng(0)
         means = np.zeros(_RESAMPLES)
         for drawn, real in self._marks():
             chosen = rng.integers(len(drawn), size=(_RESAMPLES, len(drawn)))
             share = real[chosen].mean(1)
             means += np.where(share > 0, drawn[chosen].mean(1) / np.where(share > 0, share, 1), math.nan)
-        low, high = np.quantile(means / len(self.drawn), ((1 - confidence) / 2, (1 + confidence) / 2))
+        low, high = np.quantile(means / len(self.drawn), (0.025, 0.975))
         return float(low), float(high)
 
     def _marks(self) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
@@ -183,45 +209,41 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The report, and what else can be made of the run: a point for each way of guidance that was begun."""
+    """The report, and a point for each pair of guidance scales that was begun."""
 
     report: Report
     points: tuple[Point, ...]
 
     def sheets(self) -> dict[str, list[Tile]]:
-        """For each way and kind the first pictures, drawn and real, with prompt and verdict, by name."""
+        """Of each point and kind the first pictures, drawn and real, with prompt and verdict, by name."""
         named = {}
         for point in self.points:
-            parts = (("guidance", point.way.guidance), ("clip", point.way.clip_guidance))
+            parts = (("guidance", point.settings.guidance), ("clip", point.settings.clip_guidance))
             suffix = "".join(f"-{name}-{scale:g}" for name, scale in parts if scale is not None)
             for kind, judged in point.drawn.items():
                 named[f"{kind}{suffix}"] = _tiles(judged, point.real[kind])
         return named
 
 
-def of_model(model: Model, plan: Plan) -> Subject:
-    """The model as a subject, drawn as the plan says.
-
-    Raises:
-        InputError: what ``check_settings`` refuses, or a kind of question that a CLIP must rank and no CLIP.
-    """
-    for way in plan.ways:
-        check_settings(model, way)
-    if any(KINDS_OF_QUESTION[kind].candidates > 1 for kind in plan.kinds):
+def of_model(model: Model, protocol: PromptProtocol) -> Subject:
+    """The model as a subject, drawn as the protocol says. Raises InputError for what ``check_settings``
+    refuses, or for a kind of question that needs a CLIP where the model has none."""
+    for settings in protocol.settings:
+        check_settings(model, settings)
+    if any(KINDS_OF_QUESTION[kind].candidates > 1 for kind in protocol.kinds):
         check_clip(model)
     stages = model.spec.cascade(inpainting=False)
 
-    def drawn(asked: Sequence[Question], way: Settings) -> Iterator[Pictures]:
+    def drawn(asked: Sequence[Question], settings: Settings) -> Iterator[Pictures]:
         prompts = [question.prompt for question in asked]
-        seeds = range(plan.seed, plan.seed + len(asked))
+        seeds = range(protocol.seed, protocol.seed + len(asked))
         candidates = KINDS_OF_QUESTION[asked[0].kind].candidates
         if candidates == 1:
-            return draw(model, prompts, seeds, way, plan.size)
-        return draw_best(
-            model, prompts, [[seed + MOST * k for k in range(candidates)] for seed in seeds], way, plan.size
-        )
+            return draw(model, prompts, seeds, settings, protocol.size)
+        several = [[seed + MOST * k for k in range(candidates)] for seed in seeds]
+        return draw_best(model, prompts, several, settings, protocol.size)
 
-    return Subject(model.label, stages[0 if plan.size == "base" else -1].config.image_size, drawn)
+    return Subject(model.label, stages[0 if protocol.size == "base" else -1].config.image_size, drawn)
 
 
 def renders(asked: Sequence[Question], pixels: int) -> Pictures:
@@ -232,13 +254,13 @@ def renders(asked: Sequence[Question], pixels: int) -> Pictures:
 
 def run(
     subject: Subject,
-    plan: Plan,
-    progress: Callable[[int, int], None] | None = None,
+    protocol: PromptProtocol,
+    progress: Tell = lambda done, total: None,
     fid: InceptionDistance | None = None,
 ) -> Outcome:
     """Ask, draw and judge; ``progress`` is called with (done, count) of the pictures.
 
-    With ``fid`` each way of guidance that was finished has a FID too. A KeyboardInterrupt ends the run early:
+    With ``fid`` each finished pair of guidance scales has a FID too. A KeyboardInterrupt ends the run early:
     the outcome is of what was finished, its report not complete.
 
     Raises:
@@ -246,69 +268,56 @@ def run(
         KeyboardInterrupt: before anything was finished.
     """
     began = time.perf_counter()
-    verifier = Verifier.load()
-    asked = {kind: questions(kind, plan.count) for kind in plan.kinds}
-    real: dict[str, Judged] = {}
-    drawn: dict[Settings, dict[str, Judged]] = {}
-    fids: dict[Settings, float] = {}
-    complete = True
-    try:
-        total, done = len(plan.ways) * plan.count * len(asked), 0
-        for way in plan.ways:
-            for kind, of_kind in asked.items():
-                if kind not in real:
-                    pictures = renders(of_kind, subject.pixels)
-                    real[kind] = Judged()
-                    real[kind].add(verifier, of_kind, pictures)
-                    if fid is not None:
-                        fid.add(pictures, real=True)
-                judged = Judged()
-                for pictures in subject.draw(of_kind, way):
-                    judged.add(verifier, of_kind[len(judged.questions) :][: len(pictures)], pictures)
-                    drawn.setdefault(way, {})[kind] = judged
-                    done += len(pictures)
-                    if fid is not None:
-                        fid.add(pictures, real=False)
-                    if progress is not None:
-                        progress(done, total)
-            if fid is not None:
-                fids[way] = fid.finish()
-    except KeyboardInterrupt:
-        if not drawn:
-            raise
-        complete = False
-    points = [_point(way, by_kind, real, fids.get(way)) for way, by_kind in drawn.items()]
+    found, complete = until_interrupted(_drawn(subject, protocol, progress, fid))
+    begun = {point.settings: point for point in found}  # the last of each
+    points = [point.with_its_own_renders() for point in begun.values()]
     report = Report(
         bench="prompts",
         model=subject.label,
-        protocol=_protocol(plan, subject.pixels, asked, fid),
+        protocol=protocol.to_json(subject.pixels, fid),
         measures=points[0].measures,
-        tables=_tables(points),
+        tables=(*map(_by_kind, points), *([_against_distance(points)] if len(points) > 1 else [])),
         seconds=time.perf_counter() - began,
         complete=complete,
-        details={
-            "guidance": [
-                {"scale": point.way.guidance, "clip_scale": point.way.clip_guidance, **point.measures}
-                for point in points
-            ]
-        },
+        details={"guidance": [point.to_json() for point in points]},
     )
     return Outcome(report, tuple(points))
 
 
-def _point(
-    way: Settings, drawn: Mapping[str, Judged], real: Mapping[str, Judged], fid: float | None
-) -> Point:
-    same = {kind: real[kind].first(len(each.questions)) for kind, each in drawn.items()}
-    return Point(way, drawn, same, fid)
+def _drawn(
+    subject: Subject, protocol: PromptProtocol, progress: Tell, fid: InceptionDistance | None
+) -> Iterator[Point]:
+    """Each point after every batch of its pictures, and once more with its FID."""
+    verifier = Verifier.load()
+    total, done = len(protocol.settings) * len(protocol.kinds) * protocol.count, 0
+    real: dict[str, Judged] = {}
+    for settings in protocol.settings:
+        point = Point(settings, drawn := {}, real)
+        for kind, asked in protocol.questions.items():
+            if kind not in real:
+                pictures = renders(asked, subject.pixels)
+                real[kind] = Judged()
+                real[kind].add(verifier, asked, pictures)
+                if fid is not None:
+                    fid.add(pictures, real=True)
+            judged = Judged()
+            for pictures in subject.draw(asked, settings):
+                judged.add(verifier, asked[len(judged.questions) :][: len(pictures)], pictures)
+                drawn[kind] = judged
+                if fid is not None:
+                    fid.add(pictures, real=False)
+                done += len(pictures)
+                yield point
+                progress(done, total)
+        if fid is not None:
+            yield replace(point, fid=fid.finish())
 
 
 def scores(judged: Judged) -> dict[str, float]:
     """The share that is right by measure, of the pictures where it can be asked; NaN where there are none."""
     marks = [mark(question, seen) for question, seen in zip(judged.questions, judged.seen, strict=True)]
-    answers = {name: [each[name] for each in marks] for name in marks[0]}
-    asked = {name: [answer for answer in each if answer is not None] for name, each in answers.items()}
-    return {name: float(np.mean(each)) if each else math.nan for name, each in asked.items()}
+    answers = {name: [bool(each[name]) for each in marks if each[name] is not None] for name in marks[0]}
+    return {name: float(np.mean(each)) if each else math.nan for name, each in answers.items()}
 
 
 def all_right(judged: Judged) -> NDArray[np.bool_]:
@@ -317,27 +326,22 @@ def all_right(judged: Judged) -> NDArray[np.bool_]:
 
 
 def curve(points: Sequence[Point], title: str) -> bytes:
-    """Accuracy against kernel distance as a PNG: a dot with its 95 % intervals for each scale of guidance,
-    and a line for each scale of guidance by CLIP.
-
-    Raises:
-        InputError: matplotlib is not installed.
-    """
+    """Accuracy against kernel distance as a PNG: a dot with its 95 % intervals for each scale of
+    classifier-free guidance, a line for each of guidance by CLIP. Raises InputError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise InputError(
-            "The curve needs the package matplotlib: pip install 'glide-edit[train]'."
-        ) from error
+        message = "The curve needs the package matplotlib: pip install 'glide-edit[train]'."
+        raise InputError(message) from error
     figure = Figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.add_subplot()
-    for clip in dict.fromkeys(point.way.clip_guidance for point in points):
-        some = [point for point in points if point.way.clip_guidance == clip]
+    for clip in dict.fromkeys(point.settings.clip_guidance for point in points):
+        some = [point for point in points if point.settings.clip_guidance == clip]
         x, y = _bars(some, "kernel_distance", 1000), _bars(some, "accuracy", 1)
         label = "CLIP as the preset says" if clip is None else f"CLIP {clip:g}" if clip else "without CLIP"
         axes.errorbar(x[0], y[0], xerr=x[1:], yerr=y[1:], marker="o", elinewidth=0.6, capsize=2, label=label)
         for point, place in zip(some, zip(x[0], y[0], strict=True), strict=True):
-            axes.annotate(_scale(point.way.guidance), place, textcoords="offset points", xytext=(6, 4))
+            axes.annotate(_scale(point.settings.guidance), place, textcoords="offset points", xytext=(6, 4))
     axes.set(xlabel="kernel distance x 1000", ylabel="right, of what real renders get", title=title)
     axes.legend(title="at each dot: classifier-free", fontsize="small", title_fontsize="small")
     data = io.BytesIO()
@@ -354,30 +358,6 @@ def _bars(points: Sequence[Point], name: str, factor: float) -> NDArray[np.float
     return np.stack([value, np.maximum(value - low, 0), np.maximum(high - value, 0)])
 
 
-def _protocol(
-    plan: Plan, pixels: int, asked: Mapping[str, Sequence[Question]], fid: InceptionDistance | None
-) -> dict[str, Any]:
-    text = json.dumps([[each.prompt, each.scene.to_json()] for kind in asked.values() for each in kind])
-    return {
-        "version": VERSION,
-        "kinds": list(plan.kinds),
-        "count": plan.count,
-        "seed": plan.seed,
-        "size": plan.size,
-        "pixels": pixels,
-        "guidance": list(plan.guidance),
-        "clip_guidance": list(plan.clip_guidance),
-        "questions": hashlib.sha256(text.encode()).hexdigest(),
-        **how_judged("none", SCENES),
-        "fid": None if fid is None else fid.protocol,
-    }
-
-
-def _tables(points: Sequence[Point]) -> tuple[Table, ...]:
-    tables = [_by_kind(point) for point in points]
-    return (*tables, _against_distance(points)) if len(points) > 1 else tuple(tables)
-
-
 def _against_distance(points: Sequence[Point]) -> Table:
     """What the curve shows, each value with the ends of its 95 % interval."""
     ends = ("", "_low", "_high")
@@ -387,7 +367,7 @@ def _against_distance(points: Sequence[Point]) -> Table:
         accuracy = (found[f"accuracy{end}"] for end in ends)
         kernel = (1000 * found.get(f"kernel_distance{end}", math.nan) for end in ends)
         others = (found.get(name, math.nan) for name in ("frechet_distance", "fid"))
-        scales = (_scale(point.way.guidance), _scale(point.way.clip_guidance))
+        scales = (_scale(point.settings.guidance), _scale(point.settings.clip_guidance))
         rows.append((*scales, *accuracy, *kernel, *others))
     header = ("classifier-free", "CLIP", "accuracy", "from", "to", "kernel distance x 1000", "from", "to")
     return Table("accuracy against distance", (*header, "Frechet distance", "FID"), tuple(rows))
@@ -400,19 +380,21 @@ def _by_kind(point: Point) -> Table:
         faults = [fault(*pair) for pair in pairs]
         more = [len(seen.objects) > len(question.wanted) for question, seen in pairs]
         share, real = float(all_right(judged).mean()), float(all_right(point.real[kind]).mean())
-        ratio = share / real if real else math.nan
         shares = (faults.count(name) / len(faults) for name in FAULTS)
         about = f"{kind}: {KINDS_OF_QUESTION[kind].about}"
-        rows.append((about, len(pairs), share, real, ratio, *shares, float(np.mean(more))))
+        rows.append((about, len(pairs), share, real, _ratio(share, real), *shares, float(np.mean(more))))
     header = ("question", "pictures", "right", "real renders", "right of real", *FAULTS, "more objects")
-    guided = f"guidance {_scale(point.way.guidance)}"
-    if point.way.clip_guidance is not None:
-        guided += f", CLIP {_scale(point.way.clip_guidance)}"
-    return Table(f"by kind of question, {guided}", header, tuple(rows))
+    guided, clip = _scale(point.settings.guidance), point.settings.clip_guidance
+    title = f"by kind of question, guidance {guided}{'' if clip is None else f', CLIP {_scale(clip)}'}"
+    return Table(title, header, tuple(rows))
 
 
 def _scale(guidance: float | None) -> str:
     return "of the preset" if guidance is None else f"{guidance:g}"
+
+
+def _ratio(share: float, real: float) -> float:
+    return share / real if real else math.nan
 
 
 def _tiles(judged: Judged, real: Judged) -> list[Tile]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.evaluation.drawing import Pictures, Settings, draw
-from glide_edit.evaluation.report import Tile, contact_sheet
+from glide_edit.evaluation.item_bench import Tell, until_interrupted
+from glide_edit.evaluation.report import THUMBNAIL, Tile, contact_sheet, thumbnails
+from glide_edit.evaluation.verifier import to_input
 from glide_edit.images import save_picture, write_atomically
 from glide_edit.models.model import Model
 from glide_edit.operations.clip import OpenClip
@@ -23,7 +23,6 @@ from glide_edit.operations.clip import OpenClip
 SCORES_NAME, SHEET_NAME = "scores.csv", "sheet.png"
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_TILE = 128
 _PROMPT_COLUMNS, _CATEGORY_COLUMN = ("prompts", "prompt"), "category"
 
 
@@ -50,10 +49,8 @@ def read_prompts(path: Path) -> tuple[FilePrompt, ...]:
     """The prompts of a file: a prompt a line, or with the ending .csv or .tsv a table with a heading.
 
     Of a table the columns Prompts (or Prompt) and Category are read, as DrawBench and PartiPrompts have
-    them. Blank prompts are left out.
-
-    Raises:
-        InputError: the file cannot be read as UTF-8 text, a table lacks the column, or there is no prompt.
+    them. Blank prompts are left out. Raises InputError where the file cannot be read as UTF-8 text, a table
+    lacks the column, or there is no prompt.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -75,13 +72,12 @@ def draw_file(
     seed: int = 0,
     settings: Settings | None = None,
     clip: OpenClip | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Tell = lambda done, total: None,
 ) -> list[Scored]:
     """Draw the prompts into the folder ``out``: 0001.png and so on, scores.csv, and sheet.png.
 
     The first picture has the seed ``seed``, the next the one after it. ``progress`` is called with (done,
-    count). After a KeyboardInterrupt the answer, the scores and the sheet are of the pictures that were
-    finished.
+    count). Ctrl-C ends it early, with the pictures that were finished.
 
     Raises:
         InputError: a seed below 0, what ``draw`` refuses, or a file cannot be written.
@@ -89,26 +85,26 @@ def draw_file(
     """
     if seed < 0:
         raise InputError(f"A seed is 0 or more, not {seed}.")
-    drawn: list[Scored] = []
-    tiles: list[Tile] = []
-    try:
-        for pictures in draw(
-            model, [each.text for each in prompts], range(seed, seed + len(prompts)), settings
-        ):
-            asked = prompts[len(drawn) : len(drawn) + len(pictures)]
+    texts, seeds = [each.text for each in prompts], range(seed, seed + len(prompts))
+
+    def results() -> Iterator[tuple[Scored, Tile]]:
+        done = 0
+        for pictures in draw(model, texts, seeds, settings):
+            asked = prompts[done : done + len(pictures)]
             scores = _clip_scores(clip, pictures, asked)
             for picture, prompt, score in zip(pictures, asked, scores, strict=True):
-                name = f"{len(drawn) + 1:04d}.png"
+                name = f"{done + 1:04d}.png"
                 save_picture(picture, out / name, force=True)
-                drawn.append(Scored(name, seed + len(drawn), prompt, score))
-                tiles.append(Tile((_small(picture),), _words(drawn[-1])))
-            if progress is not None:
-                progress(len(drawn), len(prompts))
-    except KeyboardInterrupt:
-        if not drawn:
-            raise
+                words = prompt.text if score is None else f"{prompt.text} ({score:.1f})"
+                yield Scored(name, seeds[done], prompt, score), Tile(thumbnails(picture), words)
+                done += 1
+            progress(done, len(prompts))
+
+    found, _ = until_interrupted(results())
+    drawn = [scored for scored, _ in found]
     _write_scores(out / SCORES_NAME, drawn)
-    save_picture(contact_sheet(tiles, across=8, size=_TILE), out / SHEET_NAME, force=True)
+    sheet = contact_sheet([tile for _, tile in found], across=8, size=THUMBNAIL)
+    save_picture(sheet, out / SHEET_NAME, force=True)
     return drawn
 
 
@@ -141,7 +137,7 @@ def _clip_scores(
     if clip is None:
         return [None] * len(pictures)
     text = clip.network.text_embeddings([each.text for each in prompts])
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().to(text.device) / 127.5 - 1
+    x = to_input(pictures).to(text.device)
     with torch.no_grad():
         return (100 * (clip.network.image_embeddings(x) * text).sum(1)).tolist()
 
@@ -155,15 +151,3 @@ def _write_scores(path: Path, drawn: Sequence[Scored]) -> None:
         score = "" if each.clip_score is None else f"{each.clip_score:.3f}"
         writer.writerow((each.image, each.seed, each.prompt.text, each.prompt.category, score))
     write_atomically(path, text.getvalue().encode(), force=True)
-
-
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """As the sheet shows it: all pictures of a long file at their own size would fill the memory."""
-    way = cv2.INTER_AREA if picture.shape[0] > _TILE else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, (_TILE, _TILE), interpolation=way), np.uint8)
-
-
-def _words(scored: Scored) -> str:
-    if scored.clip_score is None:
-        return scored.prompt.text
-    return f"{scored.prompt.text} ({scored.clip_score:.1f})"

@@ -1,7 +1,6 @@
 """The prompt bench's questions: plain prompts of unseen scenes, so that each has a real picture too.
 
-The kinds are those of DrawBench (Saharia et al. 2022, arXiv 2205.11487, section 4.2) as far as this world can
-ask them.
+The kinds are those of DrawBench (Saharia et al. 2022, arXiv 2205.11487, section 4.2) that fit this world.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from glide_edit.evaluation.judging import (
     wanted_of,
 )
 from glide_edit.evaluation.seen import Seen
-from glide_edit.toybox import Scene, Toy, held_out_colour, of_one_kind, sample_scene
+from glide_edit.toybox import Scene, held_out_colour, of_one_kind, sample_scene
 from glide_edit.toybox.camera import toy_extents
 from glide_edit.toybox.sampling import Split
 
@@ -45,11 +44,8 @@ _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt, the scene it was worded after, and what must be seen on its picture.
-
-    ``wanted`` are the objects that the prompt names, in its order. ``relation`` is how the first is to stand
-    to the second, where the prompt says.
-    """
+    """A prompt, the scene it describes, and what must be seen on its picture: the objects that the prompt
+    names, in its order, and the relation of the first to the second where the prompt gives one."""
 
     kind: str
     prompt: str
@@ -64,7 +60,8 @@ Marks = dict[str, bool | None]
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of question: what it asks, ``make`` gives its questions without end, ``mark`` judges.
+    """A kind of question: ``about`` describes it, ``make`` yields its questions from a first scene seed on,
+    and ``mark`` judges a picture.
 
     Of each question ``candidates`` pictures are drawn, of which the model's CLIP chooses the one to judge.
     ``scenes_of`` is another kind whose scenes are asked about; by default a kind has its own.
@@ -78,11 +75,7 @@ class Kind:
 
 
 def check(kind: str, number: int) -> None:
-    """Refuse what cannot be asked.
-
-    Raises:
-        InputError: no such kind, or not 1 ... 1024 questions.
-    """
+    """Raises InputError for no such kind, or not 1 ... 1024 questions."""
     if kind not in KINDS_OF_QUESTION:
         raise InputError(f"Unknown kind of question {kind!r}; choose from: {', '.join(KINDS_OF_QUESTION)}.")
     if not 1 <= number <= MOST:
@@ -104,7 +97,7 @@ def mark(question: Question, seen: Seen) -> Marks:
 
 
 def fault(question: Question, seen: Seen) -> str | None:
-    """The first thing that is wrong with the picture, None where all that was asked is right.
+    """The first thing that is wrong with the picture, None where everything asked for is right.
 
     "kind": a named kind is missing. "swapped": the colours of two objects are exchanged. "colour": the kinds
     are there, not the colours. "other": number, relation, ground or light.
@@ -113,80 +106,56 @@ def fault(question: Question, seen: Seen) -> str | None:
     if not shows_all(seen, [replace(each, colour=None) for each in wanted]):
         return "kind"
     if not shows_all(seen, wanted):
-        return "swapped" if _swapped(wanted, seen) else "colour"
+        colours = [each.colour for each in reversed(wanted)]
+        exchanged = [replace(each, colour=colour) for each, colour in zip(wanted, colours, strict=True)]
+        return "swapped" if len(wanted) == 2 and shows_all(seen, exchanged) else "colour"
     return None if all(mark(question, seen).values()) else "other"
 
 
 FAULTS = ("kind", "swapped", "colour", "other")
 
 
-def _swapped(wanted: Sequence[Wanted], seen: Seen) -> bool:
-    if len(wanted) != 2:
-        return False
-    first, second = wanted
-    exchanged = (replace(first, colour=second.colour), replace(second, colour=first.colour))
-    return shows_all(seen, exchanged)
+# -- asking ---------------------------------------------------------------------------------------------
 
 
-# Asking ----------------------------------------------------------------------------------------------------
+def _plain(
+    kind: str, toys: int, split: Split = "train", fits: Callable[[Scene], bool] = lambda scene: True
+) -> Callable[[int], Iterator[Question]]:
+    """Questions that name the toys and the ground of the scenes that fit."""
+    return lambda first: (_question(kind, scene) for scene in _scenes(first, toys, split) if fits(scene))
 
 
-def _one(first: int) -> Iterator[Question]:
-    for scene in _scenes(first, 1):
-        yield _question("one", scene)
+def _colours_can_be_exchanged(scene: Scene) -> bool:
+    """Two kinds in two colours, either of which training shows on either."""
+    a, b = scene.toys
+    exchanged = (held_out_colour(a.kind, b.colour), held_out_colour(b.kind, a.colour))
+    return a.kind != b.kind and a.colour != b.colour and not any(exchanged)
 
 
-def _two(first: int) -> Iterator[Question]:
-    for scene in _scenes(first, 2):
-        yield _question("two", scene)
-
-
-def _two_again(first: int) -> Iterator[Question]:
-    for question in _two(first):
-        yield replace(question, kind=BEST_OF_8)
-
-
-def _conflict(first: int) -> Iterator[Question]:
-    for scene in _scenes(first, 2):
-        a, b = scene.toys
-        exchanged = (held_out_colour(a.kind, b.colour), held_out_colour(b.kind, a.colour))
-        if a.kind != b.kind and a.colour != b.colour and not any(exchanged):
-            yield _question("conflict", scene)
-
-
-def _held_out(first: int) -> Iterator[Question]:
-    for scene in _scenes(first, 1, "held_out"):
-        yield _question("held_out", scene)
-
-
-def _rare(first: int) -> Iterator[Question]:
-    for scene in _scenes(first, 2, "held_out"):
-        if not any(held_out_colour(toy.kind, toy.colour) for toy in scene.toys):
-            yield _question("rare", scene)
+def _colours_are_known(scene: Scene) -> bool:
+    return not any(held_out_colour(toy.kind, toy.colour) for toy in scene.toys)
 
 
 def _related(first: int) -> Iterator[Question]:
     """The four relations in turn."""
     scenes = _scenes(first, 2)
-    for relation in itertools.cycle(RELATIONS):
+
+    def asking(relation: Relation) -> Iterator[Question]:
         for scene in scenes:
             if (order := _order(scene, relation)) is not None:
                 yield _question("relation", scene, order, relation)
-                break
-        else:
-            return
+
+    return itertools.chain.from_iterable(zip(*map(asking, RELATIONS), strict=False))
 
 
 def _counted(first: int) -> Iterator[Question]:
     """One to four of a kind in turn, each in a colour of its own: captions know no numerals."""
-    scenes = {number: _scenes(first, number) for number in (1, 2, 3, 4)}
-    for number in itertools.cycle(scenes):
-        for scene in scenes[number]:
-            if (alike := of_one_kind(scene)) is not None:
-                yield _question("count", alike)
-                break
-        else:
-            return
+
+    def asking(number: int) -> Iterator[Question]:
+        alike = map(of_one_kind, _scenes(first, number))
+        return (_question("count", scene) for scene in alike if scene is not None)
+
+    return itertools.chain.from_iterable(zip(*map(asking, (1, 2, 3, 4)), strict=False))
 
 
 def _long(first: int) -> Iterator[Question]:
@@ -195,11 +164,12 @@ def _long(first: int) -> Iterator[Question]:
         scene = sample_scene(seed)
         if len(scene.toys) != 3:
             continue
-        names = [_named(toy, toy.size, toy.material, toy.colour) for toy in scene.toys]
-        across = _across(scene, 0, 1)
+        words = [f"{toy.size} {toy.material} {toy.colour} {toy.kind}" for toy in scene.toys]
+        first_name, second, third = map(with_article, words)
+        across, _ = _apart(scene)
         if abs(across) > _CLEARLY_ASIDE:
             relation: Relation = "to the left of" if across < 0 else "to the right of"
-            text = f"{names[0]} {relation} {names[1]}, and {names[2]} on {_ground(scene)}"
+            text = f"{first_name} {relation} {second}, and {third} on {ground_words(scene)}"
             prompt = f"{text} {_LIGHT_WORDS[scene.light]}"
             yield Question("long", prompt, scene, tuple(map(wanted_of, scene.toys)), relation)
 
@@ -209,12 +179,12 @@ def _question(
 ) -> Question:
     """Kind and colour of each toy, how the first stands to the second, and the ground."""
     toys = [scene.toys[k] for k in order or range(len(scene.toys))]
-    names = [_named(toy, toy.colour) for toy in toys]
+    names = [with_article(f"{toy.colour} {toy.kind}") for toy in toys]
     if relation is not None:
         text = f"{names[0]} {relation} {names[1]}"
     else:
-        text = " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
-    prompt = f"{text} on {_ground(scene)}"
+        text = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    prompt = f"{text} on {ground_words(scene)}"
     return Question(kind, prompt, scene, tuple(map(wanted_of, toys)), relation)
 
 
@@ -226,13 +196,13 @@ def _scenes(first: int, toys: int, split: Split = "train") -> Iterator[Scene]:
             yield scene
 
 
-def _named(toy: Toy, *words: str) -> str:
-    text = " ".join([*words, toy.kind])
-    return ("an " if text[0] in "aeiou" else "a ") + text
+def with_article(words: str) -> str:
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _ground(scene: Scene) -> str:
-    return f"a {scene.ground}" if "floor" in scene.ground else scene.ground
+def ground_words(scene: Scene) -> str:
+    """As prompts say it: "grass", "a checkered floor"."""
+    return with_article(scene.ground) if "floor" in scene.ground else scene.ground
 
 
 _CLEARLY_ASIDE, _CLEARLY_DEEPER, _NOT_FAR_ASIDE = 0.35, 0.55, 0.75
@@ -240,27 +210,24 @@ _CLEARLY_ASIDE, _CLEARLY_DEEPER, _NOT_FAR_ASIDE = 0.35, 0.55, 0.75
 
 
 def _order(scene: Scene, relation: Relation) -> tuple[int, int] | None:
-    """Which of the two toys stands so to which, None where that cannot be said."""
-    across = _across(scene, 0, 1)
-    feet = toy_extents(scene)[:, 4]
-    deeper = float(feet[0] - feet[1])
+    """The two toys so that the relation is clearly true of the first to the second, None where neither is."""
+    across, deeper = _apart(scene)
     if relation in ("to the left of", "to the right of"):
-        if abs(across) <= _CLEARLY_ASIDE:
-            return None
-        return (0, 1) if (across < 0) == (relation == "to the left of") else (1, 0)
-    if abs(deeper) <= _CLEARLY_DEEPER or abs(across) >= _NOT_FAR_ASIDE:
-        return None
-    return (0, 1) if (deeper > 0) == (relation == "behind") else (1, 0)
+        clear, is_first = abs(across) > _CLEARLY_ASIDE, (across < 0) == (relation == "to the left of")
+    else:
+        clear = abs(deeper) > _CLEARLY_DEEPER and abs(across) < _NOT_FAR_ASIDE
+        is_first = (deeper > 0) == (relation == "behind")
+    return ((0, 1) if is_first else (1, 0)) if clear else None
 
 
-def _across(scene: Scene, a: int, b: int) -> float:
-    """How far toy a is to the right of toy b; the picture is 2 wide."""
+def _apart(scene: Scene) -> tuple[float, float]:
+    """How far the first toy is to the right of the second (the picture is 2 wide), and behind it."""
     boxes = toy_extents(scene)
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
-    return float(middle[a] - middle[b])
+    return float(middle[0] - middle[1]), float(boxes[0, 4] - boxes[1, 4])
 
 
-# Marking ---------------------------------------------------------------------------------------------------
+# -- marking --------------------------------------------------------------------------------------------
 
 
 def _mark_one(question: Question, seen: Seen) -> Marks:
@@ -291,19 +258,29 @@ def _mark_long(question: Question, seen: Seen) -> Marks:
 
 
 KINDS_OF_QUESTION: dict[str, Kind] = {
-    "one": Kind("one object: kind, and kind and colour", _one, _mark_one),
-    "two": Kind("two objects: all kinds and colours", _two, _all_seen("two_all")),
+    "one": Kind("one object: kind, and kind and colour", _plain("one", 1), _mark_one),
+    "two": Kind("two objects: all kinds and colours", _plain("two", 2), _all_seen("two_all")),
     "relation": Kind("position, given both objects", _related, _mark_relation),
     "count": Kind("counting, one to four of a kind", _counted, _mark_count),
-    "held_out": Kind("objects in colours never seen in training", _held_out, _all_seen("held_out")),
-    "conflict": Kind(
-        "conflicting colours: two objects, either colour fits both", _conflict, _all_seen("conflict")
+    "held_out": Kind(
+        "objects in colours never seen in training",
+        _plain("held_out", 1, "held_out"),
+        _all_seen("held_out"),
     ),
-    "rare": Kind("two objects never seen together in training", _rare, _all_seen("rare")),
+    "conflict": Kind(
+        "conflicting colours: two objects, either colour fits both",
+        _plain("conflict", 2, fits=_colours_can_be_exchanged),
+        _all_seen("conflict"),
+    ),
+    "rare": Kind(
+        "two objects never seen together in training",
+        _plain("rare", 2, "held_out", fits=_colours_are_known),
+        _all_seen("rare"),
+    ),
     "long": Kind("long descriptions: three objects, position, ground and light", _long, _mark_long),
     BEST_OF_8: Kind(
         "two objects, the best of 8 by the model's CLIP",
-        _two_again,
+        _plain(BEST_OF_8, 2),
         _all_seen("two_all_best_of_8"),
         candidates=8,
         scenes_of="two",

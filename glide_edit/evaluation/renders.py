@@ -1,7 +1,7 @@
-"""Renders with the truth about them, for the verifier to learn from and to be held against.
+"""Labelled renders, for training and testing the verifier.
 
 A folder of them holds ``00000.npz``, ``00001.npz``, … of 128 scenes each, so that rendering can be stopped
-and gone on with.
+and resumed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FIRST_VERIFIER_SEED = 2**50
 """The verifier learns from scenes of this seed and above; models stay below, up to data seed 2**17."""
 
 FIRST_UNSEEN_SEED = 700_000
-"""The verifier is held against scenes of this seed and above, which nothing is trained on."""
+"""The verifier is tested on scenes of this seed and above, which nothing is trained on."""
 
 SLOTS = 4
 _SPAN = 128
@@ -32,7 +32,7 @@ _SPAN = 128
 
 @dataclass(frozen=True, eq=False)
 class LabelledRenders:
-    """N pictures and what is on them; objects fill up to four slots each.
+    """N pictures and what they show; objects fill up to four slots each.
 
     ``pictures`` uint8 (N, S, S, 3). ``kind``, ``colour``, ``material`` int64 (N, 4), indices into the
     toybox's words, -1 where the slot is empty. ``box`` float32 (N, 4, 4): x0, y0, x1, y1 of the visible part
@@ -58,9 +58,9 @@ class LabelledRenders:
 def label(scenes: list[Scene], size: int) -> LabelledRenders:
     """The scenes, of at most four toys each, rendered at ``size`` pixels on one thread."""
     count = len(scenes)
-    kind, colour, material = (np.full((count, SLOTS), -1, np.int64) for _ in range(3))
+    kind, colour, material = np.full((3, count, SLOTS), -1, np.int64)
     box = np.zeros((count, SLOTS, 4), np.float32)
-    share, area = np.zeros((count, SLOTS), np.float32), np.zeros((count, SLOTS), np.float32)
+    share, area = np.zeros((2, count, SLOTS), np.float32)
     pictures = np.empty((count, size, size, 3), np.uint8)
     for n, scene in enumerate(scenes):
         rendering = render(scene, size, threads=1)
@@ -73,17 +73,9 @@ def label(scenes: list[Scene], size: int) -> LabelledRenders:
             box[n, k] = np.array(rendering.boxes[k] or (0, 0, 0, 0), np.float32) / size
             share[n, k] = min(1.0, seen / max(1, int(rendering.whole[k].sum())))
             area[n, k] = seen / size**2
-    return LabelledRenders(
-        pictures=pictures,
-        kind=kind,
-        colour=colour,
-        material=material,
-        box=box,
-        share=share,
-        area=area,
-        ground=np.array([GROUNDS.index(scene.ground) for scene in scenes]),
-        light=np.array([LIGHTS.index(scene.light) for scene in scenes]),
-    )
+    ground = np.array([GROUNDS.index(scene.ground) for scene in scenes])
+    light = np.array([LIGHTS.index(scene.light) for scene in scenes])
+    return LabelledRenders(pictures, kind, colour, material, box, share, area, ground, light)
 
 
 def render_folder(
@@ -91,7 +83,7 @@ def render_folder(
     count: int,
     size: int,
     first_seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> LabelledRenders:
     """Scenes ``first_seed``, ``first_seed`` + 1, … of every combination, held-out ones too, rendered once.
 
@@ -102,31 +94,25 @@ def render_folder(
         TrainingError: the folder cannot be written or read, or holds pictures of another size.
     """
     starts = range(0, count, _SPAN)
+    files = {start: folder / f"{start // _SPAN:05d}.npz" for start in starts}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [start for start in starts if not _file(folder, start).exists()]
+        missing = [start for start in starts if not files[start].exists()]
         pool = render_pool()
         try:
-            seeds = [range(first_seed + start, first_seed + start + _SPAN) for start in missing]
-            work = [
-                pool.submit(_render_span, _file(folder, start), size, span)
-                for start, span in zip(missing, seeds, strict=True)
-            ]
+            spans = [range(first_seed + start, first_seed + start + _SPAN) for start in missing]
+            asked = zip(missing, spans, strict=True)
+            work = [pool.submit(_render_span, files[start], size, seeds) for start, seeds in asked]
             for done, future in enumerate(work, len(starts) - len(missing) + 1):
                 future.result()
-                if progress is not None:
-                    progress(done * _SPAN, len(starts) * _SPAN)
+                progress(done * _SPAN, len(starts) * _SPAN)
         finally:
             pool.shutdown(cancel_futures=True)
-        return _load([_file(folder, start) for start in starts], size)
+        return _load(list(files.values()), size)
     except (OSError, ValueError, KeyError, BrokenProcessPool) as error:
         raise TrainingError(
             f"The renders in {folder} cannot be used ({error}): name another folder, or delete it."
         ) from error
-
-
-def _file(folder: Path, start: int) -> Path:
-    return folder / f"{start // _SPAN:05d}.npz"
 
 
 def _render_span(path: Path, size: int, seeds: range) -> None:
@@ -137,12 +123,11 @@ def _render_span(path: Path, size: int, seeds: range) -> None:
 
 
 def _load(paths: list[Path], size: int) -> LabelledRenders:
-    parts: dict[str, list[NDArray]] = {field.name: [] for field in fields(LabelledRenders)}
+    parts = []
     for path in paths:
         with np.load(path) as file:
-            for name, arrays in parts.items():
-                arrays.append(file[name])
-    renders = LabelledRenders(**{name: np.concatenate(arrays) for name, arrays in parts.items()})
+            parts.append({field.name: file[field.name] for field in fields(LabelledRenders)})
+    renders = LabelledRenders(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
     if renders.pictures.shape[1] != size:
         raise ValueError(f"they are {renders.pictures.shape[1]} px wide, not {size}")
     return renders

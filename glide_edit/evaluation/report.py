@@ -1,21 +1,30 @@
-"""What a bench hands out: a report as JSON with the fingerprint of its protocol, tables, contact sheets."""
+"""The output of a bench: a report as JSON with the fingerprint of its protocol, tables, contact sheets."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from glide_edit.images import write_atomically
 from glide_edit.images.sheet import Tile, contact_sheet
 
-__all__ = ["FORMAT", "Report", "Table", "Tile", "against_real", "contact_sheet", "fingerprint"]
+__all__ = ["Report", "Table", "Tile", "against_real", "contact_sheet", "fingerprint", "ranked_sheet"]
 
 FORMAT = 1
+
+THUMBNAIL = 128
+"""px; a bench keeps pictures at this size only, or hundreds of items would fill the memory."""
+
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -36,10 +45,9 @@ class Table:
 class Report:
     """What a bench found.
 
-    ``bench`` is its name, ``model`` the label of what was measured. ``protocol`` is everything that the
-    numbers depend on but the model, as plain JSON values: two reports compare where their fingerprints are
-    equal. ``measures`` is flat. ``complete`` is False where the bench was stopped; the measures are then of
-    what was finished.
+    ``protocol`` is everything but the model that the numbers depend on, as plain JSON values: two reports
+    compare where their fingerprints are equal. ``model`` is the label of what was measured. ``complete`` is
+    False where the bench was stopped; the measures are then of what was finished.
     """
 
     bench: str
@@ -53,27 +61,20 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; a number that is not finite becomes null."""
-        value = {
-            "format": FORMAT,
-            "bench": self.bench,
-            "model": self.model,
-            "complete": self.complete,
-            "fingerprint": fingerprint(self.protocol),
-            "protocol": dict(self.protocol),
-            "measures": dict(self.measures),
-            "tables": [
-                {
-                    "title": table.title,
-                    "header": list(table.header),
-                    "rows": [list(row) for row in table.rows],
-                }
-                for table in self.tables
-            ],
-            "seconds": round(self.seconds, 1),
-            "details": dict(self.details),
-        }
-        finite: dict[str, Any] = _finite(value)
-        return finite
+        return _finite(
+            {
+                "format": FORMAT,
+                "bench": self.bench,
+                "model": self.model,
+                "complete": self.complete,
+                "fingerprint": fingerprint(self.protocol),
+                "protocol": self.protocol,
+                "measures": self.measures,
+                "tables": [vars(table) for table in self.tables],
+                "seconds": round(self.seconds, 1),
+                "details": self.details,
+            }
+        )
 
     def write(self, path: Path, *, force: bool = False) -> None:
         """Write ``to_json`` to a file.
@@ -93,16 +94,39 @@ def fingerprint(protocol: Mapping[str, Any]) -> str:
 
 
 def against_real(raw: Mapping[str, float], real: Mapping[str, float]) -> dict[str, float]:
-    """Flat measures: NAME is the raw score divided by what real renders get, beside NAME_raw and NAME_real.
-
-    NAME is NaN where real renders get nothing: the verifier then cannot judge.
-    """
+    """Flat measures: NAME_raw, NAME_real, and NAME, the raw score divided by the real renders' score; NaN
+    where that is 0, since the verifier then cannot judge."""
     measures: dict[str, float] = {}
     for name, score in raw.items():
         measures[name] = score / real[name] if real[name] else math.nan
         measures[f"{name}_raw"] = score
         measures[f"{name}_real"] = real[name]
     return measures
+
+
+def thumbnails(*pictures: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], ...]:
+    """Square pictures, uint8 (S, S, 3), shrunk to THUMBNAIL where they are larger."""
+    sides = [(min(THUMBNAIL, len(each)),) * 2 for each in pictures]
+    shrunk = (
+        cv2.resize(each, side, None, 0, 0, cv2.INTER_AREA) for each, side in zip(pictures, sides, strict=True)
+    )
+    return tuple(np.asarray(each, np.uint8) for each in shrunk)
+
+
+def ranked_sheet(tiles: Sequence[Tile], across: int) -> NDArray[np.uint8]:
+    """A contact sheet of up to eight tiles each from the beginning, the middle and the end of ``tiles``,
+    which are given the best first; no tile is shown twice. Raises InputError without tiles."""
+    shown = min(_SHOWN, len(tiles) // 3)
+    if not shown:
+        return contact_sheet(tiles, across=across, size=THUMBNAIL)
+    middle = (len(tiles) - shown) // 2
+    starts = {"best": 0, "median": middle, "worst": len(tiles) - shown}
+    chosen = [
+        Tile(tile.pictures, f"{name}: {tile.text}")
+        for name, start in starts.items()
+        for tile in tiles[start : start + shown]
+    ]
+    return contact_sheet(chosen, across=across, size=THUMBNAIL)
 
 
 def _cell(value: str | float) -> str:

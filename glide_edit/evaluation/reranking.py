@@ -1,4 +1,4 @@
-"""The best of several pictures, as the model's own CLIP sees it (GLIDE, arXiv 2112.10741, section 5.1)."""
+"""The best of several pictures by the model's own CLIP (GLIDE, arXiv 2112.10741, section 5.1)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
 from glide_edit.evaluation.drawing import Pictures, Settings, Size, draw
+from glide_edit.evaluation.verifier import to_input
 from glide_edit.guidance import CleanJudge
 from glide_edit.models.model import Model, NoisedClip
 
@@ -23,14 +24,12 @@ def draw_best(
 ) -> Iterator[Pictures]:
     """Of each prompt the picture that fits it best by the model's CLIP, in order: uint8 (B, S, S, 3).
 
-    ``seeds[k]`` are those of prompt k's candidates, as many for each prompt.
-
-    Raises:
-        InputError: the model has no CLIP, or what ``draw`` refuses.
+    ``seeds[k]`` are those of prompt k's candidates, as many for each prompt. Raises InputError where the
+    model has no CLIP, and what ``draw`` raises.
     """
     check_clip(model)
     clip = model.clip
-    assert clip is not None, "check_clip lets no model pass that has none"
+    assert clip is not None, "check_clip refuses a model without one"
     candidates = len(seeds[0]) if seeds else 1
     every = [prompt for prompt in prompts for _ in range(candidates)]
     waiting: list[NDArray[np.uint8]] = []
@@ -56,7 +55,7 @@ def check_clip(model: Model) -> None:
 def clip_fits(clip: NoisedClip, pictures: Pictures, prompts: Sequence[str]) -> NDArray[np.float32]:
     """How well each picture, uint8 (B, S, S, 3), fits its prompt: (B,) cosines of embeddings at t = 0."""
     judge = CleanJudge(clip.network, clip.tokenizer)
-    x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float().to(clip.network.device) / 127.5 - 1
+    x = to_input(pictures).to(clip.network.device)
     with torch.inference_mode():
         cosines = (judge.image_embeddings(x) * judge.text_embeddings(prompts)).sum(1)
     return cosines.float().cpu().numpy()

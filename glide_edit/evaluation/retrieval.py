@@ -1,4 +1,4 @@
-"""How well a CLIP tells captions apart, on toybox scenes that no training shows, at any noise."""
+"""How well a CLIP tells captions apart, on toybox scenes that no training shows, at any noise level."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.guidance import prompt_embeddings
 from glide_edit.models.model import NoisedClip
 from glide_edit.toybox import caption, render, sample_scene
-from glide_edit.training.altered import Altered, altered
-from glide_edit.training.clip import as_pictures
+from glide_edit.training.batches import to_images
+from glide_edit.training.hard_negatives import HardNegative, hard_negative
 
 FIRST_SCENE = 400_000
 """Of the scenes that are asked about: below all that training shows."""
@@ -30,7 +30,7 @@ class Questions:
 
     pictures: Tensor
     captions: tuple[str, ...]
-    altered: tuple[Altered, ...]
+    hard_negatives: tuple[HardNegative, ...]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Retrieval:
     """Shares of right answers.
 
     ``of_candidates``: which of 32 pictures' captions is its own (chance 0.031; several may fit a picture).
-    ``of_two``: its caption or the altered one (chance 0.5), and the same by what was altered.
+    ``of_two``: its caption or its hard negative (chance 0.5), and the same by what was changed.
     """
 
     of_candidates: float
@@ -52,9 +52,9 @@ def questions(count: int, size: int) -> Questions:
     captions = tuple(caption(scene, k) for k, scene in enumerate(scenes))
     rng = np.random.default_rng(0)
     return Questions(
-        as_pictures([render(scene, size).image for scene in scenes]),
+        to_images([render(scene, size).image for scene in scenes]),
         captions,
-        tuple(altered(text, rng) for text in captions),
+        tuple(hard_negative(text, rng) for text in captions),
     )
 
 
@@ -70,17 +70,13 @@ def retrieval(clip: NoisedClip, asked: Questions, fraction: float) -> Retrieval:
         parts = zip(x_t.split(_BATCH), t.split(_BATCH), strict=True)
         seen = torch.cat([network.image_embeddings(x.to(network.device), when) for x, when in parts])
         true = prompt_embeddings(network, clip.tokenizer, asked.captions)
-        false = prompt_embeddings(network, clip.tokenizer, [each.caption for each in asked.altered])
+        false = prompt_embeddings(network, clip.tokenizer, [each.caption for each in asked.hard_negatives])
     right = ((seen * true).sum(1) > (seen * false).sum(1)).cpu()
-    changes = np.array([each.what for each in asked.altered])
+    groups = zip(seen.split(CANDIDATES), true.split(CANDIDATES), strict=True)
+    chosen = [(a @ b.T).argmax(1) == torch.arange(len(a), device=a.device) for a, b in groups]
+    changes = np.array([each.change for each in asked.hard_negatives])
     return Retrieval(
-        of_candidates=_of_candidates(seen, true),
+        of_candidates=float(torch.cat(chosen).float().mean()),
         of_two=float(right.float().mean()),
         by_change={what: float(right[changes == what].float().mean()) for what in sorted(set(changes))},
     )
-
-
-def _of_candidates(seen: Tensor, true: Tensor) -> float:
-    groups = zip(seen.split(CANDIDATES), true.split(CANDIDATES), strict=True)
-    chosen = [((a @ b.T).argmax(1) == torch.arange(len(a), device=a.device)).float() for a, b in groups]
-    return float(torch.cat(chosen).mean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -32,3 +33,9 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     shared = max(0.0, wide) * max(0.0, tall)
     union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - shared
     return shared / union if union > 0 else 0.0
+
+
+def nearest(seen: Seen, box: Iterable[float]) -> SeenObject | None:
+    """The object whose box overlaps the given one most, None where nothing was seen."""
+    place = tuple(box)
+    return max(seen.objects, key=lambda found: overlap(found.box, place), default=None)

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.evaluation.accuracy import VISIBLE_AREA, VISIBLE_SHARE
-from glide_edit.evaluation.drawing import draw_jobs
+from glide_edit.evaluation.drawing import draw_plans
 from glide_edit.evaluation.edit_items import ahead
 from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
-from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
-from glide_edit.evaluation.report import Report, Table, Tile, against_real
+from glide_edit.evaluation.report import Report, Table, Tile, against_real, ranked_sheet, thumbnails
 from glide_edit.evaluation.seen import Seen, overlap
 from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.images import Picture, open_picture, to_uint8
 from glide_edit.models.model import Model
-from glide_edit.operations.sketch import SketchWork
+from glide_edit.pipeline.finish import finish
+from glide_edit.pipeline.planner import plan
 from glide_edit.requests import Sketch
 from glide_edit.toybox import KINDS, Rendering, Scene, caption, render, sample_scene
 
@@ -76,11 +76,11 @@ def sketcher(model: Model) -> Sketcher:
     """What a model makes of drawings with its default settings; item k has the noise of seed k."""
 
     def sketch(items: Sequence[SketchItem]) -> Sequence[Image]:
-        works = [
-            SketchWork.of(Sketch(drawing=item.drawing, prompt=item.prompt, seed=item.index)) for item in items
+        plans = [
+            plan(Sketch(drawing=item.drawing, prompt=item.prompt, seed=item.index), model) for item in items
         ]
-        drawn = [each for batch in draw_jobs(model, [work.job() for work in works]) for each in batch]
-        finished = [work.finish(each) for work, each in zip(works, drawn, strict=True)]
+        drawn = [each for batch in draw_plans(model, plans) for each in batch]
+        finished = [finish(edit, [each]) for edit, each in zip(plans, drawn, strict=True)]
         return [to_uint8(each.picture.pixels) for each in finished]
 
     return sketch

@@ -1,4 +1,4 @@
-"""The verifier: what is on a picture of the toybox world, said by a network trained on renders alone.
+"""The verifier: a network, trained on renders alone, that names what a picture of the toybox world shows.
 
 It measures models; it never trains or ranks what it measures.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from glide_edit.errors import InputError, ModelFormatError
-from glide_edit.evaluation.seen import Seen, SeenObject, overlap
+from glide_edit.evaluation.seen import Seen, SeenObject, nearest, overlap
 from glide_edit.evaluation.verifier_network import Answers, VerifierConfig, VerifierNetwork
 from glide_edit.images import write_atomically
-from glide_edit.models.runtime import choose_runtime
 from glide_edit.models.tensors import blank, read, sha256, shapes_of
 from glide_edit.toybox import COLOURS, GROUNDS, KINDS, LIGHTS, MATERIALS
 
@@ -43,7 +42,7 @@ WORDS = {
     "lights": list(LIGHTS),
 }
 
-_PERHAPS = 0.12  # at a first look: a closer one decides
+_PERHAPS = 0.12  # the least score at the first look; a closer one decides
 _BATCH = 64
 _SAME = 0.5  # two boxes that overlap by more than this are one object
 _MARGIN = 1.6  # a box is looked at with this much around it
@@ -51,36 +50,26 @@ _SMALLEST_WINDOW = 0.35  # of the picture's shorter side: less shows too little 
 
 
 class Verifier:
-    """A network with its words; deterministic, always in float32, so that scores of two machines agree.
+    """A network with its words, always on the CPU in float32, so that scores of two machines agree.
 
     ``Verifier.load()`` gives the one that ships.
     """
 
-    def __init__(self, network: VerifierNetwork, device: torch.device | None = None) -> None:
-        self._device = device or torch.device("cpu")
-        self._network = network.to(self._device, torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    def __init__(self, network: VerifierNetwork) -> None:
+        self._network = network.to("cpu", torch.float32, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @classmethod
-    def load(cls, folder: Path = SHIPPED, device: str = "cpu") -> Verifier:
-        """The verifier of a folder with ``verifier.json`` and ``verifier.safetensors``.
-
-        Raises:
-            ModelFormatError: a file is missing, damaged, too new, or of a toybox with other words.
-            InputError: there is no such device.
-        """
-        network = read_network(folder)
-        return cls(network, choose_runtime(device, "float32").device)
+    def load(cls, folder: Path = SHIPPED) -> Verifier:
+        """The verifier of a folder; raises what ``read_network`` raises."""
+        return cls(read_network(folder))
 
     def see(self, pictures: NDArray[np.uint8], boxes: NDArray[np.floating] | None = None) -> list[Seen]:
         """What is on each picture, uint8 (B, H, W, 3).
 
-        With ``boxes``, (B, 4) of x0, y0, x1, y1 as fractions of the picture, one for each picture: what lies
-        in the box, that is, the objects whose middles do. Boxes seen are fractions of the whole picture
-        either way.
-
-        Raises:
-            InputError: other shapes or types, an empty box or one outside its picture, or pictures that are
-                not square where no boxes are given.
+        With ``boxes``, (B, 4) of x0, y0, x1, y1 as fractions of the picture, one for each picture: only the
+        objects whose middles lie in the box. Boxes in the answer are always fractions of the whole picture.
+        Raises InputError for other shapes or types, an empty box or one outside its picture, or, without
+        boxes, pictures that are not square.
         """
         _check(pictures, boxes)
         if boxes is None:
@@ -90,11 +79,7 @@ class Verifier:
 
     def features(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(B, D) means of the network's last layers over each square picture, uint8 (B, S, S, 3), for
-        distances between sets of pictures.
-
-        Raises:
-            InputError: as ``see``.
-        """
+        distances between sets of pictures. Raises InputError as ``see``."""
         _check(pictures, None)
         return torch.cat([answers.features for answers in self._answers(pictures)]).numpy()
 
@@ -107,9 +92,9 @@ class Verifier:
         cut, places = [], []
         for picture, box in zip(pictures, boxes, strict=True):
             height, width = picture.shape[:2]
-            x0, y0, x1, y1 = _window(box, height, width)
-            cut.append(_resized(picture[y0:y1, x0:x1], size))
-            places.append((x0 / width, y0 / height, (x1 - x0) / width, (y1 - y0) / height))
+            left, top, side = _window(box, height, width)
+            cut.append(_resized(picture[top : top + side, left : left + side], size))
+            places.append((left / width, top / height, side / width, side / height))
         return [_moved(seen, place) for seen, place in zip(self._decoded(np.stack(cut)), places, strict=True)]
 
     def _looked_at_again(self, pictures: NDArray[np.uint8], first: list[Seen]) -> list[Seen]:
@@ -121,24 +106,22 @@ class Verifier:
         closer = iter(self._in_windows((pictures[n] for n in whose), boxes))
         again = []
         for seen in first:
-            objects = [_surer(found, next(closer).objects) for found in seen.objects]
+            objects = [_surer(found, next(closer)) for found in seen.objects]
             sure = [found for found in objects if found.score >= SEEN_FROM]
-            again.append(Seen(_apart(sure), seen.ground, seen.light))
+            again.append(replace(seen, objects=_apart(sure)))
         return again
 
     def _answers(self, pictures: NDArray[np.uint8]) -> Iterator[Answers]:
         size = self._network.config.image_size
         for start in range(0, len(pictures), _BATCH):
             batch = np.stack([_resized(picture, size) for picture in pictures[start : start + _BATCH]])
-            x = to_input(batch).to(self._device)
             with torch.inference_mode():
-                answers = self._network(x.contiguous(memory_format=torch.channels_last))
-            yield Answers(**{name: value.cpu() for name, value in vars(answers).items()})
+                yield self._network(to_input(batch).contiguous(memory_format=torch.channels_last))
 
 
 def how_judged(crop: str, scenes: tuple[int, int]) -> dict[str, str]:
-    """What a bench's protocol says of its judge: what of each picture the shipped verifier is shown, brought
-    to which size, of scenes with which seeds, and which weights it has."""
+    """A bench protocol's entries about its judge: the part of each picture that the shipped verifier is
+    shown, the size it is resized to, the seeds of the scenes, and the hash of its weights."""
     about = json.loads((SHIPPED / ABOUT_NAME).read_text(encoding="utf-8"))
     return {
         "crop": crop,
@@ -154,7 +137,7 @@ def to_input(pictures: NDArray[np.uint8]) -> Tensor:
 
 
 def decode(answers: Answers, seen_from: float = SEEN_FROM) -> list[Seen]:
-    """Answers in words: cells surer than their neighbours, less those whose box another has already."""
+    """Answers in words: local maxima of the score, without those whose box overlaps a surer one's."""
     score, kind = answers.kind.sigmoid().max(dim=1)
     peaks = (score == F.max_pool2d(score[:, None], 3, 1, 1)[:, 0]) & (score >= seen_from)
     colour, material = answers.colour.argmax(1), answers.material.argmax(1)
@@ -177,37 +160,30 @@ def decode(answers: Answers, seen_from: float = SEEN_FROM) -> list[Seen]:
 
 
 def read_network(folder: Path) -> VerifierNetwork:
-    """The network of a folder that ``write_verifier`` wrote, on the CPU, in float32.
+    """The network of a folder with ``verifier.json`` and ``verifier.safetensors``, on the CPU, in float32.
 
     Raises:
-        ModelFormatError: as ``Verifier.load``.
+        ModelFormatError: a file is missing, damaged, too new, or of a toybox with other words.
     """
-    about = _read_about(folder / ABOUT_NAME)
+    config, written = _read_about(folder / ABOUT_NAME)
     path = folder / WEIGHTS_NAME
-    if sha256(path) != about["sha256"]:
+    if sha256(path) != written:
         raise ModelFormatError(f"{path} is not what {ABOUT_NAME} says: copy or fetch both again.")
-    network = blank(lambda: VerifierNetwork(about["config"]), str(folder))
+    network = blank(lambda: VerifierNetwork(config), str(folder))
     network.load_state_dict(read([path], _stored(network)), strict=False)
     return network.float()
 
 
 def write_verifier(folder: Path, network: VerifierNetwork, provenance: dict[str, Any]) -> None:
-    """Weights in float16 (norms in float32) and ``verifier.json``, which ``Verifier.load`` reads.
-
-    Raises:
-        InputError: they cannot be written.
-    """
+    """Weights in float16 (norms in float32) and ``verifier.json``, which ``Verifier.load`` reads. Raises
+    InputError where they cannot be written."""
     state = network.state_dict()
-    tensors = {
-        name: state[name].half() if len(shape) > 1 else state[name].float()
-        for name, shape in _stored(network).items()
-    }
-    data = save({name: value.cpu().contiguous() for name, value in tensors.items()})
-    config = asdict(network.config)
+    tensors = {name: state[name].cpu().contiguous() for name in _stored(network)}
+    data = save({name: each.half() if each.ndim > 1 else each.float() for name, each in tensors.items()})
     about = {
         "format": FORMAT,
-        "image_size": config["image_size"],
-        "channels": config["channels"],
+        "image_size": network.config.image_size,
+        "channels": network.config.channels,
         "words": WORDS,
         "parameters": sum(p.numel() for p in network.parameters()),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -223,7 +199,8 @@ def default_config() -> VerifierConfig:
     return VerifierConfig(len(KINDS), len(COLOURS), len(MATERIALS), len(GROUNDS), len(LIGHTS))
 
 
-def _read_about(path: Path) -> dict[str, Any]:
+def _read_about(path: Path) -> tuple[VerifierConfig, str]:
+    """The configuration, and the hash of the weights."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         if about["format"] != FORMAT:
@@ -231,18 +208,19 @@ def _read_about(path: Path) -> dict[str, Any]:
         if about["words"] != WORDS:
             raise ModelFormatError(f"{path} is of a toybox with other words: train it again.")
         config = replace(default_config(), image_size=about["image_size"], channels=tuple(about["channels"]))
-        return {"config": config, "sha256": about["sha256"]}
+        return config, about["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelFormatError(f"{path} is missing or damaged ({error}): copy or fetch it again.") from error
 
 
 def _stored(network: VerifierNetwork) -> dict[str, tuple[int, ...]]:
-    """What is kept of a network: all but how many batches its norms have seen."""
+    """The shapes of what is saved of a network: everything but its norms' batch counters."""
     shapes = shapes_of(network)
     return {name: shape for name, shape in shapes.items() if not name.endswith("num_batches_tracked")}
 
 
 def _apart(objects: list[SeenObject]) -> tuple[SeenObject, ...]:
+    """Non-maximum suppression: without the objects that overlap a surer one."""
     kept: list[SeenObject] = []
     for candidate in sorted(objects, key=lambda seen: -seen.score):
         if all(overlap(candidate.box, other.box) <= _SAME for other in kept):
@@ -256,9 +234,9 @@ def _check(pictures: NDArray[np.uint8], boxes: NDArray[np.floating] | None) -> N
             f"Pictures to judge are uint8 (count, height, width, 3), not {pictures.dtype} {pictures.shape}."
         )
     height, width = pictures.shape[1:3]
+    if boxes is None and height != width:
+        raise InputError(f"A picture of {width} x {height} is not square: say which box to look at.")
     if boxes is None:
-        if height != width:
-            raise InputError(f"A picture of {width} x {height} is not square: say which box to look at.")
         return
     if boxes.shape != (len(pictures), 4):
         raise InputError(f"{len(pictures)} pictures need boxes ({len(pictures)}, 4), not {boxes.shape}.")
@@ -273,38 +251,36 @@ def _resized(picture: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(picture, (size, size), interpolation=way), np.uint8)
 
 
-def _window(box: NDArray[np.floating], height: int, width: int) -> tuple[int, int, int, int]:
-    """The square of pixels to look at for a box: with a margin, moved into the picture."""
+def _window(box: NDArray[np.floating], height: int, width: int) -> tuple[int, int, int]:
+    """Left, top and side of the square to look at for a box: with a margin, moved into the picture."""
     x0, y0, x1, y1 = box * (width, height, width, height)
     short = min(height, width)
     side = round(min(short, max(_MARGIN * max(x1 - x0, y1 - y0), _SMALLEST_WINDOW * short)))
     left = round(min(max(0.0, (x0 + x1 - side) / 2), width - side))
     top = round(min(max(0.0, (y0 + y1 - side) / 2), height - side))
-    return left, top, left + side, top + side
+    return left, top, side
 
 
 def _moved(seen: Seen, place: tuple[float, float, float, float]) -> Seen:
     """What was seen in a window, as fractions of the picture in which the window is x, y, width, height."""
     left, top, wide, tall = place
-    objects = []
-    for found in seen.objects:
-        x0, y0, x1, y1 = found.box
-        box = (left + wide * x0, top + tall * y0, left + wide * x1, top + tall * y1)
-        objects.append(replace(found, box=box))
-    return Seen(tuple(objects), seen.ground, seen.light)
+    boxes = [
+        (left + wide * x0, top + tall * y0, left + wide * x1, top + tall * y1)
+        for x0, y0, x1, y1 in (found.box for found in seen.objects)
+    ]
+    moved = (replace(found, box=box) for found, box in zip(seen.objects, boxes, strict=True))
+    return replace(seen, objects=tuple(moved))
 
 
 def _only_in(seen: Seen, box: list[float]) -> Seen:
     """Without the objects whose middles are outside the box."""
-
-    def inside(found: SeenObject) -> bool:
-        x, y = (found.box[0] + found.box[2]) / 2, (found.box[1] + found.box[3]) / 2
-        return box[0] <= x <= box[2] and box[1] <= y <= box[3]
-
-    return Seen(tuple(filter(inside, seen.objects)), seen.ground, seen.light)
+    left, top, right, bottom = (2 * end for end in box)
+    middles = [(found, found.box[0] + found.box[2], found.box[1] + found.box[3]) for found in seen.objects]
+    inside = [found for found, x, y in middles if left <= x <= right and top <= y <= bottom]
+    return replace(seen, objects=tuple(inside))
 
 
-def _surer(found: SeenObject, closer: tuple[SeenObject, ...]) -> SeenObject:
+def _surer(found: SeenObject, closer: Seen) -> SeenObject:
     """The object, or what a closer look shows at its place if that is surer."""
-    same = max(closer, key=lambda other: overlap(found.box, other.box), default=found)
+    same = nearest(closer, found.box) or found
     return same if overlap(found.box, same.box) > _SAME and same.score > found.score else found

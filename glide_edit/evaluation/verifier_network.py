@@ -1,4 +1,4 @@
-"""The verifier's network: a grid of cells that name the objects whose middles they hold.
+"""The verifier's network: each cell of a grid names the object whose middle lies in it.
 
 Objects are points with properties, as in CenterNet (Zhou et al., "Objects as Points", arXiv 1904.07850): a
 heatmap for each kind, and at each cell the colour, the material and the distances to the box's four sides.
@@ -20,13 +20,8 @@ STRIDE = 8
 
 @dataclass(frozen=True)
 class VerifierConfig:
-    """The shape of the network: how many words of each sort it tells apart, and its widths.
-
-    ``channels`` are those at 4, 8 and 16 pixels a cell.
-
-    Raises:
-        InputError: ``image_size`` is not a multiple of 16, or a number is less than 1.
-    """
+    """The shape of the network: how many words of each sort it tells apart, and its ``channels`` at 4, 8 and
+    16 pixels a cell. Raises InputError for a number below 1, or an ``image_size`` no multiple of 16."""
 
     kinds: int
     colours: int
@@ -118,9 +113,8 @@ class VerifierNetwork(nn.Module):
         back = self.back(coarse).repeat_interleave(2, 2).repeat_interleave(2, 3)
         cells = self.joint(cells + back + self.surroundings(wide)[:, :, None, None])
         points = self.point_head(cells).float()
-        kind, colour, material, sides = points.split(
-            [config.kinds, config.colours, config.materials, 4], dim=1
-        )
+        widths = [config.kinds, config.colours, config.materials, 4]
+        kind, colour, material, sides = points.split(widths, dim=1)
         features = torch.cat([cells.mean((2, 3)), wide], dim=1)
         ground, light = self.picture_head(features).float().split([config.grounds, config.lights], dim=1)
         return Answers(kind, colour, material, F.softplus(sides), ground, light, features.float())

@@ -1,4 +1,4 @@
-"""What the verifier's network should answer, and how far it is from it."""
+"""The training targets of the verifier's network, and its loss."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from glide_edit.evaluation.verifier_network import Answers
 
 MIN_SHARE = 0.25
 MIN_AREA = 0.004
-"""Less of an object than this is neither asked for nor held against the network."""
+"""Objects of which less is visible count neither as hits nor as misses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,7 @@ class Targets:
     """For B pictures on G x G cells.
 
     ``heat`` (B, kinds, G, G): 1 at the cell of an object's middle, falling off around it. ``counted``
-    (B, 1, G, G): 0 where a hardly visible object lies. ``weight`` (B, G, G): how much a cell belongs to an
+    (B, 1, G, G): 0 where a hardly visible object lies. ``weight`` (B, G, G): how close a cell is to an
     object's middle; ``colour``, ``material`` (B, G, G) and ``sides`` (B, 4, G, G) are that object's.
     ``ground`` and ``light`` (B,).
     """
@@ -62,10 +62,8 @@ def targets(truth: LabelledRenders, kinds: int, cells: int) -> Targets:
         own = hill > np.maximum(weight[n], 0.2)
         weight[n][own] = hill[own]
         colour[n][own], material[n][own] = truth.colour[n, k], truth.material[n, k]
-        left, top, right, bottom = middles - x0, middles - y0, x1 - middles, y1 - middles
-        shape = (cells, cells)
-        around = [np.broadcast_to(line, shape) for line in (left, top[:, None], right, bottom[:, None])]
-        sides[n][:, own] = np.maximum(0, np.stack(around))[:, own]
+        x, y = np.meshgrid(middles, middles)
+        sides[n][:, own] = np.maximum(0, np.stack([x - x0, y - y0, x1 - x, y1 - y]))[:, own]
     counted[heat.max(1, keepdims=True) > 0.2] = 1
     arrays = (heat, counted, weight, colour, material, sides, truth.ground, truth.light)
     return Targets(*(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
@@ -82,7 +80,7 @@ def _hill(box: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
 
 
 def loss(answers: Answers, truth: Targets) -> Tensor:
-    """Focal loss of the heatmaps (Zhou et al., equation 1), and of what is told of objects and picture."""
+    """Focal loss of the heatmaps (Zhou et al., equation 1), and losses of the other answers."""
     objects = (truth.heat == 1).sum().clamp(min=1)
     points = _focal(answers.kind, truth).sum() / objects
     weight = truth.weight / truth.weight.sum().clamp(min=1)

@@ -10,12 +10,11 @@ import argparse
 import json
 import sys
 import time
-from collections import deque
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from itertools import count, islice
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -24,25 +23,26 @@ import torch
 from torch import Tensor, nn
 
 from glide_edit.errors import GlideEditError
-from glide_edit.evaluation.corruptions import worn
+from glide_edit.evaluation.corruptions import augmented
 from glide_edit.evaluation.renders import FIRST_VERIFIER_SEED, LabelledRenders, render_folder
 from glide_edit.evaluation.verifier import default_config, read_network, to_input, write_verifier
 from glide_edit.evaluation.verifier_network import STRIDE, VerifierNetwork
 from glide_edit.evaluation.verifier_targets import Targets, loss, targets
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.training import checkpoint
+from glide_edit.training.batches import made_ahead
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, RunLog
-from glide_edit.training.loop import LoopOptions
+from glide_edit.training.settings import LoopOptions
 from glide_edit.training.weights import MasterWeights
 
 BATCH = 32
 _LOG_EVERY = 20
-_SETTLING = 100  # batches from which the norms of the averaged weights take their statistics
+_SETTLING = 100  # batches for the batch norms' statistics with the averaged weights
 
 
 def make_batch(renders: LabelledRenders, step: int, seed: int) -> tuple[Tensor, Targets]:
-    """The batch of a step: pictures (B, 3, S, S) in [-1, 1], flipped, cropped and worn by chance."""
+    """The batch of a step: pictures (B, 3, S, S) in [-1, 1], flipped, cropped and augmented."""
     rng = np.random.default_rng([seed, step])
     config = default_config()
     chosen = rng.choice(len(renders), BATCH, replace=False)
@@ -55,13 +55,13 @@ def make_batch(renders: LabelledRenders, step: int, seed: int) -> tuple[Tensor, 
             batch.box[n] = batch.box[n][:, [2, 1, 0, 3]] * (-1, 1, -1, 1) + (1, 0, 1, 0)
         if rng.random() < 0.4:
             picture = _cropped(picture, batch, n, rng)
-        pictures.append(worn(np.ascontiguousarray(picture), rng))
+        pictures.append(augmented(np.ascontiguousarray(picture), rng))
     truth = targets(batch, config.kinds, config.image_size // STRIDE)
     return to_input(np.stack(pictures)), truth
 
 
 def _cropped(picture: np.ndarray, batch: LabelledRenders, n: int, rng: np.random.Generator) -> np.ndarray:
-    """A square with at least one object's middle in it, enlarged; ``batch``'s boxes of it are set anew."""
+    """A square with at least one object's middle in it, enlarged; ``batch``'s boxes follow."""
     size = picture.shape[0]
     side = int(rng.integers(int(0.4 * size), size))
     objects = np.flatnonzero(batch.kind[n] >= 0)
@@ -75,23 +75,9 @@ def _cropped(picture: np.ndarray, batch: LabelledRenders, n: int, rng: np.random
     inside = areas[1] / np.maximum(areas[0], 1e-9)
     batch.box[n] = new
     batch.area[n] *= scale**2 * inside
-    batch.share[n] *= inside  # what the crop cuts off counts as covered: too little of it is not asked for
+    batch.share[n] *= inside  # what the crop cuts off counts as covered
     window = picture[corner[1] : corner[1] + side, corner[0] : corner[0] + side]
     return cv2.resize(window, (size, size), interpolation=cv2.INTER_CUBIC)
-
-
-def stream(renders: LabelledRenders, first: int, seed: int) -> Generator[tuple[Tensor, Targets], None, None]:
-    """Batches from step ``first`` on, made ahead in a thread."""
-    cv2.setNumThreads(1)
-    pool = ThreadPoolExecutor(1, "batches")
-    try:
-        pending = deque(pool.submit(make_batch, renders, first + k, seed) for k in range(4))
-        for step in count(first + 4):
-            batch = pending.popleft().result()
-            pending.append(pool.submit(make_batch, renders, step, seed))
-            yield batch
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def train_verifier(out: Path, options: LoopOptions, scenes: int, start: Path | None = None) -> Path:
@@ -103,7 +89,8 @@ def train_verifier(out: Path, options: LoopOptions, scenes: int, start: Path | N
         TrainingError: renders or checkpoint cannot be used or written, or the loss is no number any more.
         ModelFormatError: ``start`` cannot be read.
     """
-    renders = render_folder(out / "renders", scenes, default_config().image_size, FIRST_VERIFIER_SEED, _say)
+    size = default_config().image_size
+    renders = render_folder(out / "renders", scenes, size, FIRST_VERIFIER_SEED, _rendered)
     runtime = choose_runtime()
     apply(runtime)
     torch.manual_seed(options.seed)
@@ -111,14 +98,14 @@ def train_verifier(out: Path, options: LoopOptions, scenes: int, start: Path | N
     network = network.to(runtime.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     weights = MasterWeights(network, options.learning_rate, options.ema_decay)
     recipe = {"scenes": len(renders), "seed": options.seed, "network": vars(network.config)}
-    recipe = json.loads(json.dumps(recipe))
+    recipe = json.loads(json.dumps(recipe))  # as the checkpoint holds it
     progress = Progress()
     if (found := checkpoint.load(out, recipe)) is not None:
         weights.restore(found[0], found[1].step)
         progress = found[1]
     log = RunLog(out / LOG_NAME, progress.step)
     last_save = time.monotonic()
-    with closing(stream(renders, progress.step, options.seed)) as batches:
+    with closing(made_ahead(partial(make_batch, renders, seed=options.seed), progress.step)) as batches:
         try:
             while options.done(progress) < 1:
                 began = time.monotonic()
@@ -153,7 +140,7 @@ def _loss(network: VerifierNetwork, batch: tuple[Tensor, Targets], runtime: Runt
 def _settle(
     network: VerifierNetwork, batches: Generator[tuple[Tensor, Targets], None, None], runtime: Runtime
 ) -> None:
-    """Give the norms the statistics of the weights the network holds now; the steps before had others."""
+    """Recompute the batch norms' statistics for the weights that the network holds now."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.reset_running_stats()
@@ -162,7 +149,7 @@ def _settle(
         _loss(network, batch, runtime)
 
 
-def _say(done: int, total: int) -> None:
+def _rendered(done: int, total: int) -> None:
     print(f"rendered {done} of {total}", flush=True)
 
 

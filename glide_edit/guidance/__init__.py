@@ -1,11 +1,16 @@
 """From a conditioned network to the denoiser that samplers get: branches, threshold, known pixels, scores."""
 
-from glide_edit.guidance.cfg import Branch, CFGDenoiser, ScoreFn, classifier_free
+from glide_edit.guidance.cfg import Branch, CFGDenoiser, ScoreFn, cfg_weights
 from glide_edit.guidance.clip import CleanJudge, ClipScore, NoisedClipScore, PictureJudge, prompt_embeddings
 from glide_edit.guidance.differential import DifferentialDiffusion
 from glide_edit.guidance.interval import IntervalGuidance
-from glide_edit.guidance.weights import mixture
-from glide_edit.guidance.x0_transform import DynamicThreshold, Finish, PasteKnown, StaticThreshold, Threshold
+from glide_edit.guidance.x0_transform import (
+    DynamicThreshold,
+    PasteKnown,
+    StaticThreshold,
+    Threshold,
+    X0Transform,
+)
 
 __all__ = [
     "Branch",
@@ -14,7 +19,6 @@ __all__ = [
     "ClipScore",
     "DifferentialDiffusion",
     "DynamicThreshold",
-    "Finish",
     "IntervalGuidance",
     "NoisedClipScore",
     "PasteKnown",
@@ -22,7 +26,7 @@ __all__ = [
     "ScoreFn",
     "StaticThreshold",
     "Threshold",
-    "classifier_free",
-    "mixture",
+    "X0Transform",
+    "cfg_weights",
     "prompt_embeddings",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -21,17 +21,37 @@ ScoreFn = Callable[[Tensor, Tensor, Tensor], Tensor]
 It is called with gradients off and turns them on where it needs them."""
 
 
-def classifier_free(conditional: Conditioning, unconditional: Conditioning, scale: float) -> list[Branch]:
-    """The branches of classifier-free guidance: unconditional + scale * (conditional - unconditional).
+Asked = tuple[str, bool]
+"""A prompt, "" for nothing said, and whether the network is shown the known part of the picture."""
 
-    (Ho & Salimans 2022, eq. 6 with scale = w + 1; GLIDE, eq. 3.) Scale 1 is no guidance. A negative prompt is
-    another "unconditional".
+
+def cfg_weights(
+    prompt: Mapping[str, float],
+    negative: Mapping[str, float],
+    guidance: float,
+    context_guidance: float = 1.0,
+) -> dict[Asked, float]:
+    """The weights of classifier-free guidance: they sum to 1; the first is the prompt with the known picture.
+
+    ``prompt`` and ``negative`` are prompts and their shares, which sum to 1 each (``Words.shares``). The sum
+    is x0(negative, nothing known) + context_guidance * (x0(negative, known) - x0(negative, nothing known)) +
+    guidance * (x0(prompt, known) - x0(negative, known)), as Brooks et al. 2022 (InstructPix2Pix, arXiv
+    2211.09800, eq. 3) weigh a text and a picture. A context guidance of 1 is plain
+    classifier-free guidance, negative + guidance * (prompt - negative) (Ho & Salimans 2022, eq. 6 with scale
+    w + 1; GLIDE, eq. 3).
     """
-    return [(conditional, scale), (unconditional, 1.0 - scale)]
+    mixed: dict[Asked, float] = {}
+    for words, share in prompt.items():
+        mixed[words, True] = mixed.get((words, True), 0.0) + guidance * share
+    for words, share in negative.items():
+        mixed[words, True] = mixed.get((words, True), 0.0) + (context_guidance - guidance) * share
+        if context_guidance != 1.0:
+            mixed[words, False] = (1.0 - context_guidance) * share
+    return mixed
 
 
 class CFGDenoiser:
-    """The Denoiser that samplers get: x0 is the weighted sum of the branches' unclipped x0, then finished.
+    """The Denoiser that samplers get: x0 is the weighted sum of the branches' unclipped x0, then transformed.
 
     A weighted sum of x0 is the same weighted sum of eps, since the weights sum to 1. Branches of weight 0 are
     not run, except branch 0, from which the learned variance comes.
@@ -42,9 +62,9 @@ class CFGDenoiser:
         interval: (low, high), the part of the noise axis on which all branches run (Kynkäänniemi et al.
             2024), as fractions t / (T-1): 0 is clean, 1 is noise, both ends included. Elsewhere branch 0 runs
             alone with weight 1. None: everywhere.
-        finish: what makes of x0 the picture that samplers step towards; see ``Finish``.
+        x0_transform: makes of x0 the picture that samplers step towards; see ``X0Transform``.
         score: guidance by a gradient, given the unclipped x0 (CLIP guidance). DDPM takes it as it is; for
-            solvers it is folded into the clean picture before finishing: x0 + (1 - alpha_bar) /
+            solvers it is folded into the clean picture before the transform: x0 + (1 - alpha_bar) /
             sqrt(alpha_bar) * score (Dhariwal & Nichol 2021, eq. 14, for x0).
         score_mask: (B or 1, 1, H, W), multiplies the score: the repaint mask when inpainting.
 
@@ -57,7 +77,7 @@ class CFGDenoiser:
         network: ConditionedNetwork,
         branches: Sequence[Branch],
         interval: tuple[float, float] | None = None,
-        finish: Callable[[Tensor], Tensor] | None = None,
+        x0_transform: Callable[[Tensor], Tensor] | None = None,
         score: ScoreFn | None = None,
         *,
         score_mask: Tensor | None = None,
@@ -70,7 +90,7 @@ class CFGDenoiser:
         self._conditions = [network.prepare(conditioning) for conditioning, _ in used]
         self._weights = [weight for _, weight in used]
         self._interval = interval
-        self._finish = finish if finish is not None else _unchanged
+        self._x0_transform = x0_transform if x0_transform is not None else _unchanged
         self._score = score
         self._score_mask = score_mask
 
@@ -79,17 +99,19 @@ class CFGDenoiser:
         return self._network.schedule
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        """x_t (B, C, H, W) and t (B,) on the training index axis -> a finished Prediction."""
+        """x_t (B, C, H, W) and t (B,) on the training index axis -> a Prediction."""
         x0, variance_fraction = self._mixed(x_t, t)
         if self._score is None:
-            return Prediction(self._finish(x0), variance_fraction)
+            return Prediction(self._x0_transform(x0), variance_fraction)
         # A score made with the schedule's float64 numbers must not make a float64 run of it.
         score = self._score(x_t, t, x0).to(x0.dtype)
         if self._score_mask is not None:
             score = score * self._score_mask.to(x0.dtype)
         alpha_bar = self.schedule.alpha_bar(t)
         strength = per_image((1 - alpha_bar) / alpha_bar.sqrt(), x0).to(x0.dtype)
-        return Prediction(self._finish(x0), variance_fraction, score, self._finish(x0 + strength * score))
+        return Prediction(
+            self._x0_transform(x0), variance_fraction, score, self._x0_transform(x0 + strength * score)
+        )
 
     def _mixed(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
         """The weighted sum of the branches' x0, and branch 0's variance fraction."""

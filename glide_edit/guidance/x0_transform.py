@@ -62,7 +62,7 @@ class PasteKnown:
 
 
 @dataclass(frozen=True, eq=False)
-class Finish:
+class X0Transform:
     """Threshold first, then paste: known pixels come out exactly as given, whatever the threshold does."""
 
     threshold: Threshold | None = None

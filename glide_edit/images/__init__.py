@@ -9,8 +9,16 @@ Not carried over, on purpose: thumbnails, maker notes, XMP, the text of a PNG an
 describe (or show) the picture as it was before it was edited.
 """
 
-from glide_edit.images.opening import MAX_PIXELS, PictureLike, count_frames, open_picture, read_text
-from glide_edit.images.picture import Picture, from_tensor, pixels_sha256, to_depth, to_tensor, to_uint8
+from glide_edit.images.opening import PictureLike, count_frames, open_picture, read_text
+from glide_edit.images.picture import (
+    MAX_PIXELS,
+    Picture,
+    from_tensor,
+    pixels_sha256,
+    to_depth,
+    to_tensor,
+    to_uint8,
+)
 from glide_edit.images.saving import (
     check_output,
     check_place,

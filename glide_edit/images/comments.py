@@ -1,8 +1,8 @@
 """Text in EXIF, for formats without text chunks: JPEG, WebP and TIFF.
 
-It is kept in UserComment as one JSON object, deflated where it is long, behind the eight bytes with which
-EXIF 2.32 (4.6.5) names a character code. A comment that was there before keeps its place; the text then goes
-into MakerNote, which is dropped when a picture is opened.
+It is stored in UserComment as one JSON object, deflated if it is long, after the eight bytes with which EXIF
+2.32 (4.6.5) names a character code. A comment that already exists is kept; the text is then stored in
+MakerNote, which is dropped when a picture is opened.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from PIL import ExifTags, Image
 
 MOST_EXIF = 65_500
-"""Bytes of EXIF that a JPEG has room for."""
+"""The largest EXIF of a JPEG, in bytes."""
 
 _HEAD = b"ASCII\0\0\0"
 _PLAIN = b"glide-edit text "
@@ -27,18 +27,18 @@ _LONG = 1024
 """Characters above which text is deflated."""
 
 _LARGEST_TEXT = 2**26
-"""Bytes that a deflated text may unfold to: a few bytes of a hostile file could ask for gigabytes."""
+"""The largest inflated text, in bytes: a few bytes of a hostile file could inflate to gigabytes."""
 
 _PLACES = (ExifTags.Base.UserComment, ExifTags.Base.MakerNote)
 
 
 def is_text(value: object) -> bool:
-    """An EXIF value that ``with_text`` wrote."""
+    """Whether ``with_text`` wrote this EXIF value."""
     return isinstance(value, bytes) and value.startswith((_HEAD + _PLAIN, _HEAD + _DEFLATED))
 
 
 def with_text(exif: bytes | None, text: Mapping[str, str]) -> bytes | None:
-    """EXIF data, as ``Picture.exif`` holds it, with ``text`` added; as it is where there is no text."""
+    """EXIF data, as in ``Picture.exif``, with ``text`` added; unchanged if there is no text."""
     if not text:
         return exif
     whole = Image.Exif()
@@ -51,7 +51,7 @@ def with_text(exif: bytes | None, text: Mapping[str, str]) -> bytes | None:
 
 
 def text_entry(details: Mapping[int, Any], text: Mapping[str, str]) -> tuple[int, bytes]:
-    """The tag in EXIF's own directory, which holds ``details``, that is free for text, and its value."""
+    """The tag of the EXIF directory ``details`` that is free for text, and the value to store in it."""
     theirs = details.get(ExifTags.Base.UserComment)
     taken = theirs is not None and not is_text(theirs) and not _is_blank(theirs)
     return _PLACES[taken], _packed(text)
@@ -66,7 +66,7 @@ def as_undefined(data: bytes, tag: int, value: bytes) -> bytes:
 
 
 def read_comment(exif: Image.Exif) -> dict[str, str]:
-    """The text that ``with_text`` added; empty where there is none, or none that can be read."""
+    """The text that ``with_text`` added; empty if there is none or it cannot be read."""
     details = exif.get_ifd(ExifTags.IFD.Exif)
     for place in _PLACES:
         value = details.get(place)

@@ -1,15 +1,17 @@
-"""Opening what a person has: paths, bytes, PIL images and arrays become a Picture."""
+"""Open a picture from a path, a file, bytes, a PIL image, an array or a tensor."""
 
 from __future__ import annotations
 
 import io
 import os
-from typing import Any
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Each plugin registers its format with PIL. Only these are offered a file: fewer parsers for hostile input.
+# Each plugin registers its format with PIL. Only these see a file: fewer parsers for hostile input.
 from PIL import (
     BmpImagePlugin,
     ExifTags,
@@ -23,12 +25,25 @@ from PIL import (
 
 from glide_edit.errors import ImageError
 from glide_edit.images.comments import is_text, read_comment
-from glide_edit.images.picture import EXIF_KEPT, Picture, swap_red_and_blue
+from glide_edit.images.picture import (
+    EXIF_KEPT,
+    Picture,
+    check_size,
+    picture_from_array,
+    picture_from_tensor,
+    swap_red_and_blue,
+)
 
-PictureLike = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any] | Picture
 
-MAX_PIXELS = 100_000_000
-"""The largest picture that is opened, in pixels."""
+class TensorLike(Protocol):
+    """The type of a torch tensor, without importing torch."""
+
+    def detach(self) -> Any: ...
+
+    def is_floating_point(self) -> bool: ...
+
+
+PictureLike = str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | TensorLike | Picture
 
 _READERS = {
     "PNG": PngImagePlugin.PngImageFile.format,
@@ -50,35 +65,46 @@ _EXIF_DROPPED = (
 
 
 def open_picture(source: PictureLike) -> Picture:
-    """Open a picture from a path, the bytes of a file, a PIL image or an array.
+    """Open a picture from a path, a file opened in binary mode, the bytes of a file, a PIL image, an array or
+    a torch tensor.
 
-    Files may be PNG, JPEG, WebP, TIFF, GIF or BMP; 16-bit PNG and TIFF keep their 16 bits. Arrays are
-    (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of uint8, uint16, bool, or floats in [0, 1]. Raises ImageError
-    for anything else, for damaged files, and for more than ``MAX_PIXELS``, which a file's header tells
-    before it is decoded.
+    Files may be PNG, JPEG, WebP, TIFF, GIF or BMP; 16-bit PNG and TIFF keep their 16 bits. An open file is
+    read from its position to its end, and stays open. Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) of
+    uint8, uint16, bool, or floats in [0, 1]; tensors (3, H, W) or (1, 3, H, W), on any device, of uint8 or
+    floats in [0, 1].
+
+    Raises ImageError for anything else, for damaged files, and for more than ``MAX_PIXELS``; the size of a
+    file is read from its header before it is decoded.
     """
+    torch = sys.modules.get("torch")  # whoever has a tensor has imported it
     match source:
         case Picture():
             return source
         case np.ndarray():
-            return _from_array(source)
+            return picture_from_array(source, f"the array is {source.shape} of {source.dtype}")
         case Image.Image():
             return _from_pil(source, "the picture", None)
         case bytes():
-            return _from_bytes(source, "the picture")
+            return _from_file(source, "the picture")
         case str() | os.PathLike():
-            return _from_bytes(_read(source), os.fspath(source))
+            return _from_file(*_read(source))
+        case _ if torch is not None and isinstance(source, torch.Tensor):
+            return picture_from_tensor(source)
+        case _ if callable(getattr(source, "read", None)):
+            return _from_file(*_read(cast("IO[bytes]", source)))
     raise ImageError(
-        f"a picture cannot be made from {type(source).__name__}: give a path, a PIL image or an array."
+        f"a picture cannot be made from {type(source).__name__}: give a path, a file opened in binary mode, "
+        "a PIL image, an array or a tensor."
     )
 
 
 def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The text that ``save_picture`` put into a file: of a PNG all text chunks, else a comment in its EXIF.
+    """The text that ``save_picture`` wrote: all text chunks of a PNG, else a comment in the EXIF; may be
+    empty.
 
-    Empty where there is none. Raises ImageError.
+    Raises ImageError.
     """
-    data, name = _read(path), os.fspath(path)
+    data, name = _read(path)
     image = _open_header(data, name)
     chunks: dict[str, str] = {}
     if isinstance(image, PngImagePlugin.PngImageFile):
@@ -88,13 +114,13 @@ def read_text(path: str | os.PathLike[str]) -> dict[str, str]:
             raise _damaged(name, "PNG", error) from error
     try:
         return {**read_comment(image.getexif()), **chunks}
-    except Exception:  # PIL's parser raises whatever it meets; the picture may be well
+    except Exception:  # see _open_header; the picture may still be valid
         return chunks
 
 
 def count_frames(path: str | os.PathLike[str]) -> int:
-    """How many frames or pages a file has; one where it is a still picture. Raises ImageError."""
-    data, name = _read(path), os.fspath(path)
+    """The number of frames or pages in a file; 1 for a still picture. Raises ImageError."""
+    data, name = _read(path)
     image = _open_header(data, name)
     try:
         return int(getattr(image, "n_frames", 1))
@@ -102,23 +128,35 @@ def count_frames(path: str | os.PathLike[str]) -> int:
         raise _damaged(name, image.format or "PIL", error) from error
 
 
-def _read(path: str | os.PathLike[str]) -> bytes:
-    name = os.fspath(path)
+def _read(source: str | os.PathLike[str] | IO[bytes]) -> tuple[bytes, str]:
+    """The bytes of a path or an open file, and its name in errors. Other kinds are not read whole."""
+    is_path = isinstance(source, str | os.PathLike)
+    name = source if is_path else getattr(source, "name", None)
+    name = os.fspath(name) if isinstance(name, str | os.PathLike) else "the file"
     if not name:
         raise ImageError("the picture's path is empty: give the path of an image file.")
-    if os.path.isdir(path):
+    if is_path and os.path.isdir(name):
         raise ImageError(f"{name} is a folder: give the path of one picture in it.")
     try:
-        with open(path, "rb") as file:
+        with _opened(source) as file:
             start = file.read(_ENOUGH_TO_TELL)
-            _format_of(start, name)  # so that a file of another kind is not read whole
-            return start + file.read()
+            if not isinstance(start, bytes):
+                raise ImageError(f'{name} is not opened in binary mode: use open(path, "rb").')
+            _format_of(start, name)
+            return start + file.read(), name
     except FileNotFoundError:
         raise ImageError(f"{name} does not exist: check the path.") from None
     except ImageError:
         raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # ValueError: a NUL in the path, or a closed file
         raise ImageError(f"{name} cannot be read: {_reason(error)}.") from error
+
+
+def _opened(source: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    return open(source, "rb") if isinstance(source, str | os.PathLike) else nullcontext(source)
 
 
 def _format_of(start: bytes, name: str) -> str:
@@ -135,26 +173,18 @@ def _format_of(start: bytes, name: str) -> str:
 
 
 def _open_header(data: bytes, name: str) -> Image.Image:
-    """Parse the header and hold the size against the limit, before anything of that size is allocated.
+    """Parse the header and check the size, before anything of that size is allocated.
 
-    PIL's own Image.open would check it against a limit that is one for the whole process, and warn.
+    PIL's own Image.open would check it against a limit of the whole process, and warn.
     """
     said = _format_of(data[:_ENOUGH_TO_TELL], name)
     factory = Image.OPEN[_READERS[said]][0]
     try:
         image = factory(io.BytesIO(data), "")
-    except Exception as error:  # PIL's parsers raise whatever they meet, SyntaxError and struct.error too
+    except Exception as error:  # PIL's parsers raise anything, even SyntaxError and struct.error
         raise _damaged(name, said, error) from error
-    _check_size(image.width, image.height, name)
+    check_size(image.width, image.height, name)
     return image
-
-
-def _check_size(width: int, height: int, name: str) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{name} is {width} x {height}, {width * height / 1e6:.0f} megapixels, where at most "
-            f"{MAX_PIXELS / 1e6:.0f} can be edited: scale it down, or crop it."
-        )
 
 
 def _damaged(name: str, said: str, error: Exception) -> ImageError:
@@ -171,13 +201,13 @@ def _reason(error: BaseException) -> str:
     return " ".join(text.split()).rstrip(".")
 
 
-def _from_bytes(data: bytes, name: str) -> Picture:
+def _from_file(data: bytes, name: str) -> Picture:
     return _from_pil(_open_header(data, name), name, data)
 
 
 def _from_pil(image: Image.Image, name: str, data: bytes | None) -> Picture:
     """``data`` is the file that ``image`` was opened from, None where the caller gave the image."""
-    _check_size(image.width, image.height, name)
+    check_size(image.width, image.height, name)
     try:
         return _decode(image, name, data)
     except ImageError:
@@ -194,7 +224,8 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
         notes.append("only the first of its frames is used")
 
     depth = _file_depth(image, data)
-    stored = _stored_orientation(image)
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else None
+    stored = None if tags is None else tags.get(ExifTags.Base.Orientation, 1)
     image.load()  # after this a TIFF is upright and its orientation gone; other formats are as stored
     exif, orientation = _exif(image, notes)
     stored = orientation if stored is None else stored
@@ -231,15 +262,8 @@ def _decode(image: Image.Image, name: str, data: bytes | None) -> Picture:
     )
 
 
-def _stored_orientation(image: Image.Image) -> int | None:
-    """The orientation of a TIFF that is not loaded yet; None for other formats, which keep theirs."""
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return image.tag_v2.get(ExifTags.Base.Orientation, 1)
-    return None
-
-
 def _file_depth(image: Image.Image, data: bytes | None) -> int | None:
-    """Bits a channel in the file, which PIL's mode hides for colours; None where it tells all there is."""
+    """Bits per channel in the file, which PIL's mode does not tell for colours; None where it does."""
     if data is None:
         return None
     if image.format == "PNG":
@@ -252,7 +276,7 @@ def _file_depth(image: Image.Image, data: bytes | None) -> int | None:
 def _rgb8(
     image: Image.Image, icc_profile: bytes | None, name: str, notes: list[str], *, deep: bool
 ) -> tuple[Image.Image, bytes | None]:
-    """RGB or RGBA with 8 bits, and the profile that still describes it; adds to ``notes``."""
+    """8-bit RGB or RGBA, and the profile that still describes it; adds to ``notes``."""
     mode = image.mode
     transparent = mode in ("LA", "PA", "RGBA", "RGBa") or ("transparency" in image.info and not deep)
     if mode == "CMYK":
@@ -262,11 +286,8 @@ def _rgb8(
         return rgb or image.convert("RGB"), None
     if mode in ("1", "L", "LA"):
         notes.append("grey became RGB")
-        if (
-            icc_profile
-            and icc_profile[16:20] == b"GRAY"
-            and (rgb := _through_profile(image.convert("L"), icc_profile))
-        ):
+        is_grey = icc_profile is not None and icc_profile[16:20] == b"GRAY"
+        if is_grey and (rgb := _through_profile(image.convert("L"), icc_profile)):
             if transparent:
                 rgb.putalpha(image.convert("RGBA").getchannel("A"))
             return rgb, None
@@ -283,7 +304,7 @@ def _rgb8(
 
 
 def _through_profile(image: Image.Image, icc_profile: bytes | None) -> Image.Image | None:
-    """CMYK or grey to sRGB as its profile says; None if there is no profile or it does not fit."""
+    """CMYK or grey to sRGB by its profile; None if there is none or it does not fit."""
     from PIL import ImageCms
 
     if icc_profile is None:
@@ -305,10 +326,8 @@ def _grey16(image: Image.Image, depth: int | None, name: str) -> NDArray[Any]:
     if depth not in (None, 16):
         raise ImageError(f"{name} has {depth} bits a channel: save it with 8 or 16.")
     grey = np.asarray(image).astype(np.uint16)
-    if (
-        isinstance(image, TiffImagePlugin.TiffImageFile)
-        and image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
-    ):  # "white is zero"
+    tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:  # "white is zero"
         grey = 65535 - grey
     channels = [grey, grey, grey]
     if isinstance(key := image.info.get("transparency"), int):
@@ -317,10 +336,10 @@ def _grey16(image: Image.Image, depth: int | None, name: str) -> NDArray[Any]:
 
 
 def _sixteen_bits(data: bytes, upper_bits: NDArray[Any], orientation: int, name: str) -> NDArray[Any]:
-    """Decode RGB or RGBA at full depth with OpenCV: PIL keeps the upper 8 bits only, given upright.
+    """Decode RGB or RGBA at full depth with OpenCV; PIL's ``upper_bits`` are the upper 8 only, upright.
 
-    OpenCV turns a TIFF upright by itself, a PNG not. For some layouts of TIFF it returns rubbish without a
-    word, so that its answer is held against PIL's.
+    OpenCV turns TIFFs upright itself, but not PNGs. It silently misreads some layouts of TIFF, so its result
+    is compared with PIL's.
     """
     import cv2
 
@@ -340,32 +359,21 @@ def _sixteen_bits(data: bytes, upper_bits: NDArray[Any], orientation: int, name:
 
 def _upright(array: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an EXIF orientation (1-8; anything else counts as 1) of an array (H, W, ...)."""
-    match orientation:
-        case 2:
-            return array[:, ::-1]
-        case 3:
-            return array[::-1, ::-1]
-        case 4:
-            return array[::-1]
-        case 5:
-            return array.swapaxes(0, 1)
-        case 6:
-            return np.rot90(array, -1)
-        case 7:
-            return array[::-1, ::-1].swapaxes(0, 1)
-        case 8:
-            return np.rot90(array, 1)
-    return array
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    rows, columns = (-1 if orientation in flipped else 1 for flipped in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return array[::rows, ::columns]
 
 
 def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, int]:
-    """What is kept of EXIF, as bytes with orientation 1, and the orientation that the pixels have now."""
+    """The EXIF that is kept, as bytes with orientation 1, and the orientation that the pixels have now."""
     try:
         exif = image.getexif()
         kept = Image.Exif()
         for tag in EXIF_KEPT:
             if tag in exif:
                 kept[tag] = exif[tag]
+        is_empty = not kept
         for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             entries = {
                 tag: value
@@ -374,12 +382,13 @@ def _exif(image: Image.Image, notes: list[str]) -> tuple[bytes | None, int]:
             }
             if entries:
                 kept.get_ifd(directory).update(entries)
+                is_empty = False
         orientation = exif.get(ExifTags.Base.Orientation, 1)
-        if not kept and not any(kept.get_ifd(d) for d in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)):
+        if is_empty:
             return None, orientation
         kept[ExifTags.Base.Orientation] = 1
         return kept.tobytes(), orientation
-    except Exception:  # PIL's parser raises whatever it meets
+    except Exception:  # see _open_header
         notes.append("its EXIF data is damaged and was left out")
         return None, 1
 
@@ -390,38 +399,3 @@ def _dpi(value: Any) -> tuple[float, float] | None:
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
-
-
-def _from_array(array: NDArray[Any]) -> Picture:
-    said = f"the array is {array.shape} of {array.dtype}"
-    channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
-    if channels not in (1, 3, 4):
-        raise ImageError(
-            f"{said}: a picture is (height, width), or (height, width, channels) with 1, 3 or 4 channels."
-        )
-    if array.size == 0:
-        raise ImageError(f"{said}: it has no pixels.")
-    _check_size(array.shape[1], array.shape[0], "the array")
-
-    notes = []
-    if array.dtype == np.bool_:
-        array = array.astype(np.uint8) * np.uint8(255)
-    elif array.dtype.kind == "f":
-        low, high = float(array.min()), float(array.max())
-        if not (low >= -0.001 and high <= 1.001):  # also where one is not a number
-            raise ImageError(
-                f"{said} with values from {low:g} to {high:g}: scale floats to 0 ... 1, or give uint8."
-            )
-        array = np.rint(np.clip(array.astype(np.float64), 0, 1) * 255).astype(np.uint8)
-        notes.append("floating point became 8 bits a channel")
-    elif array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
-        raise ImageError(f"{said}: give uint8, uint16, bool, or floats from 0 to 1.")
-    if channels == 1:
-        notes.append("grey became RGB")
-        array = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
-    array = np.array(array, dtype=array.dtype.newbyteorder("="))  # a copy, which the caller cannot change
-    return Picture(
-        pixels=array[..., :3],
-        alpha=array[..., 3] if channels == 4 else None,
-        notes=tuple(notes),
-    )

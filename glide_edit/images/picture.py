@@ -16,6 +16,8 @@ from glide_edit.errors import ImageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+MAX_PIXELS = 100_000_000
+"""The largest picture that is opened, in pixels."""
 
 # The descriptive part of EXIF's first directory; the rest is the layout of the file it came from.
 EXIF_KEPT = (
@@ -96,6 +98,61 @@ class Picture:
         if self.dpi:
             image.info["dpi"] = self.dpi
         return image
+
+
+def check_size(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{name} is {width} x {height}, {width * height / 1e6:.0f} megapixels, where at most "
+            f"{MAX_PIXELS / 1e6:.0f} can be edited: scale it down, or crop it."
+        )
+
+
+def picture_from_tensor(tensor: Any) -> Picture:
+    said = f"the tensor is {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+    single = tensor[0] if tensor.ndim == 4 and len(tensor) == 1 else tensor
+    if single.ndim not in (2, 3) or (single.ndim == 3 and len(single) not in (1, 3, 4)):
+        raise ImageError(
+            f"{said}: a picture is (channels, height, width) with 1, 3 or 4 channels, or a batch of one."
+        )
+    single = single.detach().cpu()
+    array = (single.double() if single.is_floating_point() else single).numpy()
+    return picture_from_array(np.moveaxis(array, 0, -1) if array.ndim == 3 else array, said)
+
+
+def picture_from_array(array: NDArray[Any], said: str) -> Picture:
+    """A picture from an array, which errors call ``said``."""
+    channels = 1 if array.ndim == 2 else array.shape[2] if array.ndim == 3 else 0
+    if channels not in (1, 3, 4):
+        raise ImageError(
+            f"{said}: a picture is (height, width), or (height, width, channels) with 1, 3 or 4 channels."
+        )
+    if array.size == 0:
+        raise ImageError(f"{said}: it has no pixels.")
+    check_size(array.shape[1], array.shape[0], "the array")
+
+    notes = []
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif array.dtype.kind == "f":
+        low, high = float(array.min()), float(array.max())
+        if not (low >= -0.001 and high <= 1.001):  # also where one is not a number
+            raise ImageError(
+                f"{said} with values from {low:g} to {high:g}: scale floats to 0 ... 1, or give uint8."
+            )
+        array = np.rint(np.clip(array.astype(np.float64), 0, 1) * 255).astype(np.uint8)
+        notes.append("floating point became 8 bits a channel")
+    elif array.dtype.newbyteorder("=") not in (np.uint8, np.uint16):
+        raise ImageError(f"{said}: give uint8, uint16, bool, or floats from 0 to 1.")
+    if channels == 1:
+        notes.append("grey became RGB")
+        array = np.repeat(array.reshape(*array.shape[:2], 1), 3, axis=2)
+    array = np.array(array, dtype=array.dtype.newbyteorder("="))  # a copy, which the caller cannot change
+    return Picture(
+        pixels=array[..., :3],
+        alpha=array[..., 3] if channels == 4 else None,
+        notes=tuple(notes),
+    )
 
 
 def to_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -27,16 +27,16 @@ _LARGEST_SIDE = {"JPEG": 65_535, "WEBP": 16_383}
 
 
 def default_output_suffix(picture: Picture) -> str:
-    """The suffix to save under when none was asked for: without loss, whatever the source was."""
+    """The default suffix: always a lossless format, whatever the source was."""
     return ".tiff" if picture.format == "TIFF" else ".png"
 
 
 def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, force: bool = False) -> Path:
-    """Say before the work what would stop ``save_picture`` after it. ``like`` is the picture to be saved, or
-    one of the same size and alpha.
+    """Check before the work whether ``save_picture`` can write this file afterwards, and return the path.
 
-    Raises ImageError for a format that is not written or that cannot hold the picture, InputError for a
-    folder that is not there, and OutputExists unless ``force``. Returns the path.
+    ``like`` is the picture to be saved, or one of the same size and alpha. Raises ImageError for a format
+    that is not written or cannot hold the picture, InputError for a missing folder, and OutputExists unless
+    ``force``.
     """
     path = Path(path)
     check_place(path, force=force)
@@ -60,7 +60,7 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
 
 
 def check_place(path: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """The part of ``check_output`` that holds for a file of any kind: whether it could be written there."""
+    """The part of ``check_output`` for files of any kind: whether one can be written there."""
     path = Path(path)
     _check_name(path)
     if os.path.isdir(path):
@@ -75,7 +75,7 @@ def check_place(path: str | os.PathLike[str], *, force: bool = False) -> Path:
 
 
 def losses(picture: Picture, path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Sentences on what saving under this name does to the pixels; none for PNG and TIFF."""
+    """Sentences on how saving under this name changes the pixels; none for PNG and TIFF."""
     output_format = _format_for(Path(path))
     said = []
     if output_format in ("JPEG", "WEBP") and picture.bit_depth == 16:
@@ -96,17 +96,17 @@ def save_picture(
 ) -> Path:
     """Write a picture in the format that the suffix names: .png, .jpg, .jpeg, .webp, .tif or .tiff.
 
-    PNG and TIFF hold everything: 16 bits, alpha, ICC profile, resolution, EXIF. WebP is written without loss
-    at 8 bits. JPEG, at ``quality`` 1-100 and without colour subsampling, drops an alpha that is opaque
-    everywhere and refuses any other; ``losses`` says what a format costs.
+    PNG and TIFF hold everything: 16 bits, alpha, ICC profile, resolution, EXIF. WebP is lossless at 8 bits.
+    JPEG, at ``quality`` 1-100 and without colour subsampling, drops an alpha that is opaque everywhere and
+    refuses any other; ``losses`` says what a format costs.
 
-    ``like`` is the picture that this one was made from: it gives the profile, resolution and EXIF that
-    ``picture`` lacks, and alpha if both have the same size. ``text`` goes into a PNG as text chunks, into the
-    other formats as a comment in their EXIF; ``read_text`` reads both, and ``has_room`` says whether a JPEG
-    can hold it.
+    ``like`` is the picture that this one was made from: the profile, resolution and EXIF that ``picture``
+    lacks are copied from it, and alpha if both have the same size. ``text`` is written as text chunks of a
+    PNG, else as a comment in the EXIF; ``read_text`` reads both, and ``has_room`` says whether a JPEG can
+    hold it.
 
-    The file appears whole or not at all. Raises what ``check_output`` does, and InputError where it cannot
-    be written or the text is too long for it.
+    The file appears whole or not at all. Raises what ``check_output`` raises, and InputError if it cannot be
+    written or the text is too long for it.
     """
     if not 1 <= quality <= 100:
         raise InputError(f"quality is {quality}: give a number from 1 to 100.")
@@ -130,7 +130,7 @@ def save_picture(
 
 
 def has_room(picture: Picture, path: str | os.PathLike[str], text: Mapping[str, str]) -> bool:
-    """Whether a file of this name can hold ``text`` beside the picture's EXIF; only JPEG is short of room.
+    """Whether a file of this name can hold ``text`` beside the picture's EXIF; only JPEG has a limit.
 
     Raises ImageError for a format that is not written.
     """
@@ -140,10 +140,9 @@ def has_room(picture: Picture, path: str | os.PathLike[str], text: Mapping[str, 
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> Path:
-    """Write a file through a temporary one beside it, so that it is there whole or not at all.
+    """Write a file through a temporary one beside it, so that it appears whole or not at all.
 
-    Raises OutputExists if it is there already and ``force`` is not set, and InputError where it cannot be
-    written.
+    Raises OutputExists if it exists and ``force`` is not set, and InputError if it cannot be written.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))  # a link stays a link
@@ -161,13 +160,13 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool =
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
-        with contextlib.suppress(OSError):  # what went wrong has been said
+        with contextlib.suppress(OSError):  # the first error is reported
             temporary.unlink(missing_ok=True)
     return path
 
 
 def _check_name(path: Path) -> None:
-    """Raise InputError for a name that no file can have: it would be noticed only after the work."""
+    """Raise InputError for a name that no file can have, which otherwise shows only after the work."""
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -226,7 +225,7 @@ def _encode_with_pil(picture: Picture, output_format: str, **options: Any) -> by
 
 
 def _encode_png(picture: Picture, text: Mapping[str, str]) -> bytes:
-    """OpenCV writes the pixels, since PIL has no 16-bit RGB; the other chunks go in behind its header."""
+    """OpenCV writes the pixels, since PIL has no 16-bit RGB; the other chunks follow its header."""
     import cv2
 
     array = swap_red_and_blue(with_alpha(picture))
@@ -259,13 +258,13 @@ def _png_text(key: str, value: str) -> bytes:
             f"text of a PNG needs a key of 1 to 79 ASCII characters and a value without NUL, not {key!r}."
         )
     data = value.encode(errors="replace")
-    # PIL, guarding itself, refuses a whole file for one compressed text of more than 1 MiB.
+    # PIL refuses a whole file for one compressed text of more than 1 MiB.
     compress = 1024 < len(data) < 2**20
     return key.encode() + (b"\0\1\0\0\0" + zlib.compress(data) if compress else b"\0\0\0\0\0" + data)
 
 
 def _encode_tiff(picture: Picture, text: Mapping[str, str]) -> bytes:
-    """One deflated strip with differences along the rows; PIL writes the directory, having no 16-bit RGB."""
+    """One deflated strip with differences along the rows; PIL, without 16-bit RGB, writes the directory."""
     array = with_alpha(picture)
     height, width, channels = array.shape
     differences = array.copy()
@@ -289,7 +288,7 @@ def _encode_tiff(picture: Picture, text: Mapping[str, str]) -> bytes:
     directory[Tiff.BITSPERSAMPLE] = (picture.bit_depth,) * channels
     directory[Tiff.COMPRESSION] = 8  # deflate
     directory[Tiff.PHOTOMETRIC_INTERPRETATION] = 2  # RGB
-    directory[Tiff.STRIPOFFSETS] = 0  # right behind the directory, whose length PIL adds
+    directory[Tiff.STRIPOFFSETS] = 0  # right after the directory, whose length PIL adds
     directory[Tiff.SAMPLESPERPIXEL] = channels
     directory[Tiff.ROWSPERSTRIP] = height
     directory[Tiff.STRIPBYTECOUNTS] = len(strip)
@@ -298,7 +297,7 @@ def _encode_tiff(picture: Picture, text: Mapping[str, str]) -> bytes:
         directory[Tiff.X_RESOLUTION], directory[Tiff.Y_RESOLUTION] = picture.dpi
         directory[Tiff.RESOLUTION_UNIT] = 2  # to the inch
     if channels == 4:
-        directory[Tiff.EXTRASAMPLES] = 2  # alpha that is not multiplied in
+        directory[Tiff.EXTRASAMPLES] = 2  # unassociated alpha
     if picture.icc_profile:
         directory[Tiff.ICCPROFILE] = picture.icc_profile
     file = io.BytesIO()

@@ -20,11 +20,11 @@ from glide_edit.errors import ModelError, ModelFormatError, ModelNotFound
 from glide_edit.images import write_atomically
 from glide_edit.models import records
 from glide_edit.models import tensors as weights
-from glide_edit.models.folder import save_spec
+from glide_edit.models.folder import blank_clip, check_vocabulary, save_spec
+from glide_edit.models.kinds import byte_pairs
 from glide_edit.models.model import NoisedClip
 from glide_edit.models.runtime import Runtime, choose_runtime
 from glide_edit.models.spec import ClipSpec, read_spec
-from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.text.tokenizer import BytePairTokenizer
 
 CLIP_FILE = "clip.json"
@@ -37,13 +37,9 @@ class _Record:
     """A whole ``clip.json``. ``files`` maps the two files to their sha256."""
 
     spec: ClipSpec
+    tokenizer: str
     provenance: Mapping[str, Any]
     files: Mapping[str, str]
-
-    @property
-    def tokenizer(self) -> str:
-        assert self.spec.tokenizer is not None, "_read lets none pass without"
-        return self.spec.tokenizer
 
 
 def write_clip(
@@ -55,13 +51,13 @@ def write_clip(
 ) -> Path:
     """Write a CLIP's folder, weights in bfloat16, and return it. A CLIP that is there already is replaced.
 
-    ``clip.json`` goes first and comes last, so that what a kill leaves either loads whole or is refused.
+    ``clip.json`` is deleted first and written last: a folder left by a kill loads whole or is refused.
 
     Raises:
         ModelFormatError: the tensors are not those of the configuration, or not finite.
         ModelError: the folder cannot be written.
     """
-    data = weights.to_bytes(tensors, _blank(spec), torch.bfloat16, "the CLIP")
+    data = weights.to_bytes(tensors, blank_clip(spec), torch.bfloat16, "the CLIP")
     spec = replace(spec, tokenizer=spec.tokenizer or "tokenizer.json")
     assert spec.tokenizer is not None
     try:
@@ -89,19 +85,18 @@ def load_clip(folder: Path, runtime: Runtime | None = None) -> NoisedClip:
     """
     runtime = choose_runtime() if runtime is None else runtime
     record = _read(folder)
-    network = _blank(record.spec)
-    tensors = weights.read([folder / record.spec.weights], weights.shapes_of(network))
-    values = {name: value.to(runtime.device, runtime.dtype, copy=True) for name, value in tensors.items()}
-    network.load_state_dict(values, strict=True, assign=True)
-    network.requires_grad_(False).eval()
-    return NoisedClip(network, _tokenizer(folder, record))
+    network, config = blank_clip(record.spec), record.spec.config
+    weights.fill(network, [folder / record.spec.weights], runtime.device, runtime.dtype)
+    tokenizer = byte_pairs(folder / record.tokenizer, config.context)
+    check_vocabulary(tokenizer, config, str(folder / record.tokenizer), "CLIP")
+    return NoisedClip(network, tokenizer)
 
 
 def add_clip(model_folder: Path | str, clip_folder: Path | str) -> Path:
     """Give a model the CLIP of a folder, in place of one that it has; returns the model's folder.
 
-    The tokenizer is shared with the text encoder where both are the same file. ``model.json`` comes last: a
-    kill before leaves the model refused where its old CLIP was replaced, and as it was otherwise.
+    The tokenizer is shared with the text encoder where both are the same file. ``model.json`` is written
+    last: killed before that, the model is refused if its old CLIP was replaced, and unchanged otherwise.
 
     Raises:
         ModelNotFound, ModelFormatError: a folder cannot be used.
@@ -140,30 +135,12 @@ def _read(folder: Path) -> _Record:
     except (OSError, ValueError) as error:
         raise ModelFormatError(f"{path} cannot be read: {error}.") from error
     top = records.mapping(data, "the file")
-    spec = ClipSpec.from_json(top.get("clip"))
+    spec = ClipSpec.from_json(top.get("clip"), "clip")
     if spec.tokenizer is None:
         raise ModelFormatError(f"{path} names no tokenizer.")
     files = {str(name): str(value) for name, value in records.mapping(top.get("files"), "files").items()}
-    record = _Record(spec, dict(records.mapping(top.get("provenance"), "provenance")), files)
+    record = _Record(spec, spec.tokenizer, dict(records.mapping(top.get("provenance"), "provenance")), files)
     for name in (spec.weights, spec.tokenizer):
         if files.get(name) != weights.sha256(folder / name):
             raise ModelFormatError(f"{folder / name} is not the file that {CLIP_FILE} names.")
     return record
-
-
-def _tokenizer(folder: Path, record: _Record) -> BytePairTokenizer:
-    path, config = folder / record.tokenizer, record.spec.config
-    try:
-        tokenizer = BytePairTokenizer.load(path, config.context)
-    except Exception as error:  # tokenizers raises this very class
-        raise ModelFormatError(f"{path} is damaged: copy the folder again ({error}).") from error
-    if tokenizer.vocabulary_size > config.vocabulary:
-        raise ModelFormatError(
-            f"{path} makes {tokenizer.vocabulary_size} different tokens, and the CLIP knows "
-            f"{config.vocabulary}: they do not belong together."
-        )
-    return tokenizer
-
-
-def _blank(spec: ClipSpec) -> NoisedCLIP:
-    return weights.blank(lambda: NoisedCLIP(spec.config), "the CLIP")

@@ -1,7 +1,7 @@
-"""Downloading one file: continued where it broke off, tried again, and whole under its name or not there.
+"""Downloading one file: resumed where it broke off, retried, and either whole under its name or not there.
 
-What has come so far is in ``NAME.part``, and what it is a part of in ``NAME.part.json``, so that a later
-call, also one after a kill, asks the server for the rest only, and only if the file there is still the same.
+The bytes received so far are in ``NAME.part``, and ``NAME.part.json`` says which file they belong to, so that
+a later call, even after a kill, asks only for the rest, and only if the server still has the same file.
 """
 
 from __future__ import annotations
@@ -18,30 +18,41 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+
 from glide_edit.errors import ModelError
 
 if TYPE_CHECKING:
     from requests import Response
     from requests.exceptions import RequestException
 
+HOME_VARIABLE = "GLIDE_EDIT_HOME"
+"""The environment variable that names a folder to use in place of the user's data folder."""
+
 _CHUNK = 1 << 14
-_TRY_AGAIN = {408, 425, 429}
-"""The answers below 500 that are worth another try."""
+_RETRIED = {408, 425, 429}
+"""The status codes below 500 after which the request is repeated."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _ELSEWHERE = "download the file elsewhere and give its folder with --from DIR"
 
 
+def home_folder() -> Path:
+    """Where fetched files, and those put there by hand, are kept. The folder need not exist."""
+    home = os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("glide-edit", appauthor=False)
+    return Path(home).expanduser()
+
+
 @dataclass(frozen=True)
 class Digest:
-    """What a file is: its size in bytes, and its sha256 in hexadecimal."""
+    """The size of a file in bytes, and its sha256 in hexadecimal."""
 
     size: int
     sha256: str
 
 
 @dataclass(frozen=True)
-class Doing:
+class FetchStatus:
     """What is being done to the file ``name``; ``done`` of ``total`` bytes, where ``total`` is not 0."""
 
     what: str
@@ -50,15 +61,15 @@ class Doing:
     total: int = 0
 
 
-Tell = Callable[[Doing], None]
+Report = Callable[[FetchStatus], None]
 Check = Callable[[Path], None]
 
 
 @dataclass(frozen=True)
-class Patience:
-    """Seconds to wait for a connection and for the next bytes; how often to fail before giving up.
+class RetryPolicy:
+    """Seconds to wait for a connection and for the next bytes; how many failures in a row end the download.
 
-    Failures count while the file gets no longer. The pause after them doubles from ``pause`` to
+    Only failures without new bytes count. The pause after a failure doubles from ``pause`` to
     ``longest_pause`` seconds.
     """
 
@@ -70,11 +81,11 @@ class Patience:
 
 
 class _Broken(Exception):
-    """It did not work this time; the message says why, as part of a sentence."""
+    """A failed attempt that may be repeated; the message gives the reason, as part of a sentence."""
 
 
-def silent(doing: Doing) -> None:
-    """A ``Tell`` that tells nobody."""
+def no_report(status: FetchStatus) -> None:
+    """A ``Report`` that does nothing."""
 
 
 def fetch(
@@ -84,42 +95,40 @@ def fetch(
     expected: Digest | None = None,
     check: Check | None = None,
     copies: int = 1,
-    tell: Tell = silent,
-    patience: Patience | None = None,
+    report: Report = no_report,
+    retry: RetryPolicy | None = None,
 ) -> Digest:
-    """Make ``target`` the file at ``url``, unless it is already, and say what it is.
+    """Download ``url`` to ``target``, unless that is there already, and return its digest.
 
-    ``expected`` is compared with the file where it is known; ``check`` gets the path of the finished download
-    before it is given its name and raises ModelError for what it should not be. ``copies`` is for how many
-    files of this size the disk must have room. Several processes may ask for the same file: one fetches, the
-    others wait. Proxies come from the environment (HTTPS_PROXY). Stopped at any point, by Ctrl-C too, it
-    leaves what has come, and the next call goes on from there.
+    ``expected`` is compared with the file where it is known. ``check`` gets the path of the finished download
+    before that is renamed, and raises ModelError for a wrong file. The disk must have room for ``copies``
+    files of this size. Where several processes ask for the same file, one fetches and the others wait.
+    Proxies come from the environment (HTTPS_PROXY). A download that is stopped, by Ctrl-C too, is resumed by
+    the next call.
 
-    Raises:
-        ModelError: the file cannot be fetched or written, is not the expected one, or there is no room.
+    Raises ModelError if the file cannot be fetched or written, is not the expected one, or there is no room.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(target.with_name(f"{target.name}.lock"), target.name, tell):
-            found = _already(target, expected)
-            if found is None:
-                download = _Download(url, target, expected, check, copies, tell, patience or Patience())
-                found = download.run()
-            return found
+        with locked(target.with_name(f"{target.name}.lock"), target.name, report):
+            found = digest(target) if target.is_file() else None
+            if found is not None and expected in (None, found):
+                return found
+            return _Download(url, target, expected, check, copies, report, retry or RetryPolicy()).run()
     except OSError as error:
         raise ModelError(f"{target} cannot be written: {error.strerror or error}.") from error
 
 
 @contextmanager
-def locked(path: Path, name: str, tell: Tell = silent) -> Iterator[None]:
-    """Hold the lock file ``path``; while another process has it, tell so about ``name``, and wait."""
+def locked(path: Path, name: str, report: Report = no_report) -> Iterator[None]:
+    """Hold the lock file ``path``; while another process holds it, report that for ``name`` and wait."""
     import filelock
 
     lock = filelock.FileLock(path)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
-        tell(Doing("waiting for another process to finish", name))
+        report(FetchStatus("waiting for another process to finish", name))
         lock.acquire()
     try:
         yield
@@ -133,16 +142,9 @@ def digest(path: Path) -> Digest:
         return Digest(os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def _already(target: Path, expected: Digest | None) -> Digest | None:
-    if not target.is_file():
-        return None
-    found = digest(target)
-    return found if expected in (None, found) else None
-
-
 @dataclass(frozen=True)
 class _Origin:
-    """Of what a part is the beginning. ``validator`` names the server's version of it, "" if nothing does."""
+    """The file that a part belongs to. ``validator`` names the server's version of it, "" if nothing does."""
 
     url: str
     validator: str
@@ -156,9 +158,6 @@ class _Origin:
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
-    def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
-
 
 @dataclass(frozen=True)
 class _Download:
@@ -167,8 +166,8 @@ class _Download:
     expected: Digest | None
     check: Check | None
     copies: int
-    tell: Tell
-    patience: Patience
+    report: Report
+    retry: RetryPolicy
 
     @property
     def part(self) -> Path:
@@ -179,34 +178,37 @@ class _Download:
         return self.target.with_name(f"{self.target.name}.part.json")
 
     def run(self) -> Digest:
-        """Try until the file is whole, or until trying leads nowhere."""
+        """Try until the file is whole or the policy gives up."""
         furthest, failures = self._resumable()[0], 0
         while True:
             try:
                 return self._finish(self._continue())
             except _Broken as broken:
-                came = self._came()
-                failures = failures + 1 if came <= furthest else 0
-                furthest = max(furthest, came)
-                if failures >= self.patience.tries:
-                    raise self._given_up(str(broken)) from broken
-                pause = min(self.patience.pause * 2.0 ** max(failures - 1, 0), self.patience.longest_pause)
-                self.tell(Doing(f"{broken}; trying again in {pause:.0f} s", self.target.name, came))
+                received = self._received()
+                failures = failures + 1 if received <= furthest else 0
+                furthest = max(furthest, received)
+                if failures >= self.retry.tries:
+                    raise ModelError(
+                        f"{self.url} cannot be fetched: {broken}. Check the network and HTTPS_PROXY and try "
+                        f"again, which goes on from what has come, or {_ELSEWHERE}."
+                    ) from broken
+                pause = min(self.retry.pause * 2.0 ** max(failures - 1, 0), self.retry.longest_pause)
+                what = f"{broken}; trying again in {pause:.0f} s"
+                self.report(FetchStatus(what, self.target.name, received))
                 time.sleep(pause)
 
-    def _came(self) -> int:
+    def _received(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def _resumable(self) -> tuple[int, _Origin | None]:
-        """How many bytes are there to go on from, and of what they are."""
-        origin = _Origin.read(self.origin)
-        came = self._came()
-        if origin is None or not origin.validator or origin.url != self.url or came > origin.total:
+        """How many bytes a request can go on from, and the file they belong to."""
+        origin, received = _Origin.read(self.origin), self._received()
+        if origin is None or not origin.validator or origin.url != self.url or received > origin.total:
             return 0, None
-        return came, origin
+        return received, origin
 
     def _continue(self) -> bool:
-        """Download what is missing. True if all came in this one go, False if it was pieced together."""
+        """Download what is missing. True if this one request brought the whole file."""
         import requests
 
         offset, origin = self._resumable()
@@ -216,7 +218,7 @@ class _Download:
         if origin is not None and offset:
             headers |= {"Range": f"bytes={offset}-", "If-Range": origin.validator}
         try:
-            timeout = (self.patience.connect, self.patience.stall)
+            timeout = (self.retry.connect, self.retry.stall)
             with requests.get(self.url, headers=headers, stream=True, timeout=timeout) as response:
                 if response.status_code in (206, 416) and origin is not None:
                     self._check_continued(response, offset, origin)
@@ -225,24 +227,24 @@ class _Download:
                 self._check_room(offset, origin.total)
                 self._receive(response, offset, origin)
         except requests.exceptions.RequestException as error:
-            raise self._told(error) from error
+            raise self._translated(error) from error
         return offset == 0
 
     def _receive(self, response: Response, offset: int, origin: _Origin) -> None:
         done = offset
         with open(self.part, "ab" if offset else "wb") as file:
             if not offset:  # after the old bytes are gone: a kill in between leaves nothing to mix up
-                origin.write(self.origin)
+                self.origin.write_text(json.dumps(asdict(origin)), encoding="utf-8")
             for chunk in response.iter_content(_CHUNK):
                 done += len(chunk)
                 file.write(chunk)
-                self.tell(Doing("fetching", self.target.name, done, origin.total))
+                self.report(FetchStatus("fetching", self.target.name, done, origin.total))
         if done != origin.total:
             raise _Broken(f"it broke off after {done:,} of {origin.total:,} bytes")
 
     def _finish(self, in_one_go: bool) -> Digest:
-        """Check the part and give it its name."""
-        self.tell(Doing("checking", self.target.name))
+        """Check the part and rename it."""
+        self.report(FetchStatus("checking", self.target.name))
         try:
             found = digest(self.part)
             if self.expected is not None and found != self.expected:
@@ -268,9 +270,9 @@ class _Download:
         self.origin.unlink(missing_ok=True)
 
     def _origin_of(self, response: Response) -> _Origin:
-        """What a whole file is that the server has begun to send."""
+        """The whole file that the server has begun to send."""
         status, headers = response.status_code, response.headers
-        if status in _TRY_AGAIN or status >= 500:
+        if status in _RETRIED or status >= 500:
             raise _Broken(f"the server answered {status}")
         if status != 200:
             raise ModelError(
@@ -301,31 +303,33 @@ class _Download:
             raise _Broken("the server does not continue the same file")
 
     def _check_room(self, offset: int, total: int) -> None:
-        free = shutil.disk_usage(self.target.parent).free
-        needed = self.copies * total - offset
+        free, needed = shutil.disk_usage(self.target.parent).free, self.copies * total - offset
         if free < needed:
             raise ModelError(
-                f"{self.target.name} needs {_gigabytes(needed)} in {self.target.parent}, and "
-                f"{_gigabytes(free)} are free: make room there."
+                f"{self.target.name} needs {needed / 1e9:.1f} GB in {self.target.parent}, and "
+                f"{free / 1e9:.1f} GB are free: make room there."
             )
 
-    def _told(self, error: RequestException) -> Exception:
-        """The error as ours: _Broken if another try may help."""
+    def _translated(self, error: RequestException) -> Exception:
+        """The error as ours: _Broken if another attempt may help."""
         from requests import exceptions as errors
 
-        worth_it = errors.ConnectionError | errors.Timeout | errors.ChunkedEncodingError
-        if isinstance(error, worth_it) and not isinstance(error, errors.SSLError):
-            return _Broken(_reason(error, self.patience))
-        return ModelError(
-            f"{self.url} cannot be fetched ({' '.join(str(error).split())[:200]}): check HTTPS_PROXY and the "
-            f"certificates, or {_ELSEWHERE}."
-        )
-
-    def _given_up(self, reason: str) -> ModelError:
-        return ModelError(
-            f"{self.url} cannot be fetched: {reason}. Check the network and HTTPS_PROXY and try again, "
-            f"which goes on from what has come, or {_ELSEWHERE}."
-        )
+        passing = errors.ConnectionError | errors.Timeout | errors.ChunkedEncodingError
+        if not isinstance(error, passing) or isinstance(error, errors.SSLError):
+            return ModelError(
+                f"{self.url} cannot be fetched ({' '.join(str(error).split())[:200]}): check HTTPS_PROXY and "
+                f"the certificates, or {_ELSEWHERE}."
+            )
+        said = str(error)
+        if isinstance(error, errors.ProxyError):
+            return _Broken("the proxy cannot be reached or refuses")
+        if "NameResolutionError" in said or "getaddrinfo" in said:
+            return _Broken("the server's name cannot be looked up")
+        if isinstance(error, errors.ConnectTimeout):
+            return _Broken(f"no connection within {self.retry.connect:g} s")
+        if isinstance(error, errors.Timeout) or "timed out" in said:
+            return _Broken(f"nothing came for {self.retry.stall:g} s")
+        return _Broken("the connection broke")
 
 
 def _validator(headers: Mapping[str, str]) -> str:
@@ -336,22 +340,3 @@ def _validator(headers: Mapping[str, str]) -> str:
 
 def _compressed(headers: Mapping[str, str]) -> bool:
     return headers.get("Content-Encoding", "identity") != "identity"
-
-
-def _reason(error: Exception, patience: Patience) -> str:
-    from requests import exceptions as errors
-
-    said = str(error)
-    if isinstance(error, errors.ProxyError):
-        return "the proxy cannot be reached or refuses"
-    if "NameResolutionError" in said or "getaddrinfo" in said:
-        return "the server's name cannot be looked up"
-    if isinstance(error, errors.ConnectTimeout):
-        return f"no connection within {patience.connect:g} s"
-    if isinstance(error, errors.Timeout) or "timed out" in said:
-        return f"nothing came for {patience.stall:g} s"
-    return "the connection broke"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"

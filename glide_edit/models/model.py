@@ -6,28 +6,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from glide_edit.codecs import PIXELS, Codec
 from glide_edit.diffusion.schedule import Schedule
+from glide_edit.models.capabilities import Capabilities
+from glide_edit.models.kinds import StageNetwork
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.runtime import Runtime
 from glide_edit.models.spec import ModelSpec, StageSpec
-from glide_edit.networks.adm_unet import ADMUNet
-from glide_edit.networks.efficient_unet import EfficientUNet
 from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.text.encoder import TextEncoder, Tokenizer
-
-StageNetwork = EfficientUNet | ADMUNet
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One network of the cascade, in evaluation mode, without gradients, where and as the runtime says.
 
-    ``text_encoder`` is None where the network reads no text.
+    ``text_encoder`` is None where the network reads no text. ``codec`` turns pictures into what the network
+    denoises.
     """
 
     spec: StageSpec
     network: StageNetwork
     text_encoder: TextEncoder | None = None
+    codec: Codec = PIXELS
 
     @property
     def name(self) -> str:
@@ -82,6 +83,10 @@ class Model:
     def label(self) -> str:
         """Name and identity, as results and recipes give them."""
         return f"{self.name} {self.identity}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.spec.capabilities
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -1,8 +1,8 @@
-"""OpenAI's GLIDE checkpoints: the shapes of the four diffusion networks, and what their tensors are called.
+"""OpenAI's GLIDE checkpoints: the shapes of the four diffusion networks, and the names of their tensors.
 
-A published state dict holds a U-Net and its text transformer. ``split`` parts it into the state dicts of our
-``ADMUNet`` and ``GlideTextTransformer`` and ``joined`` puts it together again; the tables between both
-namings are ``unet_names`` and ``text_names``. The noised CLIP has its own module, ``openai_clip``.
+A published state dict holds a U-Net and its text transformer. ``split`` makes it the state dicts of our
+``ADMUNet`` and ``GlideTextTransformer``, and ``joined`` does the reverse; ``unet_names`` and ``text_names``
+map the names. The noised CLIP has its own module, ``openai_clip``.
 """
 
 from __future__ import annotations

@@ -62,8 +62,7 @@ def joined(
 ) -> dict[str, Tensor]:
     """The two published state dicts as one state dict of ``NoisedCLIP(config)``, the tensors as they are.
 
-    Raises:
-        ModelFormatError: a key is missing or unknown. Shapes are compared when the network is filled.
+    Raises ModelFormatError if a key is missing or unknown. Shapes are compared when the network is filled.
     """
     state: dict[str, Tensor] = {}
     for part, names, what in (

@@ -10,12 +10,16 @@ import json
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from glide_edit.errors import InputError, ModelFormatError
 
 T = TypeVar("T")
+Reader = Callable[[object, str], Any]
+"""Takes a value and its place in the file."""
+Fields = Mapping[str, Reader]
+"""The keys of an object, and how each value is read."""
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false", list: "a list"}
 
@@ -23,8 +27,7 @@ _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 def parse(text: str) -> dict[str, Any]:
     """The JSON object in a text.
 
-    Raises:
-        ModelFormatError: it is not JSON, holds NaN or an infinity, names a key twice, or is no object.
+    Raises ModelFormatError if it is not JSON, holds NaN or an infinity, names a key twice, or is no object.
     """
     try:
         value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)
@@ -40,14 +43,26 @@ def mapping(value: object, where: str) -> dict[str, Any]:
     return value
 
 
-def check_keys(data: Mapping[str, object], known: Iterable[str], required: Iterable[str], where: str) -> None:
-    """Raises ModelFormatError where a required key is missing or a key is not known."""
-    missing = sorted(set(required) - set(data))
-    unknown = sorted(set(data) - set(known))
-    if missing:
-        raise ModelFormatError(f"{where} lacks {', '.join(missing)}.")
-    if unknown:
-        raise ModelFormatError(f"{where} has unknown keys: {', '.join(unknown)}.")
+def fields(value: object, where: str, required: Fields, optional: Fields | None = None) -> dict[str, Any]:
+    """A JSON object whose values are read by the functions that the tables name; ``where`` "" is the file.
+
+    Raises ModelFormatError if a required key is missing, a key is not known, or a value cannot be read.
+    """
+    optional = optional or {}
+    data = mapping(value, where or "the file")
+    _check_keys(data, {*required, *optional}, required, where or "the file")
+    read = {**required, **optional}
+    return {key: read[key](data[key], f"{where}.{key}" if where else key) for key in read if key in data}
+
+
+def anything(value: object, where: str) -> Any:
+    """The value as it is, to be read later."""
+    return value
+
+
+def optional(read: Reader) -> Reader:
+    """A reader for what may be null as well."""
+    return lambda value, where: None if value is None else read(value, where)
 
 
 def text(value: object, where: str) -> str:
@@ -57,11 +72,16 @@ def text(value: object, where: str) -> str:
     return value
 
 
-def texts(value: object, where: str) -> tuple[str, ...]:
-    """The value, which must be a list of strings."""
+def values(value: object, where: str) -> list[Any]:
+    """The value, which must be a list."""
     if not isinstance(value, list):
         raise ModelFormatError(f"{where} must be a list, not {_shown(value)}.")
-    return tuple(text(each, f"{where}[{index}]") for index, each in enumerate(value))
+    return value
+
+
+def texts(value: object, where: str) -> tuple[str, ...]:
+    """The value, which must be a list of strings."""
+    return tuple(text(each, f"{where}[{index}]") for index, each in enumerate(values(value, where)))
 
 
 def into(cls: type[T], value: object, where: str) -> T:
@@ -69,14 +89,13 @@ def into(cls: type[T], value: object, where: str) -> T:
 
     Understands int, float (a whole number will do), str, bool, Literal, ``X | None`` and tuples (from lists).
 
-    Raises:
-        ModelFormatError: a key or a value does not fit, or the dataclass itself refuses the values.
+    Raises ModelFormatError if a key or a value does not fit, or the dataclass itself refuses the values.
     """
     data = mapping(value, where)
     assert dataclasses.is_dataclass(cls)
-    fields = [field for field in dataclasses.fields(cls) if field.init]
-    required = [field.name for field in fields if field.default is dataclasses.MISSING]
-    check_keys(data, [field.name for field in fields], required, where)
+    known = [field for field in dataclasses.fields(cls) if field.init]
+    required = [field.name for field in known if field.default is dataclasses.MISSING]
+    _check_keys(data, [field.name for field in known], required, where)
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {key: _typed(item, hints[key], f"{where}.{key}") for key, item in data.items()}
     try:
@@ -112,15 +131,25 @@ def _typed(value: object, hint: Any, where: str) -> object:
 
 
 def _tuple(value: object, arguments: tuple[Any, ...], where: str) -> tuple[object, ...]:
-    if not isinstance(value, list):
-        raise ModelFormatError(f"{where} must be a list, not {_shown(value)}.")
+    given = values(value, where)
     any_length = arguments[-1] is Ellipsis
-    if not any_length and len(value) != len(arguments):
-        raise ModelFormatError(f"{where} must be a list of {len(arguments)}, not of {len(value)}.")
-    hints = [arguments[0]] * len(value) if any_length else arguments
+    if not any_length and len(given) != len(arguments):
+        raise ModelFormatError(f"{where} must be a list of {len(arguments)}, not of {len(given)}.")
+    hints = [arguments[0]] * len(given) if any_length else arguments
     return tuple(
-        _typed(item, hint, f"{where}[{i}]") for i, (item, hint) in enumerate(zip(value, hints, strict=True))
+        _typed(item, hint, f"{where}[{i}]") for i, (item, hint) in enumerate(zip(given, hints, strict=True))
     )
+
+
+def _check_keys(
+    data: Mapping[str, object], known: Iterable[str], required: Iterable[str], where: str
+) -> None:
+    missing = sorted(set(required) - set(data))
+    unknown = sorted(set(data) - set(known))
+    if missing:
+        raise ModelFormatError(f"{where} lacks {', '.join(missing)}.")
+    if unknown:
+        raise ModelFormatError(f"{where} has unknown keys: {', '.join(unknown)}.")
 
 
 def _no_constant(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from glide_edit.errors import ModelError, ModelNotFound
@@ -65,7 +65,13 @@ def resolve(name_or_folder: str | Path) -> Path:
 
 def list_models() -> list[ModelInfo]:
     """Every known model, whether it is here or not; a damaged one is listed as not available."""
-    return [_info(name) for name in KNOWN]
+    found = []
+    for name, known in KNOWN.items():
+        try:
+            found.append(replace(describe(_known_folder(name)), name=name, about=known.about))
+        except ModelError as error:
+            found.append(ModelInfo(name, str(error), known.licence, available=False))
+    return found
 
 
 def describe(folder: Path) -> ModelInfo:
@@ -100,15 +106,6 @@ def _known_folder(name: str) -> Path:
     raise ModelNotFound(
         f"The model {name!r} is not on this machine: run `glide-edit models fetch {name}` first."
     )
-
-
-def _info(name: str) -> ModelInfo:
-    known = KNOWN[name]
-    try:
-        info = describe(_known_folder(name))
-    except ModelError as error:
-        return ModelInfo(name, str(error), known.licence, available=False)
-    return ModelInfo(name, known.about, info.licence, True, info.where, info.parameters, info.size)
 
 
 def _parameters(folder: Path, spec: ModelSpec) -> dict[str, int]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 
 from glide_edit.errors import InputError
+from glide_edit.models.memory import keep_freed_memory
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 _CPU_UNITS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16"}
 """What makes bfloat16 faster than float32 on a CPU: the flag in /proc/cpuinfo and the name to print."""
@@ -30,39 +31,53 @@ class Runtime:
     reason: str
 
 
-def choose_runtime(device: str = "auto", precision: str = "auto") -> Runtime:
-    """Decide where and how to run.
+def choose_runtime(
+    device: str | torch.device = "auto", precision: str = "auto", threads: int | None = None
+) -> Runtime:
+    """Decide where and how to run. Nothing is changed: ``apply`` does that.
 
-    ``device`` is "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", "cuda:1" or "mps";
-    ``precision`` is "auto", "float32" or "bfloat16". By itself bfloat16 is chosen where the hardware
-    multiplies it: CUDA of capability 8 or more, a CPU with AMX-BF16 or AVX512-BF16.
+    ``device`` is "auto" (CUDA where there is one, else the CPU), "cpu", "cuda", "cuda:1", "mps" or a
+    ``torch.device``; ``precision`` is "auto", "float32", "bfloat16" or "float16". By itself bfloat16 is
+    chosen where the hardware multiplies it: CUDA of capability 8 or more, a CPU with AMX-BF16 or AVX512-BF16.
+    ``threads`` None is OMP_NUM_THREADS, or one for each core.
 
     Raises:
-        InputError: an unknown device or precision, or one this machine does not have.
+        InputError: an unknown device or precision, one this machine does not have, or no thread at all.
     """
     if precision not in ("auto", *PRECISIONS):
         raise InputError(f"Unknown precision {precision!r}; possible are auto, {', '.join(PRECISIONS)}.")
-    place = _device(device)
+    if threads is not None and threads < 1:
+        raise InputError(f"threads must be 1 or more, not {threads}.")
+    place = _device(str(device))
     name, unit = _hardware(place)
-    best = torch.bfloat16 if unit else torch.float32
-    dtype = PRECISIONS.get(precision, best)
+    dtype = PRECISIONS.get(precision, torch.bfloat16 if unit else torch.float32)
     if place.type == "mps" and dtype != torch.float32:
-        raise InputError("bfloat16 is not possible on mps: leave the precision out, or say float32.")
+        raise InputError(
+            f"{dtype_name(dtype)} is not possible on mps: leave the precision out, or say float32."
+        )
     # Measured: on a CPU float32 convolutions gain from channels-last as well.
     channels_last = place.type != "mps"
-    words = [f"{str(dtype).removeprefix('torch.')} weights"]
-    if precision != "auto":
-        words[0] += " as asked"
-    if dtype == torch.bfloat16 and not unit:
+    words = [f"{dtype_name(dtype)} weights{'' if precision == 'auto' else ' as asked'}"]
+    if (dtype == torch.bfloat16 and not unit) or (dtype == torch.float16 and place.type == "cpu"):
         words.append("slow here")
     if channels_last:
         words.append("channels-last")
-    return Runtime(place, dtype, channels_last, _threads(), f"{name}: {', '.join(words)}")
+    return Runtime(place, dtype, channels_last, threads or _threads(), f"{name}: {', '.join(words)}")
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """As in ``PRECISIONS``: "float32"."""
+    return str(dtype).removeprefix("torch.")
 
 
 def apply(runtime: Runtime) -> None:
-    """Give PyTorch the runtime's number of threads, for the whole process."""
+    """Set up the whole process for the runtime: PyTorch's number of threads, and on a CPU how memory is kept.
+
+    Programs do this once, libraries only where their user asks for it.
+    """
     torch.set_num_threads(runtime.threads)
+    if runtime.device.type == "cpu":
+        keep_freed_memory()
 
 
 def _device(device: str) -> torch.device:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,17 +15,18 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from glide_edit.errors import ModelFormatError
+from glide_edit.models.runtime import dtype_name
 
 Shapes = Mapping[str, tuple[int, ...]]
 M = TypeVar("M", bound=nn.Module)
 
 
 _FILLING = (Tensor.zero_, Tensor.fill_, Tensor.normal_, Tensor.uniform_)
-"""What ``torch.nn.init`` is made of, where it does not announce itself."""
+"""Tensor methods that fill a parameter outside ``torch.nn.init``."""
 
 
 class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves out everything in ``torch.nn.init``: memory that is not written to costs nothing."""
+    """Skips everything in ``torch.nn.init``: memory that is never written to costs nothing."""
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -38,11 +40,9 @@ class _WithoutInitialisation(TorchFunctionMode):
 def blank(make: Callable[[], M], what: str) -> M:
     """A module whose values are not set, to compare with and to fill; no random numbers are used up.
 
-    Not on PyTorch's meta device: what it needs of Python takes seconds to import. Memory that is never
-    written to costs nothing either.
+    Not on PyTorch's meta device, whose Python modules take seconds to import.
 
-    Raises:
-        ModelFormatError: the configuration makes no module, or one that does not fit into memory.
+    Raises ModelFormatError if the configuration makes no module, or one that does not fit into memory.
     """
     try:
         with torch.random.fork_rng(devices=[]), _WithoutInitialisation():
@@ -60,8 +60,7 @@ def shapes_of(module: nn.Module) -> Shapes:
 def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtype, what: str) -> bytes:
     """The tensors, which must be exactly the module's and finite, as a safetensors file in ``dtype``.
 
-    Raises:
-        ModelFormatError: a key is missing or unknown, a shape is wrong, or a value is not finite.
+    Raises ModelFormatError if a key is missing or unknown, a shape is wrong, or a value is not finite.
     """
     compare({name: tuple(value.shape) for name, value in tensors.items()}, shapes_of(module), what)
     stored = {}
@@ -69,7 +68,7 @@ def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtyp
         stored[name] = value.detach().to("cpu", dtype, copy=True, memory_format=torch.contiguous_format)
         if not bool(torch.isfinite(stored[name]).all()):
             raise ModelFormatError(
-                f"The tensor {name} of {what} holds values that are not finite in {_name(dtype)}: "
+                f"The tensor {name} of {what} holds values that are not finite in {dtype_name(dtype)}: "
                 "its training went wrong, so go back to an earlier checkpoint."
             )
     return save(stored, metadata={"format": "pt"})
@@ -78,9 +77,8 @@ def to_bytes(tensors: Mapping[str, Tensor], module: nn.Module, dtype: torch.dtyp
 def read(paths: Sequence[Path], shapes: Shapes) -> dict[str, Tensor]:
     """The tensors of files, on the CPU and as stored. They may be the mapped files themselves: copy to keep.
 
-    Raises:
-        ModelFormatError: a file is missing or damaged, or they do not together hold exactly floating-point
-            tensors of these names and shapes, each once.
+    Raises ModelFormatError if a file is missing or damaged, or they do not together hold exactly
+    floating-point tensors of these names and shapes, each once.
     """
     found: dict[str, tuple[int, ...]] = {}
     for path in paths:
@@ -95,18 +93,31 @@ def read(paths: Sequence[Path], shapes: Shapes) -> dict[str, Tensor]:
     return {name: value for path in paths for name, value in _tensors_of(path).items()}
 
 
+def fill(module: nn.Module, paths: Sequence[Path], device: torch.device, dtype: torch.dtype) -> None:
+    """Give a module the tensors of files, on this device and in this precision, and make it ready to run.
+
+    Raises:
+        ModelFormatError: as ``read`` does.
+    """
+    tensors = read(paths, shapes_of(module))
+    # Copied, since what safetensors hands out may be the file itself, mapped into memory.
+    state = {name: value.to(device, dtype, copy=True) for name, value in tensors.items()}
+    module.load_state_dict(state, strict=True, assign=True)
+    module.requires_grad_(False).eval()
+
+
 def _stored_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    with _Opened(path) as file:
+    with _opened(path) as file:
         return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - not a dict
 
 
 def _tensors_of(path: Path) -> dict[str, Tensor]:
-    with _Opened(path) as file:
+    with _opened(path) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     for name, value in tensors.items():
         if not value.is_floating_point():
             raise ModelFormatError(
-                f"The tensor {name} in {path} is {_name(value.dtype)}: weights are floating-point."
+                f"The tensor {name} in {path} is {dtype_name(value.dtype)}: weights are floating-point."
             )
     return tensors
 
@@ -114,14 +125,13 @@ def _tensors_of(path: Path) -> dict[str, Tensor]:
 def split(path: Path, largest: int) -> list[bytes]:
     """A file of weights as safetensors files of at most about ``largest`` bytes each, in its own order.
 
-    Raises:
-        ModelFormatError: the file is missing or damaged, or one tensor alone is larger.
+    Raises ModelFormatError if the file is missing or damaged, or one tensor alone is larger.
     """
     tensors = _tensors_of(path)
     groups: list[dict[str, Tensor]] = [{}]
     room = largest
     for name, value in tensors.items():
-        # Its values, and what the header says of it.
+        # Its values, and its entry in the header.
         size = value.nbytes + 2 * len(name) + 128
         if size > largest:
             raise ModelFormatError(f"The tensor {name} in {path} alone is larger than {largest} bytes.")
@@ -136,8 +146,7 @@ def split(path: Path, largest: int) -> list[bytes]:
 def count_parameters(path: Path) -> int:
     """How many numbers a file of weights holds, from its header alone.
 
-    Raises:
-        ModelFormatError: the file is missing or damaged.
+    Raises ModelFormatError if the file is missing or damaged.
     """
     return sum(torch.Size(shape).numel() for shape in _stored_shapes(path).values())
 
@@ -145,10 +154,10 @@ def count_parameters(path: Path) -> int:
 def compare(found: Shapes, expected: Shapes, where: str) -> None:
     """Raises ModelFormatError unless names and shapes are the same."""
     missing, unknown = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
-    told = [f"lacks {_some(missing)}" if missing else "", f"has unknown {_some(unknown)}" if unknown else ""]
+    parts = [f"lacks {_some(missing)}" if missing else "", f"has unknown {_some(unknown)}" if unknown else ""]
     if missing or unknown:
         raise ModelFormatError(
-            f"{where} {' and '.join(filter(None, told))}: it was made for another configuration."
+            f"{where} {' and '.join(filter(None, parts))}: it was made for another configuration."
         )
     wrong = [name for name, shape in expected.items() if found[name] != shape]
     if wrong:
@@ -159,11 +168,7 @@ def compare(found: Shapes, expected: Shapes, where: str) -> None:
 
 
 def file_size(path: Path) -> int:
-    """In bytes.
-
-    Raises:
-        ModelFormatError: the file is missing or cannot be read.
-    """
+    """In bytes. Raises ModelFormatError if the file is missing or cannot be read."""
     try:
         return path.stat().st_size
     except OSError as error:
@@ -171,11 +176,7 @@ def file_size(path: Path) -> int:
 
 
 def sha256(path: Path) -> str:
-    """The file's sha256 in hexadecimal.
-
-    Raises:
-        ModelFormatError: the file is missing or cannot be read.
-    """
+    """The file's sha256 in hexadecimal. Raises ModelFormatError if the file is missing or cannot be read."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -183,23 +184,14 @@ def sha256(path: Path) -> str:
         raise _unreadable(path, error) from error
 
 
-class _Opened:
+@contextmanager
+def _opened(path: Path) -> Iterator[safe_open]:
     """``safe_open`` whose errors, whenever they come, are ours."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> safe_open:
-        try:
-            self._file = safe_open(self._path, framework="pt")
-            return self._file.__enter__()
-        except (SafetensorError, OSError) as error:
-            raise _unreadable(self._path, error) from error
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._file.__exit__(kind, error, trace)
-        if isinstance(error, SafetensorError | OSError):
-            raise _unreadable(self._path, error) from error
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> ModelFormatError:
@@ -215,10 +207,6 @@ def _unreadable(path: Path, error: Exception) -> ModelFormatError:
 def _some(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
 
 
 def _one_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
-from glide_edit.networks.parts import sinusoidal_embedding, stacked, zeroed
+from glide_edit.networks import onednn
+from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
 
 GROUPS = 32
 """Of every group norm: published, whatever the width."""
@@ -36,8 +37,7 @@ class ADMUNetConfig:
     downsampling rates at which there is attention (1 is full resolution); the middle always has it.
     ``known`` and ``low_res`` declare input channels: known image 3 + keep-mask 1, low-resolution image 3.
 
-    Raises:
-        InputError: no network can be built like this, or it could not take a picture of ``image_size``.
+    Raises InputError if no network can be built like this, or it could not take a picture of ``image_size``.
     """
 
     image_size: int
@@ -49,6 +49,9 @@ class ADMUNetConfig:
     text_width: int = 512
     known: bool = False
     low_res: bool = False
+    drawing: ClassVar[bool] = False
+    soft_masks: ClassVar[bool] = False
+    instruction: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not self.multipliers:
@@ -77,11 +80,6 @@ class ADMUNetConfig:
             raise InputError(f"image_size must be a multiple of {self.stride}, not {self.image_size}.")
 
     @property
-    def drawing(self) -> bool:
-        """Whether it reads drawings: never."""
-        return False
-
-    @property
     def channels(self) -> tuple[int, ...]:
         """Of each level, from fine to coarse."""
         return tuple(self.width * multiplier for multiplier in self.multipliers)
@@ -95,109 +93,28 @@ class ADMUNetConfig:
         """Heights and widths of x_t must be a multiple of this."""
         return 2 ** (len(self.multipliers) - 1)
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> ADMUNetConfig:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**values)
-
 
 class Conv2d(nn.Conv2d):
-    """A convolution that, on a CPU in bfloat16, keeps its weights a second time in oneDNN's own order.
-
-    PyTorch brings weights into that order at every call, which at the coarse levels takes longer than the
-    convolution. The copy is made at the first call without gradients, and anew when the weights or the size
-    of the picture are others.
-    """
+    """A convolution that keeps the size of the picture; ``onednn`` does it faster where it can."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
         super().__init__(channels_in, channels_out, kernel, padding=kernel // 2)
-        self._ordered: dict[int | str, _Ordered] = {}
 
     def forward(self, *parts: Tensor, add_to: Tensor | None = None) -> Tensor:
         """``parts`` are pictures (B, C, H, W) whose channels together are the input.
 
         ``add_to``, shaped like the result, is added to it and may be overwritten by it.
         """
-        if not _has_own_order(parts[0], self.weight):
-            h = super().forward(_beside(parts))
-            return h if add_to is None else h.add_(add_to)
-        first, bias = 0, self.bias
-        for part in parts:  # one after the other: putting them together costs more than it saves
-            weight = self._in_own_order(first, part)
-            arguments = (weight, bias, self.padding, (1, 1), (1, 1), 1)
-            if add_to is None:
-                add_to = torch.ops.mkldnn._convolution_pointwise(part, *arguments, "none", [], "")
-            else:
-                torch.ops.mkldnn._convolution_pointwise_(add_to, part, *arguments, "add", 1.0, None, [], None)
-            first, bias = first + part.shape[1], None
-        assert add_to is not None
-        return add_to
+        if onednn.can_run(parts[0], self.weight):
+            return onednn.convolve(self, parts, add_to)
+        h = super().forward(_beside(parts))
+        return h if add_to is None else h.add_(add_to)
 
     def of_doubled(self, x: Tensor) -> Tensor:
-        """The 3 x 3 convolution of ``x`` (B, C, H, W) doubled by nearest: (B, C', 2 H, 2 W).
-
-        In oneDNN's order it is done on ``x`` itself, as four convolutions of 2 x 2, one for each place within
-        a doubled pixel. They do 4/9 of the work, with sums of the weights rounded to bfloat16 once more.
-        """
-        if not _has_own_order(x, self.weight):
-            return self(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        assert self.bias is not None
-        weight, bias = self._in_own_order("doubled", x), self.bias.repeat(4)
-        places = torch.ops.mkldnn._convolution_pointwise(
-            x, weight, bias, (1, 1), (1, 1), (1, 1), 1, "none", [], ""
-        ).chunk(4, dim=1)
-        batch, _, height, width = x.shape
-        size = (batch, self.out_channels, 2 * height, 2 * width)
-        doubled = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
-        for k, place in enumerate(places):
-            row, column = divmod(k, 2)
-            doubled[:, :, row::2, column::2] = place[:, :, row : row + height, column : column + width]
-        return doubled
-
-    def _in_own_order(self, which: int | Literal["doubled"], x: Tensor) -> Tensor:
-        """The weights for ``x``: its input channels begin at ``which``, or it is still to be doubled."""
-        held = self._ordered.get(which)
-        state = (self.weight.data_ptr(), self.weight._version, x.shape)
-        # The weights themselves are compared too: others may have come to lie where these were.
-        if held is None or held.source is not self.weight or held.state != state:
-            first = 0 if which == "doubled" else which
-            weight = self.weight[:, first : first + x.shape[1]]
-            weight = _for_doubled(weight) if which == "doubled" else weight
-            weight = weight.contiguous(memory_format=torch.channels_last)
-            ordered = torch.ops.mkldnn._reorder_convolution_weight(
-                weight, self.padding, (1, 1), (1, 1), 1, list(x.shape)
-            )
-            held = self._ordered[which] = _Ordered(ordered, self.weight, state)
-        return held.weight
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the second copy: it can be neither copied nor pickled."""
-        return {**self.__dict__, "_ordered": {}}
-
-
-@dataclass(frozen=True, eq=False)
-class _Ordered:
-    """Weights in oneDNN's order, the parameter they were made of, and what it and the picture were like."""
-
-    weight: Tensor
-    source: Tensor
-    state: tuple[int, int, torch.Size]
-
-
-def _for_doubled(weight: Tensor) -> Tensor:
-    """(C', C, 3, 3) -> (4 C', C, 2, 2): what a doubled pixel's upper and lower, left and right place sees."""
-    taps = torch.tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], dtype=torch.float32)
-    places = torch.einsum("pik,qjl,ockl->pqocij", taps, taps, weight.float())
-    return places.flatten(0, 2).to(weight.dtype)
-
-
-def _has_own_order(x: Tensor, weight: Tensor) -> bool:
-    return (
-        x.dtype == weight.dtype == torch.bfloat16
-        and x.device.type == weight.device.type == "cpu"
-        and not torch.is_grad_enabled()
-        and torch.backends.mkldnn.is_available()
-    )
+        """The convolution of ``x`` (B, C, H, W) doubled by nearest: (B, C', 2 H, 2 W)."""
+        if onednn.can_run(x, self.weight):
+            return onednn.convolve_doubled(self, x)
+        return self(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
 def _beside(parts: Sequence[Tensor]) -> Tensor:
@@ -331,8 +248,9 @@ class ADMUNet(nn.Module):
         )
         self.text_pool = nn.Linear(config.text_width, embedding)
         self.stem = Conv2d(config.input_channels, channels[0], 3)
-        self.down = nn.ModuleList()
-        self.up = nn.ModuleList()
+        # Down from fine to coarse and up from coarse to fine: in the order of the forward pass.
+        self.down = cast("list[Level]", nn.ModuleList())
+        self.up = cast("list[Level]", nn.ModuleList())
         last = len(channels) - 1
         skips = [channels[0]]
         for level, width in enumerate(channels):
@@ -388,14 +306,9 @@ class ADMUNet(nn.Module):
 
     def attention_layers(self) -> list[TextAttention]:
         """In the order in which the forward pass meets them."""
-        down, up = self._levels()
-        going_down = [layer for level in down for layer in level.attentions]
-        going_up = [layer for level in up for layer in level.attentions]
+        going_down = [layer for level in self.down for layer in level.attentions]
+        going_up = [layer for level in self.up for layer in level.attentions]
         return cast("list[TextAttention]", [*going_down, self.middle_attention, *going_up])
-
-    def _levels(self) -> tuple[Sequence[Level], Sequence[Level]]:
-        """Down from fine to coarse and up from coarse to fine: in the order of the forward pass."""
-        return cast("Sequence[Level]", self.down), cast("Sequence[Level]", self.up)
 
     def forward(self, x_t: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
         """x_t (B, 3, H, W), t (B,), prepared conditions of that size -> eps and the variance, (B, 6, H, W).
@@ -408,9 +321,8 @@ class ADMUNet(nn.Module):
         embedding = self._embed(t, text)
         h = self.stem(self._input(x_t, conditioning))
         layers = iter(text.keys_values)
-        down, up = self._levels()
         skips = [h]
-        for level in down:
+        for level in self.down:
             for i, block in enumerate(level.blocks):
                 h = block(embedding, h)
                 if level.attentions:
@@ -421,7 +333,7 @@ class ADMUNet(nn.Module):
                 skips.append(h)
         h = self.middle_in(embedding, h)
         h = self.middle_out(embedding, self.middle_attention(h, next(layers)))
-        for level in up:
+        for level in self.up:
             for i, block in enumerate(level.blocks):
                 h = block(embedding, h, skips.pop())
                 if level.attentions:
@@ -436,12 +348,7 @@ class ADMUNet(nn.Module):
         return F.silu(embedding + self.text_pool(text.states[:, -1].to(self.dtype)))
 
     def _input(self, x_t: Tensor, conditioning: Conditioning) -> Tensor:
-        parts = [x_t]
-        if self.config.known:
-            for value, count in ((conditioning.known, 3), (conditioning.keep_mask, 1)):
-                parts.append(
-                    torch.zeros_like(x_t[:, :1]).expand(-1, count, -1, -1) if value is None else value
-                )
+        parts = [x_t, *(known_parts(conditioning, x_t) if self.config.known else [])]
         if self.config.low_res:
             assert conditioning.low_res is not None, "an upsampler needs a low-resolution image"
             parts.append(conditioning.low_res)

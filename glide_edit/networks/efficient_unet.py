@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import ClassVar, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
-from glide_edit.networks.parts import sinusoidal_embedding, stacked, zeroed
+from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class EfficientUNetConfig:
     picture a cell is, without which words like "left" are learned late. ``known``, ``drawing`` and
     ``low_res`` declare input channels: known image 3 + keep-mask 1, drawing 1, low-resolution image 3.
 
-    Raises:
-        InputError: no network can be built like this, or it could not take a picture of ``image_size``.
+    Raises InputError if no network can be built like this, or it could not take a picture of ``image_size``.
     """
 
     image_size: int
@@ -49,6 +48,8 @@ class EfficientUNetConfig:
     drawing: bool = False
     low_res: bool = False
     prediction: Literal["v", "eps"] = "v"
+    soft_masks: ClassVar[bool] = False
+    instruction: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         levels = {len(self.channels), len(self.blocks), len(self.attention)}
@@ -87,11 +88,6 @@ class EfficientUNetConfig:
         """Heights and widths of x_t must be a multiple of this."""
         return self.patch * 2 ** (len(self.channels) - 1)
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> EfficientUNetConfig:
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**values)
-
 
 def _groups(channels: int) -> int:
     return max(1, channels // 16)
@@ -108,10 +104,10 @@ PLACE_WAVES = 4
 @torch.inference_mode(False)
 def places(height: int, width: int, device: torch.device) -> Tensor:
     """(height * width, 4 * PLACE_WAVES), for cells in reading order: sines and cosines, across and down, of
-    half a wave over the picture, and of twice as many each time.
+    half a wave over the picture, one wave, two and so on.
 
-    Kept, because every attention layer asks at every step, and not as a tensor of inference
-    mode, whoever asks first: training could not use it.
+    Cached, since every attention layer needs it at every step. Made outside inference mode, so that training
+    can use it as well.
     """
 
     def waves_along(count: int) -> Tensor:
@@ -221,9 +217,9 @@ class EfficientUNet(nn.Module):
         if config.text_width:
             self.text_pool = nn.Linear(config.text_width, embedding, bias=False)
         self.stem = nn.Conv2d(config.input_channels * config.patch**2, channels[0], 3, padding=1)
-        self.down = nn.ModuleList()
+        self.down = cast("list[_Level]", nn.ModuleList())
         self.downsample = nn.ModuleList()
-        self.up = nn.ModuleList()
+        self.up = cast("list[_Level]", nn.ModuleList())
         self.upsample = nn.ModuleList()
         for i, (width, count, attend) in enumerate(
             zip(channels, config.blocks, config.attention, strict=True)
@@ -271,22 +267,17 @@ class EfficientUNet(nn.Module):
     def attention_layers(self) -> list[TextAttention]:
         """In the order in which the forward pass meets them."""
         middle = [self.middle_attention] if self.middle_attention is not None else []
-        down, up = self._levels()
-        going_down = [layer for level in down for layer in level.attentions]
-        going_up = [layer for level in reversed(up) for layer in level.attentions]
+        going_down = [layer for level in self.down for layer in level.attentions]
+        going_up = [layer for level in reversed(self.up) for layer in level.attentions]
         return cast("list[TextAttention]", [*going_down, *middle, *going_up])
-
-    def _levels(self) -> tuple[Sequence[_Level], Sequence[_Level]]:
-        return cast("Sequence[_Level]", self.down), cast("Sequence[_Level]", self.up)
 
     def forward(self, x_t: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
         """x_t (B, 3, H, W), t (B,) -> what ``config.prediction`` names, (B, 3, H, W)."""
         embedding, kv, bias = self._embed(t, conditioning)
         h = self._stem(x_t, conditioning)
         layers = iter(kv)
-        down, up = self._levels()
         skips: list[Tensor] = []
-        for downsample, level in zip(self.downsample, down, strict=True):
+        for downsample, level in zip(self.downsample, self.down, strict=True):
             h = downsample(h)
             for i, block in enumerate(level.blocks):
                 h = block(h, embedding)
@@ -297,8 +288,8 @@ class EfficientUNet(nn.Module):
         if self.middle_attention is not None:
             h = self.middle_attention(h, next(layers), bias)
         h = self.middle_out(h, embedding)
-        for index in reversed(range(len(up))):
-            level = up[index]
+        for index in reversed(range(len(self.up))):
+            level = self.up[index]
             for i, block in enumerate(level.blocks):
                 h = block(torch.cat([h, skips.pop()], dim=1), embedding)
                 if level.attentions:
@@ -345,10 +336,7 @@ class EfficientUNet(nn.Module):
 
     def _stem(self, x_t: Tensor, conditioning: Conditioning) -> Tensor:
         batch, _, height, width = x_t.shape
-        parts = [x_t]
-        if self.config.known:
-            for value, count in ((conditioning.known, 3), (conditioning.keep_mask, 1)):
-                parts.append(x_t.new_zeros(batch, count, height, width) if value is None else value)
+        parts = [x_t, *(known_parts(conditioning, x_t) if self.config.known else [])]
         if self.config.drawing:
             drawing = conditioning.drawing
             parts.append(x_t.new_zeros(batch, 1, height, width) if drawing is None else drawing)

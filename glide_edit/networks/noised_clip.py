@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +28,7 @@ class NoisedCLIPConfig:
     ``patch`` must divide ``image_size``, and heads their widths. ``timesteps`` is T of the schedule it was
     trained on. ``logit_scale`` multiplies the cosine of two embeddings into the logarithm of a likelihood.
 
-    Raises:
-        InputError: no network can be built like this.
+    Raises InputError if no network can be built like this.
     """
 
     image_size: int = 64
@@ -59,10 +57,6 @@ class NoisedCLIPConfig:
         for width, heads in ((self.image_width, self.image_heads), (self.text_width, self.text_heads)):
             if width % heads:
                 raise InputError(f"A CLIP's width, {width}, must be a multiple of its {heads} heads.")
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> NoisedCLIPConfig:
-        return cls(**data)
 
 
 class NoisedCLIP(nn.Module):
@@ -93,11 +87,10 @@ class NoisedCLIP(nn.Module):
     def image_embeddings(self, x_t: Tensor, t: Tensor) -> Tensor:
         """x_t (B, 3, S, S), S the configured size, clean pictures in [-1, 1]; t (B,) -> (B, E) float32, unit.
 
-        t is on the training index axis. The network learned a vector for each index by itself, and none for
-        what lies between two: times that a solver put there are taken to the nearest.
+        t is on the training index axis. The network has one learned vector for each index, so that times
+        between two are rounded to the nearest.
 
-        Raises:
-            InputError: the pictures are of another size.
+        Raises InputError if the pictures are of another size.
         """
         size = self.config.image_size
         if x_t.shape[1:] != (3, size, size):
@@ -112,8 +105,7 @@ class NoisedCLIP(nn.Module):
         What comes after a prompt's length is never read. A prompt of no tokens at all, which tokenizers
         without start and end tokens make of "", reads as its first padding token.
 
-        Raises:
-            InputError: L is more than the context.
+        Raises InputError if L is more than the context.
         """
         if ids.shape[1] > self.config.context:
             raise InputError(f"This CLIP reads {self.config.context} tokens at most, not {ids.shape[1]}.")
@@ -160,7 +152,7 @@ class ImageEncoder(nn.Module):
 
     def summary(self, tokens: Tensor) -> Tensor:
         """What ``tokens`` gave -> (B, E), not normalised."""
-        # Nobody reads the last block's other tokens.
+        # The last block's other tokens are not used.
         x = self.blocks[-1](tokens, wanted=1)
         return _linear(self.projection, _norm(self.norm_out, x[:, 0]))
 

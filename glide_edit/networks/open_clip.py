@@ -24,8 +24,7 @@ class OpenCLIP(nn.Module):
         model: as ``open_clip.create_model`` made it.
         tokenizer: as ``open_clip.get_tokenizer`` made it.
 
-    Raises:
-        InputError: the model reads pictures that are not square.
+    Raises InputError if the model reads pictures that are not square.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Callable[[list[str]], Tensor]) -> None:
@@ -107,8 +106,7 @@ class OpenCLIP(nn.Module):
 def fit_square(pictures: Tensor, size: int) -> Tensor:
     """The middle square of pictures (B, C, H, W), resized without aliasing to (B, C, size, size).
 
-    Bicubic, as in CLIP's own preprocessing, and differentiable. Values may come to lie a little outside
-    their range.
+    Bicubic, as in CLIP's own preprocessing, and differentiable. Values may leave their range a little.
     """
     height, width = pictures.shape[2:]
     side = min(height, width)

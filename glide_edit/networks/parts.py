@@ -1,4 +1,4 @@
-"""What the networks have in common."""
+"""Helpers that both U-Nets share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def sinusoidal_embedding(position: Tensor, width: int, max_period: float = 10000
 
 
 def zeroed(module: nn.Conv2d | nn.Linear) -> Any:
-    """The module with nothing but zeros, so that what it is added to starts unchanged."""
+    """The module with all its weights zero, so that a sum it is part of starts unchanged."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
@@ -29,7 +29,7 @@ def zeroed(module: nn.Conv2d | nn.Linear) -> Any:
 
 
 def stacked(branches: Sequence[Conditioning]) -> Conditioning:
-    """Several branches along the batch, zeros where one lacks what another has; texts are left out."""
+    """Several branches along the batch, with zeros for what only some of them have; without their texts."""
 
     def stack(name: str) -> Tensor | None:
         values = [getattr(branch, name) for branch in branches]
@@ -45,3 +45,10 @@ def stacked(branches: Sequence[Conditioning]) -> Conditioning:
         low_res=stack("low_res"),
         low_res_noise=stack("low_res_noise"),
     )
+
+
+def known_parts(conditioning: Conditioning, x_t: Tensor) -> list[Tensor]:
+    """The known picture and its keep-mask as input channels, zeros where none is given."""
+    batch, _, height, width = x_t.shape
+    given = ((conditioning.known, 3), (conditioning.keep_mask, 1))
+    return [x_t.new_zeros(batch, count, height, width) if v is None else v for v, count in given]

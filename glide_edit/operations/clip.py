@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from glide_edit.guidance import ClipScore, NoisedClipScore, ScoreFn, prompt_embe
 from glide_edit.models.model import NoisedClip
 from glide_edit.networks.open_clip import OpenCLIP
 from glide_edit.requests import Request
-from glide_edit.text.prompt_weights import read_words
 
 SIDES = re.compile(r"\b(left|right)\b", re.IGNORECASE)
 """Words of prompts that are not true of a picture's mirror image."""
@@ -48,20 +48,26 @@ def load_open_clip(name: str, device: torch.device) -> OpenClip:
 
 
 def clip_score(
-    clip: Clip, request: Request, scale: float, seeds: tuple[int, ...], schedule: Schedule
+    clip: Clip,
+    request: Request,
+    prompts: Sequence[str],
+    scale: float,
+    seeds: tuple[int, ...],
+    schedule: Schedule,
 ) -> ScoreFn:
-    """The gradient that pulls pictures of these seeds towards the request's prompt."""
-    prompt = read_words(request.prompt).plain
+    """The gradient that pulls the pictures of these seeds towards their prompts, as the request says."""
+    if len(set(prompts)) == 1:
+        prompts = prompts[:1]
     if isinstance(clip, NoisedClip):
-        text = prompt_embeddings(clip.network, clip.tokenizer, [prompt])
+        text = prompt_embeddings(clip.network, clip.tokenizer, prompts)
         return NoisedClipScore(clip.network, text, scale, request.clip_interval)
     return ClipScore(
         clip.network,
-        clip.network.text_embeddings([prompt]),
+        clip.network.text_embeddings(prompts),
         schedule,
         seeds,
         scale,
         cuts=request.clip_cuts or ClipScore.cuts,
         interval=request.clip_interval or ClipScore.interval,
-        flips=not SIDES.search(prompt),
+        flips=not any(map(SIDES.search, prompts)),
     )

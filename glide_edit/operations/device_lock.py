@@ -1,4 +1,4 @@
-"""Whose turn it is on a device: one run at a time, others wait."""
+"""One run at a time on a device; others wait."""
 
 from __future__ import annotations
 
@@ -11,62 +11,62 @@ import torch
 
 from glide_edit.errors import InputError
 
-_DEVICES: dict[str, Device] = {}
-_DEVICES_GUARD = threading.Lock()
+_LOCKS: dict[str, DeviceLock] = {}
+_LOCKS_GUARD = threading.Lock()
 
 
-class Turn:
+class Lease:
     """One run's hold on a device."""
 
-    def __init__(self, mark: ContextVar[Turn | None]) -> None:
-        self.over = False
-        self._mark = mark
+    def __init__(self, latest: ContextVar[Lease | None]) -> None:
+        self.ended = False
+        self._latest = latest
         self.renew()
 
     def renew(self) -> None:
-        """Note who is at work: a stream may be passed from thread to thread."""
+        """Note which thread is at work: a stream may be passed from thread to thread."""
         self._thread = threading.get_ident()
         # Pools lend one thread to several callers in turn; each of them has its own context.
-        self._mark.set(self)
+        self._latest.set(self)
 
     @property
     def is_the_callers(self) -> bool:
-        """Whether the caller himself holds the device, so that waiting for it would never end."""
-        return not self.over and self._thread == threading.get_ident()
+        """Whether the caller itself holds the device, so that waiting for it would never end."""
+        return not self.ended and self._thread == threading.get_ident()
 
 
-class Device:
-    """A device that is shared by all editors of the process."""
+class DeviceLock:
+    """The lock of a device that all editors of the process share."""
 
     def __init__(self, name: str) -> None:
         self._free = threading.Lock()
-        self._mark: ContextVar[Turn | None] = ContextVar(f"the turn on {name}", default=None)
+        self._latest: ContextVar[Lease | None] = ContextVar(f"the lease on {name}", default=None)
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def lease(self) -> Iterator[Lease]:
         """Wait until the device is free, and hold it.
 
         Raises:
-            InputError: the caller holds it himself, by a stream that is neither finished nor closed.
+            InputError: the caller holds it already, by a stream that is neither finished nor closed.
         """
-        latest = self._mark.get()
+        latest = self._latest.get()
         if latest is not None and latest.is_the_callers:
             raise InputError(
                 "A stream that was started here is still open, and a device does one run at a time: "
                 "finish it or close() it first."
             )
         with self._free:
-            turn = Turn(self._mark)
+            lease = Lease(self._latest)
             try:
-                yield turn
+                yield lease
             finally:
-                turn.over = True
+                lease.ended = True
 
 
-def shared_device(device: torch.device) -> Device:
+def device_lock(device: torch.device) -> DeviceLock:
     """The same object for the same device, however it is written ("cuda" is "cuda:0")."""
     name = f"{device.type}:{device.index or 0}"
-    with _DEVICES_GUARD:
-        if name not in _DEVICES:
-            _DEVICES[name] = Device(name)
-        return _DEVICES[name]
+    with _LOCKS_GUARD:
+        if name not in _LOCKS:
+            _LOCKS[name] = DeviceLock(name)
+        return _LOCKS[name]

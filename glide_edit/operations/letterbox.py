@@ -29,6 +29,17 @@ def letterbox(pixels: NDArray[Any], size: int) -> Tensor:
     return torch.from_numpy(square.clip(0, 1) * 2 - 1).permute(2, 0, 1)[None].contiguous()
 
 
+def padded_square(array: NDArray[np.float32], size: int, paper: float) -> NDArray[np.float32]:
+    """(h, w) or (h, w, 3) in the middle of a square of ``paper``, resized to (S, S)."""
+    height, width = array.shape[:2]
+    side = max(height, width)
+    square = np.full((side, side, *array.shape[2:]), paper, np.float32)
+    top, left = (side - height) // 2, (side - width) // 2
+    square[top : top + height, left : left + width] = array
+    how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (size, size), interpolation=how), np.float32).clip(0, 1)
+
+
 def fitted(length: int, size: int, side: int) -> int:
     """How long a side is when ``side`` becomes ``size``: one pixel at least."""
     return max(1, round(size * length / side))

@@ -15,13 +15,13 @@ from torch import Tensor
 from masks import harmonic, patch_fill, shrink_known, telea
 
 Pixels = NDArray[np.float32]
-Start = Callable[[int], Tensor]
+InitImage = Callable[[int], Tensor]
 
 _TELEA_SHARE = 12
 """OpenCV's inpainting looks around as far as one part in so many of the picture's side."""
 
 
-def start_of(content: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> Start | None:
+def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> InitImage | None:
     """The picture that the base stage begins from, for a size S as (1, 3, S, S) in [-1, 1]; None for noise.
 
     ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture as it is,
@@ -29,24 +29,24 @@ def start_of(content: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> Star
     2004), "patches" what ``masks.patch_fill`` makes, or where it cannot the surroundings' colours. But
     for "original" nothing that is not kept is looked at.
     """
-    if content == "noise":
+    if mask_fill == "noise":
         return None
 
     @cache
     def whole() -> Pixels | None:
         """The picture at its own size, where it has to be looked at there."""
-        return np.asarray(image, np.float32) if content == "original" else patch_fill(image, keep)
+        return np.asarray(image, np.float32) if mask_fill == "original" else patch_fill(image, keep)
 
     @cache
-    def start(size: int) -> Tensor:
-        if content in ("original", "patches") and (picture := whole()) is not None:
+    def init_image(size: int) -> Tensor:
+        if mask_fill in ("original", "patches") and (picture := whole()) is not None:
             picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.float32)
         else:
             known, kept = shrink_known(image, keep, (size, size))
-            picture = _opencv(known, kept) if content == "opencv" else _surroundings(known, kept)
+            picture = _opencv(known, kept) if mask_fill == "opencv" else _surroundings(known, kept)
         return torch.from_numpy(np.clip(picture, -1, 1)).permute(2, 0, 1)[None]
 
-    return start
+    return init_image
 
 
 def _surroundings(known: Pixels, kept: NDArray[np.bool_]) -> Pixels:

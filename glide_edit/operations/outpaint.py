@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from glide_edit.errors import InputError
-from glide_edit.models.model import Model
-from glide_edit.operations.cascade import CascadeStep
-from glide_edit.operations.clip import Clip
-from glide_edit.operations.frames import Canvas, Frame, run_frames
+from glide_edit.operations.frame import Canvas, Frame, Prepared
 from glide_edit.operations.postprocess import Postprocessed
+from glide_edit.operations.repaint import inputs, place, prepared
 from glide_edit.requests import Outpaint
 from glide_edit.results import Receipt
 from masks import Crop, Mask, compare_outside
+
+__all__ = ["canvas", "finish", "frames_of", "inputs", "place", "prepare"]
 
 REACH = 0.5
 """The new part of a frame, at most: the other half shows the model what to go on from."""
@@ -29,57 +29,35 @@ LEAST_SIDE = 256
 MOST_FRAMES = 256
 
 
-@dataclass(frozen=True, eq=False)
-class OutpaintWork:
-    """The new picture's frames, in the order in which they are drawn.
+def prepare(request: Outpaint) -> Prepared:
+    """The new picture's frames, in the order in which they are drawn; everything but the picture may change.
 
     Raises:
         InputError: it would take more than MOST_FRAMES frames.
     """
-
-    request: Outpaint
-    frames: tuple[Frame, ...]
-
-    @classmethod
-    def of(cls, request: Outpaint) -> OutpaintWork:
-        frames = tuple(plan(request))
-        return cls(request, frames)
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.request.image.notes
-
-    @property
-    def allowed(self) -> Mask:
-        """Everything but the picture itself."""
-        new = np.ones(self.request.size, bool)
-        new[self.request.place] = False
-        return Mask(new)
-
-    def run(
-        self, model: Model, clip: Clip | None, seeds: Sequence[int]
-    ) -> Iterator[tuple[CascadeStep, list[Postprocessed]]]:
-        """The steps of all frames of a picture for each seed; a picture comes with its last step."""
-        before, allowed = self.request.before, self.allowed
-        for seed in seeds:
-            canvas = Canvas(before.copy(), allowed.selected.copy())
-            notes: tuple[str, ...] = ()
-            request = self.request.replace(seed=seed, n=1)
-            for step, said in run_frames(model, clip, request, canvas, self.frames):
-                notes += said
-                yield step, [self._finished(canvas, allowed, notes)] if step.is_last else []
-
-    def _finished(self, canvas: Canvas, allowed: Mask, notes: tuple[str, ...]) -> Postprocessed:
-        source = self.request.image
-        alpha = None
-        if source.alpha is not None:
-            alpha = np.full(self.request.size, canvas.white, source.alpha.dtype)
-            alpha[self.request.place] = source.alpha
-        receipt = Receipt(compare_outside(self.request.before, canvas.pixels, allowed.selected))
-        return Postprocessed(replace(source, pixels=canvas.pixels, alpha=alpha), receipt, notes)
+    new = np.ones(request.size, bool)
+    new[request.place] = False
+    frames = tuple(frames_of(request))
+    return prepared(request, frames, Mask(new), request.image.notes, is_one_draft=False)
 
 
-def plan(request: Outpaint) -> Iterator[Frame]:
+def canvas(request: Outpaint, allowed: Mask | None) -> Canvas:
+    assert allowed is not None
+    return Canvas(request.before, allowed.selected)
+
+
+def finish(request: Outpaint, canvas: Canvas, allowed: Mask | None) -> Postprocessed:
+    """The larger picture with its receipt; what is new is opaque."""
+    assert allowed is not None
+    source, alpha = request.image, None
+    if source.alpha is not None:
+        alpha = np.full(request.size, np.iinfo(canvas.pixels.dtype).max, source.alpha.dtype)
+        alpha[request.place] = source.alpha
+    receipt = Receipt(compare_outside(request.before, canvas.pixels, allowed.selected))
+    return Postprocessed(replace(source, pixels=canvas.pixels, alpha=alpha), receipt, canvas.notes)
+
+
+def frames_of(request: Outpaint) -> Iterator[Frame]:
     """The frames outward from the picture: right, left, below, above, then round again.
 
     Raises:
@@ -101,12 +79,12 @@ def plan(request: Outpaint) -> Iterator[Frame]:
         bottom, top = strips[2][1], strips[3][0]
         for strip in strips:
             for frame in _strip(strip, side, request):
-                count += 1
-                if count > MOST_FRAMES:
+                if count == MOST_FRAMES:
                     raise InputError(
                         f"So large a picture would take more than {MOST_FRAMES} frames: add less."
                     )
-                yield frame
+                yield replace(frame, number=count)
+                count += 1
 
 
 def _strip(strip: tuple[int, int, int, int], side: int, request: Outpaint) -> Iterator[Frame]:
@@ -128,7 +106,7 @@ def _strip(strip: tuple[int, int, int, int], side: int, request: Outpaint) -> It
         left, top, right, bottom = crop.box
         part = np.zeros((bottom - top, right - left), bool)
         part[max(y0 - top, 0) : max(y1 - top, 0), max(x0 - left, 0) : max(x1 - left, 0)] = True
-        yield Frame(crop, part)
+        yield Frame(crop=crop, allowed=Mask(part))
 
 
 def _starts(begin: int, end: int, side: int) -> list[int]:

@@ -11,6 +11,8 @@ from torch import Tensor
 from glide_edit.images import Picture, open_picture
 from glide_edit.results import Receipt
 
+NOT_FINITE = "The model's output was not finite everywhere; the picture is black there."
+
 Drawn = NDArray[np.float32]
 """One picture as a stage drew it, (S, S, 3), 0 black and 255 white. Values may be not finite."""
 
@@ -42,7 +44,5 @@ def preview(x0: Tensor) -> NDArray[np.uint8]:
 
 def new_picture(drawn: Drawn, rows: slice = slice(None), columns: slice = slice(None)) -> Postprocessed:
     """A picture that is not made from another one: what was drawn, or a part of it."""
-    notes: tuple[str, ...] = ()
-    if not np.isfinite(drawn).all():
-        notes = ("The model's output was not finite everywhere; the picture is black there.",)
+    notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
     return Postprocessed(open_picture(to_uint8(drawn)[rows, columns]), notes=notes)

@@ -15,8 +15,8 @@ from glide_edit.guidance import CleanJudge
 from glide_edit.images import Picture, open_picture
 from glide_edit.images.sheet import Tile, contact_sheet
 from glide_edit.models.model import Model, NoisedClip
-from glide_edit.operations.cascade import Job
 from glide_edit.operations.clip import Clip
+from glide_edit.operations.frame import FrameInputs
 from glide_edit.operations.postprocess import preview
 from glide_edit.requests import Request
 from glide_edit.results import Candidate, Score
@@ -66,26 +66,44 @@ class _Judge(Protocol):
     def text_embeddings(self, prompts: Sequence[str]) -> Tensor: ...
 
 
+def as_candidates(request: Request) -> Request:
+    """A request for several pictures as one for so many candidates, of which the best is finished.
+
+    ``Editor.stream_candidate`` finishes others of them. A request for one picture, with seeds of its own, or
+    for an operation without drafts stays as it is: all its pictures are finished.
+    """
+    if request.n == 1 or not request.in_a_row or not request.has_drafts:
+        return request
+    return request.replace(n=1, candidates=request.n)
+
+
 def rank(
-    drafts: Drafts, jobs: Sequence[Job], model: Model, clip: Clip | None, before: Sequence[Candidate] = ()
+    drafts: Drafts,
+    frames: Sequence[FrameInputs],
+    request: Request,
+    model: Model,
+    clip: Clip | None,
+    before: Sequence[Candidate] = (),
 ) -> Ranking:
-    """Order drafts of the jobs by their scores; of equal ones the lower seed first.
+    """Order drafts of the frames by their scores; of equal ones the lower seed first.
 
     A score is the mean of those of the frames. ``clip`` takes the place of the model's own. ``before`` are
     candidates that have their scores already.
     """
     size = next(iter(drafts.values()))[0].shape[-1]
-    keep_masks = [None if job.known is None else job.known(size)[1].cpu() for job in jobs]
-    judge, notes = _judge(jobs[0].request, model, clip, has_seam=keep_masks[0] is not None)
+    keep_masks = [None if frame.known is None else frame.known(size)[1].cpu() for frame in frames]
+    judge, notes = _judge(request, model, clip, has_seam=keep_masks[0] is not None)
     new = []
-    for seed, frames in drafts.items():
+    for seed, pictures in drafts.items():
         measured = [
-            _measured(judge, draft, keep_mask, jobs[0].request)
-            for draft, keep_mask in zip(frames, keep_masks, strict=True)
+            _measured(judge, draft, keep_mask, request)
+            for draft, keep_mask in zip(pictures, keep_masks, strict=True)
         ]
         fit, margin, seam = (_mean(values) for values in zip(*measured, strict=True))
-        previews = tuple(preview(draft) for draft in frames)
-        new.append(Candidate(Score(seed, fit, margin, seam), tuple(k.cpu() for k in frames), previews))
+        previews = tuple(preview(draft) for draft in pictures)
+        new.append(
+            Candidate(Score(seed, fit, margin, seam), tuple(draft.cpu() for draft in pictures), previews)
+        )
     return Ranking(_ordered([*before, *new]), notes)
 
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glide_edit.operations.letterbox import padded_square
 from glide_edit.operations.scribble import Colours, Ink
 
 Cells = NDArray[np.bool_]
@@ -69,14 +70,14 @@ class ScribbleFill:
 
     def start(self, size: int) -> Tensor:
         """(1, 3, S, S) in [-1, 1], padded with paper to a square."""
-        square = _in_square(self.colours, size, 1.0)
+        square = padded_square(self.colours, size, 1.0)
         return torch.from_numpy(square * 2 - 1).permute(2, 0, 1)[None].contiguous()
 
     def levels(self, size: int, strength: float) -> Tensor:
         """(1, 1, S, S): ``strength`` where filled, less on strokes, and 1 on blank paper."""
         levels = np.where(self.filled, strength, 1.0)
         levels = np.where(self.strokes, STROKES_HOLD * strength, levels).astype(np.float32)
-        return torch.from_numpy(_in_square(levels, size, 1.0))[None, None]
+        return torch.from_numpy(padded_square(levels, size, 1.0))[None, None]
 
 
 def fill_scribble(ink: Ink, colours: Colours) -> ScribbleFill:
@@ -215,14 +216,3 @@ def _grown(cells: Cells, by: int) -> Cells:
 
 def _padded(cells: Cells) -> NDArray[np.uint8]:
     return np.pad(cells, GAP).astype(np.uint8)
-
-
-def _in_square(array: NDArray[np.float32], size: int, paper: float) -> NDArray[np.float32]:
-    """(h, w) or (h, w, 3) in the middle of a square of paper, brought to (S, S)."""
-    height, width = array.shape[:2]
-    side = max(height, width)
-    square = np.full((side, side, *array.shape[2:]), paper, np.float32)
-    top, left = (side - height) // 2, (side - width) // 2
-    square[top : top + height, left : left + width] = array
-    how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (size, size), interpolation=how), np.float32).clip(0, 1)

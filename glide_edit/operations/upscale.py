@@ -1,23 +1,19 @@
-"""Enlarging any picture by the cascade's upsampler, block by block."""
+"""Enlarging any picture by the model's last stage, block by block."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from glide_edit.images import Picture, to_tensor
-from glide_edit.models.model import Model
-from glide_edit.operations.cascade import CascadeStep, Job, Upsampling
-from glide_edit.operations.level import Level, Place
-from glide_edit.operations.postprocess import Drawn, Postprocessed, to_pixels
+from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Prepared, Tile
+from glide_edit.operations.postprocess import NOT_FINITE, Drawn, Postprocessed
 from glide_edit.requests import Upscale
 from masks import Mask
 
@@ -25,88 +21,76 @@ BLOCK = 768
 """px of the result that are drawn at a time; a multiple of all that tiles need, so that memory is bounded."""
 
 OVERLAP = 96
-"""px by which blocks reach into each other: they are led over to each other there."""
+"""px by which blocks overlap; they are blended there."""
 
-FRAME = 16
+BORDER = 16
 """px that are mirrored around the picture and cut off again: networks draw grain at their border."""
 
 _ROUNDS = 3
 
 
-@dataclass(frozen=True, eq=False)
-class UpscaleWork:
-    """A picture on its way to ``factor`` times its size."""
+def prepare(request: Upscale) -> Prepared:
+    """A frame for each block, with OVERLAP px more above and to the left where there is more."""
+    height, width = _enlarged_size(request)
+    blocks = []
+    for bottom in range(BLOCK, height + BLOCK, BLOCK):
+        for right in range(BLOCK, width + BLOCK, BLOCK):
+            y, x = max(bottom - BLOCK - OVERLAP, 0), max(right - BLOCK - OVERLAP, 0)
+            blocks.append(Tile(y, x, min(bottom, height) - y, min(right, width) - x))
+    frames = tuple(Frame(number, block=block) for number, block in enumerate(blocks))
+    return Prepared(frames, notes=request.image.notes, cascade=False, is_one_draft=False)
 
-    request: Upscale
-    allowed: Mask | None = None
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self.request.image.notes
+def canvas(request: Upscale, allowed: Mask | None) -> Canvas:
+    return Canvas(np.zeros((*_enlarged_size(request), 3), np.float32))
 
-    def run(self, model: Model) -> Iterator[tuple[CascadeStep, list[Postprocessed]]]:
-        """The steps of all blocks of all pictures; a picture comes with the last step of its last block."""
-        source, factor = _framed(self.request.image.pixels), self.request.factor
-        size = (source.shape[0] * factor, source.shape[1] * factor)
-        blocks = [(y, x) for y in range(0, size[0], BLOCK) for x in range(0, size[1], BLOCK)]
-        for seed in self.request.seeds:
-            upsampling = Upsampling.of(model, Job(self.request), seed)
-            assert upsampling is not None, "check lets no model pass that has no upsampler"
-            out = np.zeros((*size, 3), np.float32)
-            for block in blocks:
-                for step in self._block(upsampling, source, block, seed):
-                    at_end = step.is_last and block == blocks[-1]
-                    if step.is_last:
-                        _lay(
-                            out,
-                            to_pixels(step.x0)[0],
-                            (max(block[0] - OVERLAP, 0), max(block[1] - OVERLAP, 0)),
-                        )
-                    yield (
-                        replace(step, stage="upscale", is_last=at_end),
-                        [self._finished(out)] if at_end else [],
-                    )
 
-    def _block(
-        self, upsampling: Upsampling, source: NDArray[Any], block: tuple[int, int], seed: int
-    ) -> Iterator[CascadeStep]:
-        """One block with OVERLAP px more above and to the left, where there is more."""
-        factor = self.request.factor
-        y, x = (max(start - OVERLAP, 0) for start in block)
-        before = source[
-            y // factor : (block[0] + BLOCK) // factor, x // factor : (block[1] + BLOCK) // factor
-        ]
-        small = to_tensor(before).to(upsampling.device)
-        size = (factor * small.shape[2], factor * small.shape[3])
-        nothing = (torch.zeros(1, 3, *size), torch.zeros(1, 1, *size))
-        for step in Level.of(upsampling, small, nothing, Place(seed, y=y, x=x)).run():
-            yield replace(step, x0=faithful(step.x0, small)) if step.is_last else step
-
-    def _finished(self, drawn: Drawn) -> Postprocessed:
-        """At the source's depth, with its profile; alpha is enlarged smoothly."""
-        source = self.request.image
-        white = int(np.iinfo(source.pixels.dtype).max)
-        frame = FRAME * self.request.factor
-        drawn = drawn[frame:-frame, frame:-frame]
-        finite = np.isfinite(drawn)
-        notes: tuple[str, ...] = ()
-        if not finite.all():
-            notes = ("The model's output was not finite everywhere; the picture is black there.",)
-        values = np.where(finite, drawn, 0) * np.float32(white / 255)
-        pixels = np.rint(values).clip(0, white).astype(source.pixels.dtype)
-        return Postprocessed(
-            replace(source, pixels=pixels, alpha=_enlarged_alpha(source, pixels)), notes=notes
+def inputs(request: Upscale, frame: Frame, canvas: Canvas) -> FrameInputs:
+    """The block's part of the source, which the passes enlarge."""
+    pixels, factor, block = request.image.pixels, request.factor, frame.block
+    assert block is not None
+    rows, columns = (
+        np.pad(np.arange(length), BORDER, mode="symmetric")[start // factor : (start + extent) // factor]
+        for length, start, extent in zip(
+            pixels.shape[:2], (block.y, block.x), (block.height, block.width), strict=True
         )
+    )
+    small = to_tensor(pixels[rows[:, None], columns[None, :]])
+    return FrameInputs(low_res=small, refine=lambda x0, enlarged, keep: faithful(x0, small.to(x0.device)))
 
 
-def _framed(pixels: NDArray[Any]) -> NDArray[Any]:
-    return np.pad(pixels, ((FRAME, FRAME), (FRAME, FRAME), (0, 0)), mode="symmetric")
+def place(request: Upscale, frame: Frame, canvas: Canvas, drawn: Drawn, seed: int) -> Canvas:
+    """Put a block into the picture, blended over what lies there already above it and to its left."""
+    block = frame.block
+    assert block is not None
+    weight = _ramp(block.height, block.y > 0)[:, None, None] * _ramp(block.width, block.x > 0)[None, :, None]
+    part = canvas.pixels[block.y : block.y + block.height, block.x : block.x + block.width]
+    part += (drawn - part) * weight
+    return canvas
+
+
+def finish(request: Upscale, canvas: Canvas, allowed: Mask | None) -> Postprocessed:
+    """At the source's depth, with its profile; alpha is enlarged smoothly."""
+    source, border = request.image, BORDER * request.factor
+    white = int(np.iinfo(source.pixels.dtype).max)
+    drawn = canvas.pixels[border:-border, border:-border]
+    finite = np.isfinite(drawn)
+    values = np.where(finite, drawn, 0) * np.float32(white / 255)
+    pixels = np.rint(values).clip(0, white).astype(source.pixels.dtype)
+    picture = replace(source, pixels=pixels, alpha=_enlarged_alpha(source, pixels))
+    return Postprocessed(picture, notes=() if finite.all() else (NOT_FINITE,))
+
+
+def _enlarged_size(request: Upscale) -> tuple[int, int]:
+    """(height, width) of the result with its border."""
+    height, width = request.image.pixels.shape[:2]
+    return request.factor * (height + 2 * BORDER), request.factor * (width + 2 * BORDER)
 
 
 def faithful(drawn: Tensor, small: Tensor) -> Tensor:
-    """``drawn`` (1, 3, H, W), moved so that its averages are ``small`` (1, 3, h, w): colours do not drift.
+    """``drawn`` (1, 3, H, W), changed so that its averages are ``small`` (1, 3, h, w): colours do not drift.
 
-    By back-projection (Irani and Peleg 1991): what is off is enlarged smoothly and added, a few times.
+    By back-projection (Irani and Peleg 1991): the error is enlarged smoothly and added, a few times.
     """
     for _ in range(_ROUNDS):
         off = small - F.interpolate(drawn, small.shape[2:], mode="area")
@@ -114,18 +98,9 @@ def faithful(drawn: Tensor, small: Tensor) -> Tensor:
     return drawn.clamp(-1, 1)
 
 
-def _lay(out: Drawn, block: Drawn, corner: tuple[int, int]) -> None:
-    """Put a block into the picture, led over from what lies there already above it and to its left."""
-    y, x = corner
-    height, width = block.shape[:2]
-    weight = _rise(height, y > 0)[:, None, None] * _rise(width, x > 0)[None, :, None]
-    part = out[y : y + height, x : x + width]
-    part += (block - part) * weight
-
-
-def _rise(length: int, led_over: bool) -> NDArray[np.float32]:
+def _ramp(length: int, overlaps: bool) -> NDArray[np.float32]:
     weight = np.ones(length, np.float32)
-    if led_over:
+    if overlaps:
         # After the first half of the overlap, so that a block's very border, which saw least, is not shown.
         weight[:OVERLAP] = np.clip(np.linspace(-1, 1, OVERLAP), 0, 1)[:length]
     return weight

@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import partial
 
-from torch import Tensor
-
-from glide_edit.operations.cascade import Job
+from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Prepared
+from glide_edit.operations.generate import canvas, place
 from glide_edit.operations.letterbox import crop_letterbox, letterbox
-from glide_edit.operations.postprocess import Drawn, Postprocessed
+from glide_edit.operations.postprocess import Postprocessed
 from glide_edit.requests import Vary
 from masks import Mask
 
+__all__ = ["canvas", "finish", "inputs", "place", "prepare"]
 
-@dataclass(frozen=True, eq=False)
-class VaryWork:
-    """A picture in the model's square frame that the base stage begins from."""
 
-    request: Vary
-    allowed: Mask | None = None
+def prepare(request: Vary) -> Prepared:
+    notes = request.image.notes
+    if request.image.alpha is not None:
+        notes = (*notes, "The picture's transparency was left out: a variation has none.")
+    return Prepared(notes=notes, strength=request.strength)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        notes = self.request.image.notes
-        if self.request.image.alpha is None:
-            return notes
-        return (*notes, "The picture's transparency was left out: a variation has none.")
 
-    def job(self) -> Job:
-        return Job(self.request, start=self._start, strength=self.request.strength)
+def inputs(request: Vary, frame: Frame, canvas: Canvas) -> FrameInputs:
+    return FrameInputs(init_image=partial(letterbox, request.image.pixels))
 
-    def _start(self, size: int) -> Tensor:
-        return letterbox(self.request.image.pixels, size)
 
-    def finish(self, drawn: Drawn, seed: int | None = None) -> Postprocessed:
-        """A picture of the source's shape, its longer side the model's."""
-        return crop_letterbox(drawn, self.request.image.height, self.request.image.width)
+def finish(request: Vary, canvas: Canvas, allowed: Mask | None) -> Postprocessed:
+    """A picture of the source's shape, its longer side the model's."""
+    return crop_letterbox(canvas.pixels, request.image.height, request.image.width)

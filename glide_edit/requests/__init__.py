@@ -1,30 +1,23 @@
 """What can be asked of an editor: frozen, validated when made, and JSON both ways.
 
+Each field is defined once, where it is declared (``settings``). Nothing heavy is imported.
+
 JSON never holds pixels or paths: a picture is its size and hash, a mask its run lengths. To get a request
 back from JSON, hand ``request_from_json`` the picture.
 """
 
-from glide_edit.requests.records import OPERATIONS, fields_of, kind_of, request_from_json
-from glide_edit.requests.repaint import (
-    CONTENTS,
-    FINISHES,
-    LONGEST_SIDE,
-    Inpaint,
-    Outpaint,
-    Remove,
-    Repaint,
-)
-from glide_edit.requests.request import MOST_CUTS, MOST_STEPS, Request
-from glide_edit.requests.seeds import LARGEST_SEED, MOST_IMAGES, checked_seeds, parse_seeds
-from glide_edit.requests.whole import FACTORS, SKETCH_MODES, Generate, Sketch, SketchMode, Upscale, Vary
+from glide_edit.requests.records import OPERATIONS, checked_fields, fields_of, kind_of, request_from_json
+from glide_edit.requests.repaint import FINISHES, MASK_FILLS, Inpaint, Outpaint, Remove, Repaint
+from glide_edit.requests.request import MOST_STEPS, Request
+from glide_edit.requests.seeds import LARGEST_SEED, MOST_IMAGES, parse_seeds, parse_steps
+from glide_edit.requests.settings import Setting, fields_schema, request_schema, setting, settings_of
+from glide_edit.requests.whole import FACTORS, SKETCH_MODES, Generate, Sketch, Upscale, Vary
 
 __all__ = [
-    "CONTENTS",
     "FACTORS",
     "FINISHES",
     "LARGEST_SEED",
-    "LONGEST_SIDE",
-    "MOST_CUTS",
+    "MASK_FILLS",
     "MOST_IMAGES",
     "MOST_STEPS",
     "OPERATIONS",
@@ -35,13 +28,18 @@ __all__ = [
     "Remove",
     "Repaint",
     "Request",
+    "Setting",
     "Sketch",
-    "SketchMode",
     "Upscale",
     "Vary",
-    "checked_seeds",
+    "checked_fields",
     "fields_of",
+    "fields_schema",
     "kind_of",
     "parse_seeds",
+    "parse_steps",
     "request_from_json",
+    "request_schema",
+    "setting",
+    "settings_of",
 ]

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from glide_edit.errors import InputError
-from glide_edit.images import MAX_PIXELS, Picture
-from glide_edit.requests.checks import check_size
-from glide_edit.requests.repaint import Inpaint, Outpaint, Remove
-from glide_edit.requests.request import Request
+from glide_edit.requests.repaint import Inpaint, Outpaint, Remove, check_size
+from glide_edit.requests.request import Request, check_names, with_new_names
+from glide_edit.requests.settings import settings_of
 from glide_edit.requests.whole import Generate, Sketch, Upscale, Vary
-from masks import Mask
-from masks.mask import as_size
-from masks.scale import scale_to
+
+if TYPE_CHECKING:
+    from glide_edit.images import Picture
+    from masks import Mask
 
 OPERATIONS: dict[str, type[Request]] = {
     kind.operation: kind for kind in (Generate, Inpaint, Outpaint, Remove, Sketch, Upscale, Vary)
@@ -25,9 +24,25 @@ OPERATIONS: dict[str, type[Request]] = {
 
 def fields_of(kind: type[Request], what: type) -> tuple[str, ...]:
     """The names of a request's fields that hold a ``what`` (``Picture`` or ``Mask``), or may hold one."""
-    hints = get_type_hints(kind)
-    names = (field.name for field in dataclasses.fields(kind))
-    return tuple(name for name in names if what in (hints[name], *get_args(hints[name])))
+    return tuple(each.name for each in settings_of(kind) if each.kind == what.__name__.lower())
+
+
+def checked_fields(
+    kind: type[Request], record: Mapping[str, Any], *, besides: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The fields of a request out of a record, by the names that they have now.
+
+    Raises:
+        InputError: a field is unknown or missing; one of ``besides`` and the operation may be there.
+    """
+    given = {name: value for name, value in record.items() if name not in ("operation", *besides)}
+    given = with_new_names(kind, given, warn=False)
+    check_names(kind, given)
+    missing = sorted({each.name for each in settings_of(kind) if each.required} - set(given))
+    if missing:
+        said = f"{kind.operation} needs {', '.join(missing)}."
+        raise InputError(said, code="missing_field", field=missing[0])
+    return given
 
 
 def request_from_json(
@@ -48,28 +63,33 @@ def request_from_json(
             recorded one.
         MaskError: a mask that cannot be read or used.
     """
+    from glide_edit.images import Picture
+    from masks import Mask
+
     kind = kind_of(record)
-    fields = {name: value for name, value in record.items() if name != "operation"}
-    known = {field.name: field for field in dataclasses.fields(kind)}
-    if unknown := set(fields) - set(known):
-        raise InputError(f"{kind.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
-    required = {name for name, field in known.items() if field.default is dataclasses.MISSING}
-    if missing := required - set(fields):
-        raise InputError(f"Not a complete request: {kind.operation} needs {', '.join(sorted(missing))}.")
+    try:
+        values = checked_fields(kind, record)
+    except InputError as error:
+        if error.code == "missing_field":
+            raise InputError(f"Not a complete request: {error}", code=error.code, field=error.field) from None
+        raise
     given = [source] if isinstance(source, Picture) else list(source or ())
-    places = [name for name in fields_of(kind, Picture) if name in required or fields.get(name) is not None]
-    fields.update(_recorded_pictures({name: fields[name] for name in places}, given, same))
+    required = {each.name for each in settings_of(kind) if each.required}
+    places = [name for name in fields_of(kind, Picture) if name in required or values.get(name) is not None]
+    values.update(_recorded_pictures({name: values[name] for name in places}, given, same))
     for name in fields_of(kind, Mask):
-        if fields.get(name) is not None:
-            fields[name] = _recorded_mask(name, fields[name], fields[places[0]] if places else None, rescale)
-    return kind(**fields)
+        if values.get(name) is not None:
+            values[name] = _recorded_mask(name, values[name], values[places[0]] if places else None, rescale)
+    return kind(**values)
 
 
 def kind_of(record: object) -> type[Request]:
     """The class of the request that a JSON object describes; InputError where it describes none."""
     if not isinstance(record, Mapping) or record.get("operation") not in tuple(OPERATIONS):
         raise InputError(
-            f"Not a request: it must be a JSON object whose operation is one of {', '.join(OPERATIONS)}."
+            f"Not a request: it must be a JSON object whose operation is one of {', '.join(OPERATIONS)}.",
+            code="operation_unknown",
+            field="operation",
         )
     return OPERATIONS[record["operation"]]
 
@@ -78,7 +98,7 @@ def _recorded_pictures(
     records: Mapping[str, Any], given: Sequence[Picture], same: bool
 ) -> dict[str, Picture]:
     """Which picture goes where: first those with the recorded hash, then in their order what is left."""
-    wanted = {name: _recorded_sha256(record) for name, record in records.items()}
+    wanted = {name: _recorded_sha256(name, record) for name, record in records.items()}
     found = {
         name: picture for name, sha256 in wanted.items() for picture in given if picture.sha256 == sha256
     }
@@ -87,27 +107,35 @@ def _recorded_pictures(
         if name in found:
             continue
         if not left:
-            raise InputError(f"This request starts from a picture: give it as well (sha256 {sha256[:12]}).")
+            said = f"This request starts from a picture: give it as well (sha256 {sha256[:12]})."
+            raise InputError(said, code=f"{name}_missing", field=name)
         if same:
-            raise InputError("The picture is not the one this request was made with: its pixels differ.")
+            said = "The picture is not the one this request was made with: its pixels differ."
+            raise InputError(said, code=f"{name}_differs", field=name)
         found[name] = left.pop(0)
     return found
 
 
-def _recorded_sha256(record: Any) -> str:
+def _recorded_sha256(name: str, record: Any) -> str:
     sha256 = record.get("sha256") if isinstance(record, Mapping) else None
     if not isinstance(sha256, str) or not re.fullmatch("[0-9a-f]{64}", sha256):
-        raise InputError("Not a request: it does not say which picture it starts from (a sha256).")
+        said = "Not a request: it does not say which picture it starts from (a sha256)."
+        raise InputError(said, code=f"{name}_wrong_type", field=name)
     return sha256
 
 
 def _recorded_mask(name: str, record: Any, source: Picture | None, rescale: bool) -> Mask:
+    from glide_edit.images import MAX_PIXELS
+    from masks import Mask, scale_to
+    from masks.mask import as_size
+
     size = record.get("size") if isinstance(record, Mapping) else None
     # Before its runs unfold: a few bytes of a hostile file could ask for gigabytes.
     if source is not None and isinstance(size, list) and len(size) == 2:
         if not rescale:
-            check_size(f"The recorded {name}", size, source)
+            check_size(f"The recorded {name}", size, source, name)
         elif math.prod(as_size(size)) > MAX_PIXELS:
-            raise InputError(f"The recorded {name} has more than {MAX_PIXELS / 1e6:.0f} megapixels.")
+            said = f"The recorded {name} has more than {MAX_PIXELS / 1e6:.0f} megapixels."
+            raise InputError(said, code=f"{name}_too_large", field=name)
     mask = Mask.from_rle(record)
     return scale_to(mask, (source.height, source.width)) if rescale and source is not None else mask

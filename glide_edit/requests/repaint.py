@@ -2,115 +2,127 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from glide_edit.errors import InputError
-from glide_edit.images import MAX_PIXELS, Picture
-from glide_edit.requests.checks import check_mask, check_picture, check_size
-from glide_edit.requests.request import Request
-from masks import Finish, Mask, require_usable
+from glide_edit.requests.request import Request, accept_old_names
+from glide_edit.requests.settings import about, setting
 
-FINISHES: tuple[str, ...] = (*get_args(Finish), "auto")
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glide_edit.images import Picture
+    from masks import Mask
+
+FinishName = Literal["hard", "membrane", "feather", "clone", "auto"]
+FINISHES: tuple[str, ...] = get_args(FinishName)
+MaskFill = Literal["noise", "original", "surroundings", "opencv", "patches"]
+MASK_FILLS: tuple[str, ...] = get_args(MaskFill)
 LONGEST_SIDE = 65_536
-CONTENTS = ("noise", "original", "surroundings", "opencv", "patches")
 DEFAULT_STRENGTH = 0.8
-"""Of content other than noise: of its colours and rough shapes something is left."""
+"""Of a mask fill other than noise: something of its colours and rough shapes is left."""
 
 REMOVAL_STRENGTH = 0.25
 """Of patches where something is taken out: they are kept, and what does not fit together is smoothed."""
+
+IMAGE = about("The picture to edit")
+DETAIL = about(
+    "Draw at the photograph's own resolution where the repaint is larger than the model's picture",
+    unset="yes, with no more grain than around it",
+)
+MATCH_GRAIN = about(
+    "Give the repaint the grain of what surrounds it",
+    unset="yes, but not with the finish hard or with detail",
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Repaint(Request):
     """What inpainting and outpainting have in common: a part of the picture is known, the rest is drawn.
 
-    ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words:
-    1 is as the network learned it, less hears the words more and the surroundings less, more the reverse
-    (see ``guidance.mixture``). ``context_interval`` is the part (low, high) of the noise axis where it acts,
-    None for all of it. What is known is put back in every step whatever the scale.
+    ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words
+    (see ``guidance.weights``). What is known is put back in every step whatever the scale.
     """
 
     repaints = True
 
-    context_guidance: float | None = None
-    context_interval: tuple[float, float] | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.context_guidance is not None:
-            self._number("context_guidance", 0, 100)
-        if self.context_interval is not None:
-            self._interval("context_interval")
+    context_guidance: float | None = setting(
+        None,
+        "How strongly to follow the surroundings; 1 is plain, less follows the words more",
+        within=(0, 100),
+        unset="1",
+    )
+    context_interval: tuple[float, float] | None = setting(
+        None,
+        "The part of the noise axis, 0 clean to 1 noise, where the context guidance acts",
+        unset="all of it",
+    )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Inpaint(Repaint):
     """Repaint the selected part of a picture; with an empty prompt as its surroundings suggest.
 
-    ``mask`` says what to change and has the picture's size. It is grown by ``grow`` pixels, and never reaches
-    into ``protect``. ``context`` is how many times wider than the selection the square around it is that the
-    model sees, None for where the model is best; parts that are far apart get squares of their own.
-
-    ``finish`` is how the repaint is put back: "membrane" (no seam), "feather" or "hard", "clone"
-    (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge. ``feather`` is how
-    many pixels inside the edge the finish "feather" takes until the repaint stands alone. ``detail`` draws it
-    at the photograph's own resolution where it is larger than the model's picture: None with no more grain
-    than there is around it, True as the model draws it, False not at all.
-
-    ``match_grain`` gives the repaint the grain of what surrounds it (``operations.matching``): None unless
-    ``finish`` is "hard" or ``detail`` True, which show what the model draws.
-
-    ``content`` is what the selection begins from: noise, the original, the colours of the surroundings,
-    OpenCV's inpainting, or patches of what surrounds it; ``strength``, in (0, 1], is how much noise is added
-    to the latter four (1: all; None: 0.8).
+    ``mask`` has the picture's size. ``context`` None is where the model is best; parts that are far apart get
+    squares of their own. ``finish`` says how the repaint is put back: "membrane" (no seam), "feather" or
+    "hard", "clone" (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge.
+    ``mask_fill`` is what the selection begins from: noise, the original, the colours of the surroundings,
+    OpenCV's inpainting, or patches of what surrounds it.
     """
 
     operation = "inpaint"
+    old_names: ClassVar = {"content": "mask_fill"}
 
-    image: Picture
-    mask: Mask
-    grow: int = 0
-    protect: Mask | None = None
-    context: float | None = None
-    finish: Finish | Literal["auto"] = "membrane"
-    feather: float | None = None
-    detail: bool | None = None
-    match_grain: bool | None = None
-    content: str = "noise"
-    strength: float | None = None
+    image: Picture = field(metadata=IMAGE)
+    mask: Mask = field(metadata=about("What to change: a picture of the same size, white = change"))
+    grow: int = setting(0, "Grow the selection by so many pixels", within=(0, 4096), unit="px")
+    protect: Mask | None = setting(None, "What never changes, also where grow reaches: white = protect")
+    context: float | None = setting(
+        None,
+        "The model sees a square so many times as wide as the selection",
+        within=(1, 16),
+        unset="where it is best",
+    )
+    finish: FinishName = setting(
+        "membrane",
+        "How the repaint is put back; auto takes what leaves the least of an edge",
+        choices=FINISHES,
+    )
+    feather: float | None = setting(
+        None,
+        "Pixels inside the edge over which the finish feather fades in",
+        within=(0, 4096),
+        unit="px",
+        unset="8",
+    )
+    detail: bool | None = field(default=None, metadata=DETAIL)
+    match_grain: bool | None = field(default=None, metadata=MATCH_GRAIN)
+    mask_fill: MaskFill = setting(
+        "noise", "What the selection begins from; patches are of what surrounds it", choices=MASK_FILLS
+    )
+    strength: float | None = setting(
+        None,
+        "Noise added to the mask fill, above 0 to 1",
+        within=(0, 1),
+        above=True,
+        unset="0.8, or 0.25 to remove by patches",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_picture("image", self.image)
-        check_mask("mask", self.mask)
+        from masks import require_usable
+
         require_usable(self.mask, (self.image.height, self.image.width), self.image.orientation)
         if self.protect is not None:
-            check_mask("protect", self.protect)
-            check_size("The protected area", self.protect.size, self.image)
-        self._whole("grow", 0, 4096)
-        if self.context is not None:
-            self._number("context", 1, 16)
-        if self.finish not in FINISHES:
-            raise InputError(f"Unknown finish {self.finish!r}; known are {', '.join(FINISHES)}.")
-        if self.feather is not None:
-            self._number("feather", 0, 4096)
-            if self.finish != "feather":
-                raise InputError("feather is how wide the finish feather fades: choose that finish.")
-        self._choice("detail")
-        self._choice("match_grain")
-        if self.content not in CONTENTS:
-            raise InputError(f"Unknown content {self.content!r}; known are {', '.join(CONTENTS)}.")
-        if self.strength is not None:
-            if self.content == "noise":
-                raise InputError(
-                    "strength is for content that noise is added to: name one, such as surroundings."
-                )
-            self._share("strength")
+            check_size("The protected area", self.protect.size, self.image, "protect")
+        if self.feather is not None and self.finish != "feather":
+            said = "feather is how wide the finish feather fades: choose that finish."
+            raise InputError(said, code="feather_unused", field="feather")
+        if self.strength is not None and self.mask_fill == "noise":
+            said = "strength is for a mask fill that noise is added to: name one, such as surroundings."
+            raise InputError(said, code="strength_unused", field="strength")
 
     @property
     def source(self) -> Picture:
@@ -121,9 +133,16 @@ class Inpaint(Repaint):
         return self.image.pixels
 
     @property
+    def content(self) -> str:
+        """The old name of ``mask_fill``."""
+        said = "content is called mask_fill now: the old name goes with the next release."
+        warnings.warn(said, DeprecationWarning, stacklevel=2)
+        return self.mask_fill
+
+    @property
     def start_strength(self) -> float:
         """How much noise is added to what the selection begins from, 1 for noise alone."""
-        if self.content == "noise":
+        if self.mask_fill == "noise":
             return 1.0
         return DEFAULT_STRENGTH if self.strength is None else self.strength
 
@@ -132,71 +151,82 @@ class Inpaint(Repaint):
 class Remove(Inpaint):
     """Take what is selected out of a picture: it is filled with what surrounds it, so there is no prompt.
 
-    The selection is grown by a little, since what it leaves of an edge or a shadow would be continued.
-    Patches get less noise than other content: the model only joins them (``strength`` None: 0.25). They go on
-    from the edge as they are, so the finish is a feather, which leads no colour of the edge inwards.
+    The selection is grown a little, since a remaining edge or shadow would be continued. Patches get less
+    noise than other fills: the model only joins them. They continue the picture at the edge as they are, so
+    the finish is a feather, which spreads no colour of the edge inwards.
     """
 
     operation = "remove"
 
     grow: int = 8
-    finish: Finish | Literal["auto"] = "feather"
-    content: str = "patches"
+    finish: FinishName = "feather"
+    mask_fill: MaskFill = "patches"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prompt.strip():
-            raise InputError("Removing takes no prompt: to put something else there, inpaint.")
+            said = "Removing takes no prompt: to put something else there, inpaint."
+            raise InputError(said, code="prompt_unused", field="prompt")
 
     @property
     def start_strength(self) -> float:
-        if self.content == "patches" and self.strength is None:
+        if self.mask_fill == "patches" and self.strength is None:
             return REMOVAL_STRENGTH
         return super().start_strength
+
+
+accept_old_names(Inpaint)
+accept_old_names(Remove)
+
+SIDE = about("Pixels to add on this side", within=(0, LONGEST_SIDE), unit="px")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Outpaint(Repaint):
     """A larger picture: what lies beyond the sides is drawn, and the picture itself is kept.
 
-    ``left``, ``right``, ``top`` and ``bottom`` are the pixels to add. ``aspect``, such as "16:9", adds evenly
-    on both sides of one direction what is missing; what the sides were given counts as part of the picture.
-    ``detail`` and ``match_grain`` are those of ``Inpaint``.
+    ``aspect`` adds evenly on both sides of one direction what is missing; what the sides were given counts as
+    part of the picture.
     """
 
     operation = "outpaint"
     has_drafts = False
-    finish: ClassVar[Finish | Literal["auto"]] = "membrane"
+    finish: ClassVar[FinishName] = "membrane"
     feather: ClassVar[float | None] = None
-    content: ClassVar[str] = "noise"
+    mask_fill: ClassVar[MaskFill] = "noise"
     start_strength: ClassVar[float] = 1.0
 
-    image: Picture
-    left: int = 0
-    right: int = 0
-    top: int = 0
-    bottom: int = 0
-    aspect: str | None = None
-    detail: bool | None = None
-    match_grain: bool | None = None
+    image: Picture = field(metadata=IMAGE)
+    left: int = field(default=0, metadata=SIDE)
+    right: int = field(default=0, metadata=SIDE)
+    top: int = field(default=0, metadata=SIDE)
+    bottom: int = field(default=0, metadata=SIDE)
+    aspect: str | None = setting(
+        None,
+        "Add evenly on two sides until the picture has this shape, as 16:9",
+        metavar="W:H",
+        pattern="[1-9][0-9]{0,4}:[1-9][0-9]{0,4}",
+        says="two whole numbers such as 16:9",
+    )
+    detail: bool | None = field(default=None, metadata=DETAIL)
+    match_grain: bool | None = field(default=None, metadata=MATCH_GRAIN)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_picture("image", self.image)
-        for name in ("left", "right", "top", "bottom"):
-            self._whole(name, 0, LONGEST_SIDE)
-        self._choice("detail")
-        self._choice("match_grain")
+        from glide_edit.images import MAX_PIXELS
+
         height, width = self.size
         if (height, width) == (self.image.height, self.image.width):
             raise InputError(
                 "Nothing would be added: say how many pixels for left, right, top or bottom, or give another "
-                "aspect."
+                "aspect.",
+                code="nothing_added",
             )
         if height * width > MAX_PIXELS:
             raise InputError(
                 f"The picture would be {width} wide and {height} high, above {MAX_PIXELS // 10**6} "
-                "megapixels: add less."
+                "megapixels: add less.",
+                code="result_too_large",
             )
 
     @property
@@ -217,6 +247,8 @@ class Outpaint(Repaint):
 
     @property
     def before(self) -> NDArray[Any]:
+        import numpy as np
+
         (top, bottom), (left, right) = self._added()
         return np.pad(self.image.pixels, ((top, bottom), (left, right), (0, 0)), mode="edge")
 
@@ -226,7 +258,7 @@ class Outpaint(Repaint):
         width = self.image.width + self.left + self.right
         more_high, more_wide = 0, 0
         if self.aspect is not None:
-            wide, high = _aspect(self.aspect)
+            wide, high = map(int, self.aspect.split(":"))
             more_high = max(0, round(width * high / wide) - height)
             more_wide = max(0, round(height * wide / high) - width) if more_high == 0 else 0
         return (
@@ -235,9 +267,13 @@ class Outpaint(Repaint):
         )
 
 
-def _aspect(text: str) -> tuple[int, int]:
-    """(wide, high) of "16:9"."""
-    found = re.fullmatch(r"([1-9][0-9]{0,4}):([1-9][0-9]{0,4})", text) if isinstance(text, str) else None
-    if found is None:
-        raise InputError(f"aspect must be two whole numbers such as 16:9, not {text!r}.")
-    return int(found[1]), int(found[2])
+def check_size(what: str, size: Any, picture: Picture, name: str) -> None:
+    """Raise InputError where ``size``, (height, width), is not the picture's."""
+    if list(size) != [picture.height, picture.width]:
+        high, wide = size
+        raise InputError(
+            f"{what} is {wide} wide and {high} high but the picture is {picture.width} wide and "
+            f"{picture.height} high: both must have the same size.",
+            code=f"{name}_wrong_size",
+            field=name,
+        )

@@ -1,24 +1,26 @@
-"""What every request has: words, seeds, and settings of the model."""
+"""What every request has: a prompt, seeds, and settings of the model."""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from glide_edit.diffusion.samplers import SAMPLERS
 from glide_edit.errors import InputError
-from glide_edit.images import Picture
-from glide_edit.requests.checks import check_unicode
 from glide_edit.requests.seeds import LARGEST_SEED, MOST_IMAGES, checked_seeds
+from glide_edit.requests.settings import setting, settings_of
 from glide_edit.text.prompt_weights import read_words
-from masks import Mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from glide_edit.images import Picture
 
 MOST_STEPS = 1000
 MOST_CUTS = 256
+SAMPLER_NAMES = ("ddpm", "ddim", "dpm-solver++")
 
 R = TypeVar("R", bound="Request")
 
@@ -29,21 +31,10 @@ class Request:
 
     ``n`` pictures are made, with the seeds ``seed``, ``seed + 1`` and so on, or one with each of ``seeds``, a
     tuple, list or range, which then decide ``seed`` (the first) and ``n`` (how many). Either way ``seeds``
-    names them all afterwards; a picture depends on its own seed alone. ``preset`` names one of the model's
-    own choices of settings; what is given here goes before it. ``steps`` and ``sampler`` are the base
-    stage's, ``upsampler_steps`` the upsampler's; ``guidance`` is the scale of classifier-free guidance, 1
-    for none.
-
-    In ``prompt`` and ``negative_prompt``, ``(words:1.3)`` weighs words: see ``text.emphasis``. Pictures are
-    guided away from the negative prompt: it takes the place of "nothing said" in classifier-free guidance.
-
-    With ``candidates`` so many pictures, of the seeds ``seed``, ``seed + 1`` and so on, are drawn by the base
-    stage alone and ranked (``operations.shortlist``), and only the best ``n`` are finished.
-
-    ``clip_guidance`` is the scale of guidance by CLIP in the base stage, 0 for none, and ``clip_interval``
-    the part (low, high) of the noise axis, 0 clean to 1 noise, where it acts. ``clip_cuts`` is how many
-    random crops a CLIP looks at in each step if it was not trained on noise; the noised kind looks at whole
-    pictures.
+    names them all afterwards; a picture depends on its own seed alone. What is given here goes before what
+    ``preset`` says. In ``prompt`` and ``negative_prompt``, ``(words:1.3)`` weighs words (see
+    ``text.prompt_weights``); the negative prompt takes the empty one's place in classifier-free guidance.
+    ``stage_steps`` and the older ``steps`` and ``upsampler_steps`` exclude each other for the same stage.
 
     Raises:
         InputError: a value out of range; the sentence says which and what is possible.
@@ -53,103 +44,116 @@ class Request:
     repaints: ClassVar[bool] = False
     """Whether a part of a picture is drawn and the rest of it known."""
     has_drafts: ClassVar[bool] = True
-    """Whether candidates can be told apart by what the base stage draws first: not where every frame goes on
-    from the one before it, or where the base stage draws nothing."""
+    """Whether candidates can be ranked by their drafts. They cannot where each frame continues from the one
+    before it, or where the first stage draws nothing."""
+    old_names: ClassVar[Mapping[str, str]] = {}
+    """Fields by the names that they had before; those are still taken, with a DeprecationWarning."""
 
-    prompt: str = ""
-    negative_prompt: str | None = None
-    n: int = 1
-    seed: int = 0
-    seeds: tuple[int, ...] = ()
-    candidates: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    sampler: str | None = None
-    upsampler_steps: int | None = None
-    preset: str | None = None
-    clip_guidance: float | None = None
-    clip_cuts: int | None = None
-    clip_interval: tuple[float, float] | None = None
+    prompt: str = setting("", "What to draw, in words")
+    negative_prompt: str | None = setting(None, "What not to draw; a guidance above 1 pushes away from it")
+    n: int = setting(1, "How many pictures to make", within=(1, MOST_IMAGES))
+    seed: int = setting(
+        0,
+        "Seed of the first picture; the others have the seeds after it",
+        within=(0, LARGEST_SEED - MOST_IMAGES),
+        metavar="S",
+    )
+    seeds: tuple[int, ...] = setting(
+        (),
+        "In place of seed and n, a picture for each of these seeds",
+        within=(0, LARGEST_SEED - 1),
+        metavar="S,S-S",
+        written="1,5,9 or 10-19",
+    )
+    candidates: int | None = setting(
+        None, "Draw so many small pictures, rank them, and finish the best n", within=(1, MOST_IMAGES)
+    )
+    steps: int | None = setting(None, "Steps of the first stage", within=(1, MOST_STEPS), unset="the model's")
+    guidance: float | None = setting(
+        None,
+        "How strongly to follow the words (classifier-free guidance); 1 is plain",
+        within=(0, 100),
+        unset="the model's",
+    )
+    sampler: str | None = setting(
+        None,
+        "ddpm, ddim or dpm-solver++, for the first stage",
+        choices=SAMPLER_NAMES,
+        unset="the model's",
+        metavar="NAME",
+    )
+    upsampler_steps: int | None = setting(
+        None, "Steps of the upsampler", within=(1, MOST_STEPS), unset="the model's"
+    )
+    stage_steps: tuple[int, ...] | None = setting(
+        None,
+        "Steps of each stage in order",
+        within=(1, MOST_STEPS),
+        unset="the model's",
+        metavar="N,N",
+        written="20,8,4",
+    )
+    preset: str | None = setting(
+        None,
+        "One of the model's own choices of settings; `models info` lists them",
+        unset="default",
+        metavar="NAME",
+        says="a name",
+    )
+    clip_guidance: float | None = setting(
+        None,
+        "How strongly CLIP pulls the first stage towards the words; 0 is not at all",
+        within=(0, 10_000),
+        unset="the model's",
+    )
+    clip_cuts: int | None = setting(
+        None,
+        "Random crops that a CLIP looks at in each step if it was not trained on noise",
+        within=(1, MOST_CUTS),
+    )
+    clip_interval: tuple[float, float] | None = setting(
+        None, "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls", unset="all of it"
+    )
 
     def __post_init__(self) -> None:
-        if not isinstance(self.prompt, str):
-            raise InputError(f"The prompt must be text, not {type(self.prompt).__name__}.")
-        if not isinstance(self.negative_prompt, str | None):
-            raise InputError(f"The negative prompt must be text, not {type(self.negative_prompt).__name__}.")
-        for name, words in (("The prompt", self.prompt), ("The negative prompt", self.negative_prompt or "")):
-            check_unicode(name, words)
+        settings = {each.name: each for each in settings_of(type(self))}
+        for name, each in settings.items():
+            if name != "seeds":
+                self._set(name, each.checked(getattr(self, name)))
+        for name, words in (("prompt", self.prompt), ("negative_prompt", self.negative_prompt or "")):
+            if any("\ud800" <= character <= "\udfff" for character in words):
+                # Halves of characters are what bytes that are not UTF-8 become on a command line.
+                said = f"The {settings[name].said} holds bytes that are not UTF-8: type it anew."
+                settings[name].refuse("not_unicode", said)
             read_words(words)
-        if self.preset is not None and not isinstance(self.preset, str):
-            raise InputError(f"The preset must be a name, not {type(self.preset).__name__}.")
-        self._seeds()
+        self._agree_on_seeds()
         if self.candidates is not None:
-            self._whole("candidates", self.n, MOST_IMAGES)
+            replace(settings["candidates"], within=(self.n, MOST_IMAGES)).checked(self.candidates)
             if not self.in_a_row:
-                raise InputError("Candidates have the seeds from seed on: leave seeds out, or candidates.")
-        for name in ("steps", "upsampler_steps"):
-            if getattr(self, name) is not None:
-                self._whole(name, 1, MOST_STEPS)
-        if self.guidance is not None:
-            self._number("guidance", 0, 100)
-        if self.clip_guidance is not None:
-            self._number("clip_guidance", 0, 10_000)
-        if self.clip_cuts is not None:
-            self._whole("clip_cuts", 1, MOST_CUTS)
-        if self.clip_interval is not None:
-            self._interval("clip_interval")
-        if self.sampler is not None and self.sampler not in tuple(SAMPLERS):
-            raise InputError(f"Unknown sampler {self.sampler!r}; known are {', '.join(SAMPLERS)}.")
+                said = "Candidates have the seeds from seed on: leave seeds out, or candidates."
+                settings["candidates"].refuse("contradicts_seeds", said)
+        for stage, name in enumerate(("steps", "upsampler_steps")):
+            if getattr(self, name) is not None and len(self.stage_steps or ()) > stage:
+                said = f"Give either {name} or stage_steps: both say the steps of one stage."
+                settings["stage_steps"].refuse(f"contradicts_{name}", said)
 
-    def _whole(self, name: str, least: int, most: int) -> None:
-        """Check a whole number, and keep it as Python's own: NumPy's cannot be written as JSON."""
-        value = getattr(self, name)
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
-            raise InputError(f"{name} must be a whole number between {least} and {most}, not {value!r}.")
-        object.__setattr__(self, name, int(value))
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
 
-    def _number(self, name: str, least: float, most: float) -> None:
-        """The same for any number."""
-        value = getattr(self, name)
-        is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most:
-            raise InputError(f"{name} must be a number between {least} and {most}, not {value!r}.")
-        object.__setattr__(self, name, float(value))
-
-    def _share(self, name: str) -> None:
-        """The same for a share of the noise axis: none of it would leave nothing to do."""
-        self._number(name, 0, 1)
-        if getattr(self, name) == 0:
-            raise InputError(f"{name} must be above 0 and at most 1, not 0: nothing would be drawn.")
-
-    def _seeds(self) -> None:
+    def _agree_on_seeds(self) -> None:
         """Make ``seeds``, ``seed`` and ``n`` agree."""
-        self._whole("n", 1, MOST_IMAGES)
-        self._whole("seed", 0, LARGEST_SEED - MOST_IMAGES)
         if not isinstance(self.seeds, tuple | list | range):
-            raise InputError(f"seeds must be a list or range of whole numbers, not {self.seeds!r}.")
+            said = f"seeds must be a list or range of whole numbers, not {self.seeds!r}."
+            raise InputError(said, code="seeds_wrong_type", field="seeds")
         if not self.seeds:
-            object.__setattr__(self, "seeds", tuple(range(self.seed, self.seed + self.n)))
+            self._set("seeds", tuple(range(self.seed, self.seed + self.n)))
             return
         given = checked_seeds(self.seeds)
         if self.n not in (1, len(given)) or self.seed not in (0, given[0]):
-            raise InputError("Give either seeds, or seed and n: together they contradict each other.")
+            said = "Give either seeds, or seed and n: together they contradict each other."
+            raise InputError(said, code="seeds_contradict_seed", field="seeds")
         for name, value in (("seeds", given), ("seed", given[0]), ("n", len(given))):
-            object.__setattr__(self, name, value)
-
-    def _interval(self, name: str) -> None:
-        """The same for a part of the noise axis; a list, as JSON has it, becomes a tuple."""
-        value = getattr(self, name)
-        ends = list(value) if isinstance(value, tuple | list) else []
-        plain = all(isinstance(end, int | float) and not isinstance(end, bool) for end in ends)
-        if len(ends) != 2 or not plain or not 0 <= ends[0] <= ends[1] <= 1:
-            raise InputError(f"{name} must be two numbers, 0 <= low <= high <= 1, not {value!r}.")
-        object.__setattr__(self, name, (float(ends[0]), float(ends[1])))
-
-    def _choice(self, name: str) -> None:
-        """The same for yes, no, or None to leave it to the program."""
-        value = getattr(self, name)
-        if value is not None and not isinstance(value, bool):
-            raise InputError(f"{name} must be true, false or left out, not {value!r}.")
+            self._set(name, value)
 
     @property
     def in_a_row(self) -> bool:
@@ -172,14 +176,13 @@ class Request:
 
     def replace(self: R, **changes: Any) -> R:
         """The same request with some fields changed, validated again."""
-        unknown = set(changes) - {field.name for field in dataclasses.fields(self)}
-        if unknown:
-            raise InputError(f"{self.operation} has no {', '.join(sorted(map(repr, unknown)))}.")
+        changes = with_new_names(type(self), changes)
+        check_names(type(self), changes)
         if "seeds" in changes:
             changes = {"seed": 0, "n": 1, **changes}
         elif "seed" in changes or "n" in changes:
             changes = {**changes, "seeds": ()}
-        return dataclasses.replace(self, **changes)
+        return replace(self, **changes)
 
     def alone(self: R, seed: int) -> R:
         """The same request for the picture of one seed."""
@@ -188,17 +191,47 @@ class Request:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values without fields that are None, and without ``seeds`` where they are in a row."""
         record: dict[str, Any] = {"operation": self.operation}
-        told = {"seeds"} if self.in_a_row else {"seed", "n"}
-        for field in dataclasses.fields(self):
-            if field.name in told:
+        left_out = {"seeds"} if self.in_a_row else {"seed", "n"}
+        for each in settings_of(type(self)):
+            value = getattr(self, each.name)
+            if value is None or each.name in left_out:
                 continue
-            value = getattr(self, field.name)
-            if isinstance(value, Picture):
-                record[field.name] = {"sha256": value.sha256, "size": [value.height, value.width]}
-            elif isinstance(value, Mask):
-                record[field.name] = value.to_rle()
-            elif isinstance(value, tuple):
-                record[field.name] = list(value)
-            elif value is not None:
-                record[field.name] = value
+            if each.kind == "picture":
+                value = {"sha256": value.sha256, "size": [value.height, value.width]}
+            elif each.kind == "mask":
+                value = value.to_rle()
+            record[each.name] = list(value) if isinstance(value, tuple) else value
         return record
+
+
+def check_names(kind: type[Request], given: Mapping[Any, object]) -> None:
+    """Raise InputError for a name that is no field of the request."""
+    if unknown := set(given) - {each.name for each in fields(kind)}:
+        names = sorted(map(repr, unknown))
+        raise InputError(f"{kind.operation} has no {', '.join(names)}.", code="unknown_field", field=names[0])
+
+
+def with_new_names(
+    kind: type[Request], given: Mapping[str, Any], *, warn: bool = True, stacklevel: int = 3
+) -> dict[str, Any]:
+    """Values by the names that fields have now; with ``warn`` an old name gives a DeprecationWarning."""
+    values = dict(given)
+    for old, new in kind.old_names.items():
+        if old in values:
+            if warn:
+                said = f"{old} is called {new} now: the old name goes with the next release."
+                warnings.warn(said, DeprecationWarning, stacklevel=stacklevel)
+            values.setdefault(new, values[old])
+            del values[old]
+    return values
+
+
+def accept_old_names(kind: type[Request]) -> None:
+    """Let a class of requests take the old names of its fields as keywords."""
+    made = kind.__init__
+
+    @wraps(made)
+    def init(self: Request, **values: Any) -> None:
+        made(self, **with_new_names(kind, values))
+
+    setattr(kind, "__init__", init)  # noqa: B010 (a type checker would refuse the assignment)

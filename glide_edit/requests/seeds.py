@@ -1,12 +1,11 @@
-"""Seeds of requests: as they are kept, and as people write them."""
+"""Seeds, and steps of several stages: as requests keep them, and as people write them."""
 
 from __future__ import annotations
 
 import itertools
 import re
 from collections.abc import Sequence
-
-import numpy as np
+from numbers import Integral
 
 from glide_edit.errors import InputError
 
@@ -18,14 +17,16 @@ def checked_seeds(seeds: Sequence[object]) -> tuple[int, ...]:
     """Seeds as a tuple of Python's own whole numbers; InputError for what is none, too many, or one twice."""
     given: list[int] = []
     for seed in itertools.islice(seeds, MOST_IMAGES + 1):
-        whole = isinstance(seed, int | np.integer) and not isinstance(seed, bool)
-        if not whole or not 0 <= seed < LARGEST_SEED:  # type: ignore[operator]
-            raise InputError(f"seeds must be whole numbers between 0 and {LARGEST_SEED - 1}, not {seed!r}.")
-        given.append(int(seed))  # type: ignore[call-overload]
+        if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) < LARGEST_SEED:
+            said = f"seeds must be whole numbers between 0 and {LARGEST_SEED - 1}, not {seed!r}."
+            raise InputError(said, code="seeds_out_of_range", field="seeds")
+        given.append(int(seed))
     if len(given) > MOST_IMAGES:
-        raise InputError(f"seeds are more than the {MOST_IMAGES} that one request may have.")
+        said = f"seeds are more than the {MOST_IMAGES} that one request may have."
+        raise InputError(said, code="seeds_too_many", field="seeds")
     if twice := [seed for seed in given if given.count(seed) > 1]:
-        raise InputError(f"seeds name {twice[0]} twice: the same picture would be made again.")
+        said = f"seeds name {twice[0]} twice: the same picture would be made again."
+        raise InputError(said, code="seeds_repeated", field="seeds")
     return tuple(given)
 
 
@@ -40,11 +41,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         ends = re.fullmatch(r"\s*(\d{1,19})\s*(?:-\s*(\d{1,19})\s*)?", part, re.ASCII)
         low, high = (int(ends[1]), int(ends[2] or ends[1])) if ends else (1, 0)
         if high < low:
-            raise InputError(f"seeds are written as 7, 1,5,9 or 10-19, not {text!r}.")
+            said = f"seeds are written as 7, 1,5,9 or 10-19, not {text!r}."
+            raise InputError(said, code="seeds_malformed", field="seeds")
         ranges.append(range(low, high + 1))
-    return checked_seeds(_chained(ranges))
+    # No more of them than show that they are too many.
+    return checked_seeds(list(itertools.islice(itertools.chain.from_iterable(ranges), MOST_IMAGES + 1)))
 
 
-def _chained(ranges: Sequence[range]) -> list[int]:
-    """The numbers of all ranges, no more of them than show that they are too many."""
-    return list(itertools.islice(itertools.chain.from_iterable(ranges), MOST_IMAGES + 1))
+def parse_steps(text: str) -> tuple[int, ...]:
+    """Steps of several stages as people write them: "20,8,4". Raises InputError for anything else."""
+    if not re.fullmatch(r"\s*\d{1,9}\s*(,\s*\d{1,9}\s*)*", text, re.ASCII):
+        said = f"stage_steps are written as 20,8,4, not {text!r}."
+        raise InputError(said, code="stage_steps_malformed", field="stage_steps")
+    return tuple(map(int, text.split(",")))

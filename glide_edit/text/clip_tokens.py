@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from glide_edit import optional_dependencies
 from glide_edit.errors import InputError
-from glide_edit.text.tokenizer import Tokens
+from glide_edit.text.tokenizer import Tokens, padded
 
 
 class CLIPTokenizer:
@@ -16,8 +14,7 @@ class CLIPTokenizer:
 
     Always ``context`` of them. A longer prompt loses its end, never the end token.
 
-    Raises:
-        InputError: ``context`` is less than 3, or open_clip is not installed.
+    Raises InputError if ``context`` is less than 3, or open_clip is not installed.
     """
 
     def __init__(self, context: int = 77) -> None:
@@ -36,13 +33,6 @@ class CLIPTokenizer:
     def encode(self, prompts: Sequence[str]) -> Tokens:
         """(B prompts) -> ids and mask of shape (B, context); the mask is True from start to end token."""
         start, end = self._tokenizer.sot_token_id, self._tokenizer.eot_token_id
-        ids = torch.zeros(len(prompts), self.context, dtype=torch.int64)
-        token_mask = torch.zeros(len(prompts), self.context, dtype=torch.bool)
-        dropped = []
-        for row, prompt in enumerate(prompts):
-            words = self._tokenizer.encode(prompt)
-            kept = [start, *words[: self.context - 2], end]
-            ids[row, : len(kept)] = torch.tensor(kept)
-            token_mask[row, : len(kept)] = True
-            dropped.append(len(words) + 2 - len(kept))
-        return Tokens(ids, token_mask, tuple(dropped))
+        encoded = [self._tokenizer.encode(prompt) for prompt in prompts]
+        rows = [[start, *words[: self.context - 2], end] for words in encoded]
+        return padded(rows, self.context, (max(0, len(words) + 2 - self.context) for words in encoded))

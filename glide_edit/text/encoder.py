@@ -33,7 +33,7 @@ class TextNetwork(Protocol):
 
 
 class TextEncoder:
-    """What a prompt means to the stages of a model. The empty prompt is "nothing said"."""
+    """Encodes prompts for the stages of a model. The empty prompt stands for no prompt."""
 
     def __init__(self, tokenizer: Tokenizer, transformer: TextNetwork) -> None:
         self.tokenizer = tokenizer

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Tokenizer
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from glide_edit import optional_dependencies
 from glide_edit.conditioning import TextStates
 from glide_edit.errors import InputError, ModelFormatError
-from glide_edit.text.tokenizer import Tokens, cleaned
+from glide_edit.text.tokenizer import Tokens, cleaned, padded
 
 ARCHITECTURES = {
     "t5": "T5EncoderModel",
@@ -44,7 +44,7 @@ TOKENIZER_NAME = "tokenizer.json"
 _CONTEXT = 64
 """The most tokens of a prompt that are read; long enough for two sentences."""
 _UNUSED = ("pooler.",)
-"""What a folder may lack: parts that take no part in the states."""
+"""Weights that a folder may lack: the states do not depend on them."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,7 @@ class FrozenTextConfig:
     weights and ``tokenizer_sha256`` that of its tokenizer. Its states are ``language_width`` wide, those that
     networks read ``width``. ``context`` is the most tokens, those that begin and end a text included.
 
-    Raises:
-        InputError: a number is less than 1, ``context`` less than 4, or the architecture is unknown.
+    Raises InputError if a number is less than 1, ``context`` less than 4, or the architecture is unknown.
     """
 
     name: str
@@ -82,13 +81,13 @@ class FrozenTextConfig:
 class LanguageTokenizer:
     """A language model's own tokens, with those that begin and end a text.
 
-    The empty prompt has no token at all, as with the tokenizers that are trained here: it is "nothing said".
+    The empty prompt has no token at all, as with the tokenizers trained here.
     """
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
         tokenizer.no_padding()
         tokenizer.no_truncation()
-        # Whoever types "[SEP]" or "</s>" means those characters, not the token.
+        # A typed "[SEP]" or "</s>" means those characters, not the token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self._around = tokenizer.num_special_tokens_to_add(is_pair=False)
@@ -112,16 +111,10 @@ class LanguageTokenizer:
     def encode(self, prompts: Sequence[str]) -> Tokens:
         """Prompts to ids padded to the longest of them (at least 1, at most ``context`` tokens)."""
         rows, dropped = zip(*(self._encode(cleaned(prompt)) for prompt in prompts), strict=True)
-        length = max(1, max(len(row) for row in rows))
-        ids = torch.zeros(len(rows), length, dtype=torch.int64)
-        token_mask = torch.zeros(len(rows), length, dtype=torch.bool)
-        for k, row in enumerate(rows):
-            ids[k, : len(row)] = torch.tensor(row, dtype=torch.int64)
-            token_mask[k, : len(row)] = True
-        return Tokens(ids, token_mask, dropped)
+        return padded(rows, max(map(len, rows)) or 1, dropped)
 
     def _encode(self, text: str) -> tuple[list[int], int]:
-        """The ids, and how many are left out for want of room."""
+        """The ids, and how many tokens did not fit."""
         if not text:
             return [], 0
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
@@ -133,7 +126,7 @@ class LanguageTokenizer:
 class LanguageModel:
     """An encoder of transformers, in float32 and evaluation mode: it is never trained.
 
-    On purpose no ``nn.Module``, so that it is no part of what holds it: neither saved nor optimised with it.
+    It is deliberately not an ``nn.Module``, so that its owner neither saves nor optimises it.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -147,7 +140,7 @@ class LanguageModel:
             ModelFormatError: they are missing, damaged, incomplete, no safetensors, or of an unknown kind.
             InputError: transformers is not installed.
         """
-        architecture = architecture_of(folder)
+        architecture = shape_of(folder).architecture
         package = optional_dependencies.transformers()
         try:
             with _quiet(package):
@@ -184,9 +177,9 @@ class LanguageModel:
 
 
 class FrozenText(nn.Module):
-    """What a language model says, projected to what the networks read. Only the projection is trained.
+    """A language model's states, projected to the width that the networks read; only that is trained.
 
-    ``language`` is None where states come from elsewhere, or only the projection's shape is wanted.
+    ``language`` is None where states are computed elsewhere, or only the projection's shape is needed.
     """
 
     def __init__(self, config: FrozenTextConfig, language: LanguageModel | None = None) -> None:
@@ -211,36 +204,16 @@ class FrozenText(nn.Module):
         return self.project(self.language(ids, token_mask))
 
 
-def architecture_of(folder: Path) -> str:
-    """The class of transformers that reads the folder.
+class LanguageShape(NamedTuple):
+    """The class of transformers that reads a language model, the width of its states, the most tokens."""
 
-    Raises:
-        ModelFormatError: its ``config.json`` is missing, damaged, or of a kind that is not known.
-    """
-    kind = _config(folder).get("model_type")
-    if kind not in ARCHITECTURES:
-        raise ModelFormatError(
-            f"The language model {folder} is of the kind {kind!r}; known are {', '.join(ARCHITECTURES)}."
-        )
-    return ARCHITECTURES[kind]
+    architecture: str
+    width: int
+    context: int
 
 
-def widths_of(folder: Path) -> tuple[int, int]:
-    """How wide the language model's states are, and how many tokens we let it read.
-
-    Raises:
-        ModelFormatError: its ``config.json`` does not say.
-    """
-    config = _config(folder)
-    width = next((config[key] for key in ("d_model", "hidden_size", "dim") if key in config), None)
-    places = config.get("max_position_embeddings", _CONTEXT + 2)
-    if not isinstance(width, int) or not isinstance(places, int):
-        raise ModelFormatError(f"{folder / CONFIG_NAME} does not say how wide its states are.")
-    # Models in the line of RoBERTa count places from 2.
-    return width, min(_CONTEXT, places - 2)
-
-
-def _config(folder: Path) -> dict[str, Any]:
+def shape_of(folder: Path) -> LanguageShape:
+    """What a folder's ``config.json`` says. Raises ModelFormatError if it is missing, damaged or unknown."""
     path = folder / CONFIG_NAME
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -250,12 +223,22 @@ def _config(folder: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(config, dict):
         raise ModelFormatError(f"{folder} is no language model: its {CONFIG_NAME} holds no object.")
-    return config
+    kind = config.get("model_type")
+    if kind not in ARCHITECTURES:
+        raise ModelFormatError(
+            f"The language model {folder} is of the kind {kind!r}; known are {', '.join(ARCHITECTURES)}."
+        )
+    width = next((config[key] for key in ("d_model", "hidden_size", "dim") if key in config), None)
+    places = config.get("max_position_embeddings", _CONTEXT + 2)
+    if not isinstance(width, int) or not isinstance(places, int):
+        raise ModelFormatError(f"{path} does not say how wide its states are.")
+    # Models in the line of RoBERTa count places from 2.
+    return LanguageShape(ARCHITECTURES[kind], width, min(_CONTEXT, places - 2))
 
 
 @contextmanager
 def _quiet(package: Any) -> Iterator[None]:
-    """Without the package's progress bar and its remarks on weights that are not used."""
+    """Turn off the package's progress bar and its warnings about unused weights."""
     logging = package.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -3,62 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glide_edit.conditioning import TextStates
-from glide_edit.errors import InputError
+from glide_edit.text.transformer import TextBlock, TextTransformerConfig
 
 
 @dataclass(frozen=True)
-class GlideTextConfig:
-    """``context`` is the number of tokens, always filled; ``width`` must be a multiple of ``heads``.
+class GlideTextConfig(TextTransformerConfig):
+    """The same with GLIDE's sizes as defaults. ``context`` is the number of tokens, always filled."""
 
-    Raises:
-        InputError: it is not, or a number is less than 1.
-    """
-
-    vocabulary: int
     width: int = 512
     layers: int = 16
     heads: int = 8
     context: int = 128
 
-    def __post_init__(self) -> None:
-        if min(self.vocabulary, self.width, self.layers, self.heads, self.context) < 1:
-            raise InputError(
-                "vocabulary, width, layers, heads and context of a text transformer must be 1 or more."
-            )
-        if self.width % self.heads:
-            raise InputError(
-                f"A text transformer's width, {self.width}, must be a multiple of its {self.heads} heads."
-            )
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> GlideTextConfig:
-        return cls(**data)
-
-
-class _Block(nn.Module):
+class _Block(TextBlock):
     """``qkv`` gives for each head its query, key and value one after the other, as published."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm_attention = nn.LayerNorm(width)
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.norm_mlp = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 4 * width)
-        self.contract = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(self.norm_attention(x)).unflatten(-1, (self.heads, 3, -1)).permute(3, 0, 2, 1, 4)
         x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return x + self.contract(F.gelu(self.expand(self.norm_mlp(x))))
+        return x + self.mlp(x)
 
 
 class GlideTextTransformer(nn.Module):

@@ -13,10 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tiktoken
-import torch
 
 from glide_edit.errors import ModelFormatError, ModelNotFound
-from glide_edit.text.tokenizer import Tokens
+from glide_edit.text.tokenizer import Tokens, padded
 
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """What merges do not reach across, as in the code published with GPT-2 (Radford et al. 2019)."""
@@ -63,20 +62,15 @@ class GPT2Tokenizer:
     def encode(self, prompts: Sequence[str]) -> Tokens:
         """Prompts to ids of shape (B, context), cut there; padding is the end token with a False mask."""
         encoded = [self._encoding.encode_ordinary(prompt.lower()) for prompt in prompts]
-        ids = torch.full((len(encoded), self.context), self.end_token, dtype=torch.int64)
-        token_mask = torch.zeros(len(encoded), self.context, dtype=torch.bool)
-        for row, tokens in enumerate(encoded):
-            kept = tokens[: self.context]
-            ids[row, : len(kept)] = torch.tensor(kept, dtype=torch.int64)
-            token_mask[row, : len(kept)] = True
-        return Tokens(ids, token_mask, tuple(max(0, len(tokens) - self.context) for tokens in encoded))
+        rows = [tokens[: self.context] for tokens in encoded]
+        dropped = (max(0, len(tokens) - self.context) for tokens in encoded)
+        return padded(rows, self.context, dropped, padding=self.end_token)
 
 
 def to_tiktoken(vocab_bpe: bytes, encoder_json: bytes) -> bytes:
     """The two files in which OpenAI published GPT-2's vocabulary, as one in tiktoken's format.
 
-    Raises:
-        ModelFormatError: they are damaged, or do not belong together.
+    Raises ModelFormatError if they are damaged, or do not belong together.
     """
     shown = _shown_bytes()
     try:

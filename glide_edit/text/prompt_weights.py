@@ -25,10 +25,10 @@ _WEIGHT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*")
 
 @dataclass(frozen=True)
 class Words:
-    """A prompt as it was read.
+    """A parsed prompt.
 
-    ``plain`` is what the text encoder is told: without weights, escapes and control characters. ``parts`` are
-    the weighted words' (start, end, weight) in it. ``dropped`` counts control characters.
+    ``plain`` is the text for the encoder, without weights, escapes and control characters. ``parts`` are the
+    (start, end, weight) of weighted words in it. ``dropped`` counts control characters.
     """
 
     plain: str
@@ -36,7 +36,7 @@ class Words:
     dropped: int = 0
 
     def shares(self) -> dict[str, float]:
-        """Prompts to be mixed, and how much of each: they sum to 1, and the whole prompt is the first."""
+        """The prompts to mix and their shares, which sum to 1; the whole prompt comes first."""
         mixed = {self.plain: 1.0 + sum(weight - 1 for _, _, weight in self.parts)}
         for start, end, weight in self.parts:
             without = " ".join((self.plain[:start] + self.plain[end:]).split())

@@ -22,11 +22,21 @@ class Tokens:
     dropped: tuple[int, ...]
 
 
+def padded(rows: Sequence[Sequence[int]], length: int, dropped: Iterable[int], padding: int = 0) -> Tokens:
+    """Rows of ids, none longer than ``length``, filled up to it with ``padding``."""
+    ids = torch.full((len(rows), length), padding, dtype=torch.int64)
+    token_mask = torch.zeros(len(rows), length, dtype=torch.bool)
+    for k, row in enumerate(rows):
+        ids[k, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        token_mask[k, : len(row)] = True
+    return Tokens(ids, token_mask, tuple(dropped))
+
+
 class BytePairTokenizer:
-    """Text to token ids. Every string can be encoded: what the merges do not know falls back to bytes."""
+    """Text to token ids. Every string can be encoded: characters that no merge covers become bytes."""
 
     def __init__(self, tokenizer: Tokenizer, context: int) -> None:
-        # Whoever types "<pad>" means those five characters, not the padding token.
+        # A typed "<pad>" means those five characters, not the padding token.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
         self.context = context
@@ -61,14 +71,9 @@ class BytePairTokenizer:
     def encode(self, prompts: Sequence[str]) -> Tokens:
         """Prompts to ids padded to the longest of them (at least 1, at most ``context`` tokens)."""
         encoded = [item.ids for item in self._tokenizer.encode_batch([cleaned(p) for p in prompts])]
-        length = max(1, min(self.context, max((len(ids) for ids in encoded), default=1)))
-        ids = torch.zeros(len(encoded), length, dtype=torch.int64)
-        token_mask = torch.zeros(len(encoded), length, dtype=torch.bool)
-        for row, tokens in enumerate(encoded):
-            kept = tokens[:length]
-            ids[row, : len(kept)] = torch.tensor(kept, dtype=torch.int64)
-            token_mask[row, : len(kept)] = True
-        return Tokens(ids, token_mask, tuple(max(0, len(tokens) - self.context) for tokens in encoded))
+        rows = [ids[: self.context] for ids in encoded]
+        dropped = (len(ids) - len(row) for ids, row in zip(encoded, rows, strict=True))
+        return padded(rows, max(map(len, rows), default=1) or 1, dropped)
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._tokenizer.decode(list(ids)).strip()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,7 @@ from glide_edit.errors import InputError
 class TextTransformerConfig:
     """``context`` is the largest number of tokens; ``width`` must be a multiple of ``heads``.
 
-    Raises:
-        InputError: it is not, or a number is less than 1.
+    Raises InputError if it is not, or a number is less than 1.
     """
 
     vocabulary: int
@@ -37,12 +35,10 @@ class TextTransformerConfig:
                 f"A text transformer's width, {self.width}, must be a multiple of its {self.heads} heads."
             )
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> TextTransformerConfig:
-        return cls(**data)
 
+class TextBlock(nn.Module):
+    """The layers of a pre-norm block; its attention is each encoder's own."""
 
-class _Block(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -53,13 +49,18 @@ class _Block(nn.Module):
         self.expand = nn.Linear(width, 4 * width)
         self.contract = nn.Linear(4 * width, width)
 
+    def mlp(self, x: Tensor) -> Tensor:
+        return self.contract(F.gelu(self.expand(self.norm_mlp(x))))
+
+
+class _Block(TextBlock):
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         batch, length, width = x.shape
         heads = (batch, length, 3, self.heads, width // self.heads)
         q, k, v = self.qkv(self.norm_attention(x)).reshape(heads).permute(2, 0, 3, 1, 4)
         weights = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2) + bias).softmax(dim=-1)
         x = x + self.out((weights @ v).transpose(1, 2).reshape(batch, length, width))
-        return x + self.contract(F.gelu(self.expand(self.norm_mlp(x))))
+        return x + self.mlp(x)
 
 
 class TextTransformer(nn.Module):
@@ -81,7 +82,7 @@ class TextTransformer(nn.Module):
     def forward(self, ids: Tensor, token_mask: Tensor) -> TextStates:
         """ids (B, L) int64, token_mask (B, L) bool, L at most ``context`` -> states (B, L, width)."""
         x = self.tokens(ids) + self.positions[: ids.shape[1]]
-        # Finite, so that a prompt of padding only gives numbers (which nobody attends to) and not NaN.
+        # Finite, so that a prompt of padding only gives numbers (not attended to) and not NaN.
         bias = torch.where(token_mask, 0.0, -1e4).to(x.dtype)[:, None, None, :]
         for block in self.blocks:
             x = block(x, bias)

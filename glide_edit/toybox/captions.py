@@ -13,7 +13,7 @@ from glide_edit.toybox.world import COLOURS, GROUNDS, KINDS, MATERIALS, SIZES, S
 
 RELATIONS = ("to the left of", "to the right of", "in front of", "behind", "next to")
 
-_STREAM = 7012  # keeps these draws apart from other uses of the same seed
+_STREAM = 7012  # so that other uses of the same seed get other random numbers
 _LIGHT_WORDS = {"day": "in daylight", "sunset": "at sunset", "night": "at night"}
 
 
@@ -74,7 +74,7 @@ def _describe(scene: Scene, index: int, rng: np.random.Generator) -> str:
 
 
 def _relation(scene: Scene, a: int, b: int, rng: np.random.Generator) -> str:
-    """A relation of toy a to toy b that the picture bears out."""
+    """A relation of toy a to toy b that is true in the picture."""
     boxes = _boxes(scene)
     middle = (boxes[:, 0] + boxes[:, 2]) / 2
     across, deep = middle[a] - middle[b], boxes[a, 4] - boxes[b, 4]
@@ -88,7 +88,7 @@ def _relation(scene: Scene, a: int, b: int, rng: np.random.Generator) -> str:
 
 @lru_cache(maxsize=64)
 def _boxes(scene: Scene) -> NDArray[np.float64]:
-    """Kept for the next phrasing: it takes most of a caption's time."""
+    """Cached for the next phrasing: this takes most of a caption's time."""
     return toy_extents(scene)
 
 

@@ -57,7 +57,7 @@ def write_folder(
             return json.dumps(_write_scene(partial, f"{k:06d}", scene, render(scene, size, threads=1)))
 
         lines = []
-        # A scene a thread: faster than all threads on one scene, part of which is worked out in Python.
+        # One scene per thread: faster than all threads on one scene, part of which is computed in Python.
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
             for line in pool.map(make, range(count)):
@@ -94,18 +94,11 @@ def _write_scene(folder: Path, name: str, scene: Scene, rendering: Rendering) ->
         "scene": scene.to_json(),
     }
     for k, toy in enumerate(scene.toys):
-        visible = (rendering.visible == k).astype(np.uint8) * 255
-        line["toys"].append(
-            {
-                "kind": toy.kind,
-                "colour": toy.colour,
-                "material": toy.material,
-                "size": toy.size,
-                "box": rendering.boxes[k],
-                "visible": _save(folder, f"masks/{name}_{k}_visible.png", visible),
-                "whole": _save(folder, f"masks/{name}_{k}_whole.png", rendering.whole[k] * np.uint8(255)),
-            }
-        )
+        record = {word: getattr(toy, word) for word in ("kind", "colour", "material", "size")}
+        record["box"] = rendering.boxes[k]
+        for part, pixels in (("visible", rendering.visible == k), ("whole", rendering.whole[k])):
+            record[part] = _save(folder, f"masks/{name}_{k}_{part}.png", pixels * np.uint8(255))
+        line["toys"].append(record)
     return line
 
 

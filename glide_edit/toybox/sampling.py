@@ -1,4 +1,4 @@
-"""Scenes by chance: which toys, where they stand, and a camera that frames them."""
+"""Random scenes: which toys, where they stand, and a camera that frames them."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from glide_edit.toybox.world import (
 
 Split = Literal["train", "held_out", "all"]
 
-_STREAM = 7011  # keeps these draws apart from other uses of the same seed
+_STREAM = 7011  # so that other uses of the same seed get other random numbers
 _COUNTS = (0.5, 0.3, 0.13, 0.07)
 _COLOUR_NAMES = tuple(COLOURS)
-# What is left of the convex hull's area where a kind has a waist or a hole.
+# The share of the convex hull's area that a kind with a waist or a hole covers.
 _SOLIDITY = {"ring": 0.80, "tree": 0.88, "snowman": 0.85, "rocket": 0.80, "mushroom": 0.86, "car": 0.88}
 
 
 def sample_scene(seed: int, split: Split = "train") -> Scene:
     """The scene of a seed (an integer >= 0), the same on every call.
 
-    `train` shows no held-out combination, `held_out` at least one, `all` draws from everything.
+    `train` contains no held-out combination, `held_out` at least one, `all` any.
     Raises InputError for a negative seed or an unknown split.
     """
     if split not in ("train", "held_out", "all"):
@@ -65,10 +65,10 @@ def sample_scene(seed: int, split: Split = "train") -> Scene:
 
 
 def of_one_kind(scene: Scene) -> Scene | None:
-    """The scene with all toys of the kind of one of them, in the colours they have, which must differ.
+    """The scene with all toys of one of their kinds, in their own colours.
 
-    None where two colours are the same, a toy would be in a colour held out of training, stand in another,
-    leave the picture or be hidden by half.
+    None if two colours are the same, or if a toy would have a colour held out of training, intersect another
+    toy, leave the picture or be half hidden.
     """
     colours = {toy.colour for toy in scene.toys}
     if len(colours) < len(scene.toys):
@@ -180,7 +180,7 @@ def _frame(rng: np.random.Generator, scene: Scene) -> Camera:
         half = max(half, wide / 2 / 0.84, tall / 2 / 0.76)
     else:
         half = max(wide, tall) / 2 / rng.uniform(0.78, 0.98)
-    # Half of the free room to each side, so that toys are rarely centred and rarely cut off.
+    # Half of the free room on each side, so that toys are rarely centred and rarely cut off.
     room = np.maximum(half - (high - low) / 2, 0.0)
     slip = rng.uniform(-1, 1, size=2) * (0.8 if rng.random() < 0.85 else 1.25)
     centre = (low + high) / 2 + room * slip

@@ -124,12 +124,8 @@ def _mushroom(o: _Builder) -> None:
     o.add(CONE, (0, 0.27, 0), (0.20, 0.27, 0.14), 0.015, _CREAM, MATTE, creased=False)
     o.add(DOME, (0, 0.46, 0), (0.52, 0.44, 0.52))
     spot = (0.50, 0.40, 0.34) if o.toy.colour in ("white", "yellow", "pink") else _CREAM
-    for turn, tilt, radius in (
-        (-0.5, 0.62, 0.085),
-        (0.55, 0.50, 0.075),
-        (0.0, 1.08, 0.085),
-        (1.5, 0.7, 0.08),
-    ):
+    spots = ((-0.5, 0.62, 0.085), (0.55, 0.50, 0.075), (0.0, 1.08, 0.085), (1.5, 0.7, 0.08))
+    for turn, tilt, radius in spots:
         flat = 0.505 * math.cos(tilt)
         at = (flat * math.sin(turn), 0.46 + 0.425 * math.sin(tilt), flat * math.cos(turn))
         o.add(ELLIPSOID, at, (radius, radius * 0.8, radius), 0.0, spot, MATTE, creased=False)
@@ -177,48 +173,33 @@ def _rocket(o: _Builder) -> None:
     o.add(ELLIPSOID, (0, 0.84, 0.235), (0.11, 0.11, 0.05), 0.0, (0.20, 0.42, 0.70), SHINY)
 
 
-_BUILDERS: dict[str, Callable[[_Builder], None]] = {
-    "ball": _ball,
-    "cube": _cube,
-    "cylinder": _cylinder,
-    "cone": _cone,
-    "ring": _ring,
-    "tree": _tree,
-    "house": _house,
-    "mushroom": _mushroom,
-    "snowman": _snowman,
-    "car": _car,
-    "mug": _mug,
-    "rocket": _rocket,
+# For each kind its builder, and the radius of its footprint at scale 1, for placing toys without overlap.
+_KINDS: dict[str, tuple[Callable[[_Builder], None], float]] = {
+    "ball": (_ball, 0.46),
+    "cube": (_cube, 0.54),
+    "cylinder": (_cylinder, 0.42),
+    "cone": (_cone, 0.50),
+    "ring": (_ring, 0.52),
+    "tree": (_tree, 0.50),
+    "house": (_house, 0.66),
+    "mushroom": (_mushroom, 0.50),
+    "snowman": (_snowman, 0.42),
+    "car": (_car, 0.72),
+    "mug": (_mug, 0.52),
+    "rocket": (_rocket, 0.46),
 }
-
-# The radius of each kind's footprint at scale 1, for placing toys without overlap.
-FOOTPRINTS: dict[str, float] = {
-    "ball": 0.46,
-    "cube": 0.54,
-    "cylinder": 0.42,
-    "cone": 0.50,
-    "ring": 0.52,
-    "tree": 0.50,
-    "house": 0.66,
-    "mushroom": 0.50,
-    "snowman": 0.42,
-    "car": 0.72,
-    "mug": 0.52,
-    "rocket": 0.46,
-}
+FOOTPRINTS: dict[str, float] = {kind: radius for kind, (_, radius) in _KINDS.items()}
 
 
 def toy_primitives(toy: Toy) -> NDArray[np.float64]:
     """The toy's primitives in world coordinates, (M, 16) rows with the columns listed above."""
     builder = _Builder(toy, [])
-    _BUILDERS[toy.kind](builder)
+    _KINDS[toy.kind][0](builder)
     return np.array(builder.rows, np.float64)
 
 
 def scene_primitives(scene: Scene) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """All primitives (M, 16) and, for each toy, (N, 6): bounding sphere's centre and radius, first and
-    past-the-last row."""
+    """All primitives (M, 16); and per toy, (N, 6): bounding sphere's centre and radius, first and end row."""
     parts = [toy_primitives(toy) for toy in scene.toys]
     spheres, start = [], 0
     for rows in parts:
@@ -260,10 +241,8 @@ def hull_points(toy: Toy) -> NDArray[np.float64]:
         elif kind == WHEEL:
             local = np.concatenate([np.c_[_CIRCLE * a, np.full(12, z)] for z in (-b, b)])
         else:
-            top = c if kind == CONE else a
-            rings = [
-                np.c_[_CIRCLE[:, 0] * r, np.full(12, y), _CIRCLE[:, 1] * r] for r, y in ((a, -b), (top, b))
-            ]
+            ends = ((a, -b), (c if kind == CONE else a, b))
+            rings = [np.c_[_CIRCLE[:, 0] * r, np.full(12, y), _CIRCLE[:, 1] * r] for r, y in ends]
             local = np.concatenate(rings)
         cos, sin = row[COS], row[SIN]
         x, z = cos * local[:, 0] + sin * local[:, 2], -sin * local[:, 0] + cos * local[:, 2]

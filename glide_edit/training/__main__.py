@@ -5,28 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import MISSING, fields
-from types import NoneType
-from typing import Literal, get_args, get_origin, get_type_hints
+from dataclasses import MISSING
+from typing import get_args
 
 from glide_edit.errors import GlideEditError
-from glide_edit.training.run import TrainSettings, run
+from glide_edit.training.command_line import OPTIONS, STAGE_HELP, settings_of
+from glide_edit.training.run import run
+from glide_edit.training.settings import Stage
 
 
 def main() -> int:
     """0 finished, 2 an error, 130 stopped; the numbers of the log go to stdout."""
     parser = argparse.ArgumentParser("python -m glide_edit.training", description="Train one stage.")
-    for field in fields(TrainSettings):
-        hint = get_type_hints(TrainSettings)[field.name]
-        kinds = [kind for kind in get_args(hint) if kind is not NoneType] or [hint]
-        if get_origin(hint) is Literal:
-            parser.add_argument(field.name, choices=kinds)
-        elif field.name != "network":  # no text says what a network is
-            name, needed = f"--{field.name.replace('_', '-')}", field.default is MISSING
-            parser.add_argument(name, type=kinds[0], default=field.default, required=needed)
+    parser.add_argument("stage", choices=get_args(Stage), help=STAGE_HELP)
+    for option in OPTIONS:
+        given = {"required": True} if option.default is MISSING else {"default": option.default}
+        parser.add_argument(
+            *option.flags, type=option.type, metavar=option.metavar, help=option.help, **given
+        )
+    values = vars(parser.parse_args())
     try:
-        settings = TrainSettings(**vars(parser.parse_args()))
-        outcome = run(settings, lambda record: print(json.dumps(record), flush=True))
+        outcome = run(settings_of(values), lambda record: print(json.dumps(record), flush=True))
     except GlideEditError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

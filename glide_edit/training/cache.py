@@ -1,8 +1,8 @@
 """Toybox pictures rendered once into memory-mapped arrays.
 
 A cache's folder holds ``images.npy`` (N, S, S, 3), ``drawings.npy`` and ``bits.npy`` (N, S, S), all uint8;
-``scenes.jsonl``, a scene a line; and ``cache.json``: size, count, seed, and how many are rendered. Bits 0-3
-are the masks of up to four objects with their shadows; bit 7 is "any object is seen here".
+``scenes.jsonl``, one scene a line; and ``cache.json``: size, count, seed, and the number rendered. Bits 0-3
+are the masks of up to four objects with their shadows; bit 7 says that any object is seen there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
@@ -22,14 +22,14 @@ import numpy as np
 
 from glide_edit.errors import TrainingError
 from glide_edit.toybox import Scene, render
-from glide_edit.training.sources import TOY_COUNTS, Item, toy_item, toybox_captions, training_scene
+from glide_edit.training.sources import TOY_COUNTS, Item, Toybox, toy_item, training_scene
 
 _ARRAYS = ("images", "bits", "drawings")
 _SPAN = 128
 """How many pictures a process renders at a time."""
 
 
-class CachedToybox:
+class CachedToybox(Toybox):
     """The pictures of a finished cache; see ``build_cache``.
 
     Raises:
@@ -55,9 +55,7 @@ class CachedToybox:
         counts = np.array([len(scene.toys) for scene in self._scenes])
         self._by_count = [np.flatnonzero(counts == 1 + k) for k in range(len(TOY_COUNTS))]
         # A small cache may lack one of the counts.
-        shares = np.array(
-            [share if len(found) else 0.0 for share, found in zip(TOY_COUNTS, self._by_count, strict=True)]
-        )
+        shares = np.array(TOY_COUNTS) * [len(found) > 0 for found in self._by_count]
         self._shares = shares / shares.sum()
 
     def __reduce__(self) -> tuple[type[CachedToybox], tuple[Path]]:
@@ -74,16 +72,13 @@ class CachedToybox:
         objects = tuple((bits & (1 << k)) > 0 for k in range(len(scene.toys)))
         return toy_item(scene, self._images[index], bits >= 128, objects, self._drawings[index])
 
-    def captions(self) -> Iterable[str]:
-        return toybox_captions()
-
 
 def build_cache(
     folder: Path, count: int, size: int, seed: int = 0, progress: Callable[[int, int], None] | None = None
 ) -> CachedToybox:
-    """Render ``count`` toybox pictures at ``size`` pixels into ``folder``; goes on where it was stopped.
+    """Render ``count`` toybox pictures at ``size`` pixels into ``folder``, or continue doing so.
 
-    A finished cache is taken as it is, whatever its seed. ``progress`` is called with (done, count).
+    A finished cache is used as it is, whatever its seed. ``progress`` is called with (done, count).
 
     Raises:
         TrainingError: the folder holds a cache of another size or count, or cannot be written.
@@ -130,7 +125,7 @@ def _allocate(folder: Path, count: int, size: int) -> None:
 def _render_rest(
     folder: Path, about: dict[str, int], first: int, progress: Callable[[int, int], None] | None
 ) -> None:
-    """Render in spans, in order, and write down after each how far it came."""
+    """Render span after span, and record the number rendered after each."""
     count, seed = about["count"], about["seed"]
     scenes = folder / "scenes.jsonl"
     known = scenes.read_text(encoding="utf-8").splitlines(keepends=True)[:first] if first else []
@@ -153,21 +148,21 @@ def _render_rest(
 
 
 def render_pool() -> ProcessPoolExecutor:
-    """A process for each core: much of a scene is worked out in Python, where threads wait for each other."""
+    """A process for each core: much of the rendering is Python, where threads wait for each other."""
     return ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_begin_worker)
 
 
 def _begin_worker() -> None:
-    """Ctrl-C is the parent's business, and a killed parent must not leave its processes waiting."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
+    """Ctrl-C is left to the parent, and the process ends with it even where the parent is killed."""
     parent = parent_process()
     assert parent is not None
-    parent.join()
-    os._exit(1)
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _render_span(folder: Path, seed: int, start: int, end: int) -> list[str]:
@@ -189,13 +184,13 @@ def _render_span(folder: Path, seed: int, start: int, end: int) -> list[str]:
 
 
 def _about(folder: Path) -> dict[str, int] | None:
-    """What ``cache.json`` says, None where there is none."""
+    """The contents of ``cache.json``, or None where there is none."""
     path = folder / "cache.json"
     if not path.exists():
         return None
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
-        # Where nothing is said of it, all are rendered.
+        # Without the number rendered, all are.
         numbers = {"rendered": about["count"], **about}
         return {key: int(numbers[key]) for key in ("size", "count", "seed", "rendered")}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -20,7 +20,7 @@ FILE_NAME = "checkpoint.safetensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come: optimizer steps, views shown, seconds of training (not of the wall clock)."""
+    """How far a run is: optimizer steps, views shown, seconds of training (not of the wall clock)."""
 
     step: int = 0
     views: int = 0
@@ -52,26 +52,12 @@ def save(folder: Path, tensors: Mapping[str, Tensor], progress: Progress, recipe
 
 
 def exists(folder: Path, recipe: Mapping[str, Any]) -> bool:
-    """Whether there is a checkpoint to go on from.
+    """Whether there is a checkpoint to continue from.
 
     Raises:
         TrainingError: there is one, but it cannot be read or is of a run with another recipe.
     """
-    path = folder / FILE_NAME
-    if not path.exists():
-        return False
-    try:
-        with safe_open(path, framework="pt") as file:
-            old = json.loads(file.metadata()["recipe"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    changed = sorted(key for key in {*old, *recipe} if old.get(key) != recipe.get(key))
-    if changed:
-        raise TrainingError(
-            f"{folder} holds a run with other settings ({', '.join(changed)}): "
-            "repeat its command to go on with it, or name another --out folder."
-        )
-    return True
+    return _read(folder, recipe, with_tensors=False) is not None
 
 
 def load(folder: Path, recipe: Mapping[str, Any]) -> tuple[dict[str, Tensor], Progress] | None:
@@ -82,16 +68,29 @@ def load(folder: Path, recipe: Mapping[str, Any]) -> tuple[dict[str, Tensor], Pr
     """
     for leftover in folder.glob(f".{FILE_NAME}.*"):
         leftover.unlink(missing_ok=True)
-    if not exists(folder, recipe):
-        return None
+    return _read(folder, recipe, with_tensors=True)
+
+
+def _read(
+    folder: Path, recipe: Mapping[str, Any], with_tensors: bool
+) -> tuple[dict[str, Tensor], Progress] | None:
     path = folder / FILE_NAME
+    if not path.exists():
+        return None
     try:
         with safe_open(path, framework="pt") as file:
+            old = json.loads(file.metadata()["recipe"])
             progress = Progress(**json.loads(file.metadata()["progress"]))
-            return {name: file.get_tensor(name) for name in file.keys()}, progress  # noqa: SIM118
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"{path} is not a checkpoint of this program: delete it to begin anew ({error}).")
+            names = file.keys() if with_tensors else ()
+            changed = sorted(key for key in {*old, *recipe} if old.get(key) != recipe.get(key))
+            tensors = {} if changed else {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TrainingError(
+            f"{path} is not a checkpoint of this program: delete it to begin anew ({error})."
+        ) from error
+    if changed:
+        raise TrainingError(
+            f"{folder} holds a run with other settings ({', '.join(changed)}): "
+            "repeat its command to go on with it, or name another --out folder."
+        )
+    return tensors, progress

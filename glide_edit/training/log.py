@@ -16,11 +16,11 @@ from glide_edit.training.checkpoint import Progress
 
 LOG_NAME = "log.jsonl"
 PATIENCE = 50
-"""How many steps in a row may have no finite gradient before the run is given up."""
+"""After this many steps in a row without a finite gradient a run is given up."""
 
 
 class RunLog:
-    """The run's log, a JSON record a line. What was written after the checkpoint gone on from is cut off."""
+    """The run's log, one JSON record a line. Records later than the checkpoint's step are cut off."""
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
@@ -49,7 +49,7 @@ class RunLog:
             )
 
     def write(self, progress: Progress, rate: float) -> dict[str, Any] | None:
-        """The record of the steps since the last one; None where every one of them was skipped."""
+        """Write and return the record of the steps since the last one; None if all of them were skipped."""
         if not self._losses:
             return None
         record = {
@@ -66,7 +66,7 @@ class RunLog:
 
 
 def _step_of(line: str) -> float:
-    """The step of a record; infinity for a line that was not written to its end."""
+    """The step of a record, or infinity for a line that is incomplete."""
     try:
         return int(json.loads(line)["step"]) if line.endswith("\n") else math.inf
     except (ValueError, KeyError, TypeError):
@@ -74,7 +74,7 @@ def _step_of(line: str) -> float:
 
 
 def loss_plot(log: Path, path: Path) -> None:
-    """Draw the loss of a JSONL log against views; nothing where matplotlib is not installed."""
+    """Plot the loss of a JSONL log against views, if matplotlib is installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

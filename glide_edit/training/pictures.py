@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glide_edit.conditioning import Conditioning
-from glide_edit.diffusion.ddim import ddim
 from glide_edit.diffusion.noise import NoiseSource
 from glide_edit.diffusion.schedule import timesteps
 from glide_edit.errors import TrainingError
-from glide_edit.guidance import Branch, CFGDenoiser, Finish, StaticThreshold, classifier_free
+from glide_edit.guidance import Branch, CFGDenoiser, StaticThreshold, X0Transform
 from glide_edit.images import from_tensor
+from glide_edit.sampling import SampleTask, sampled
 from glide_edit.training.batches import shrink
 from glide_edit.training.sources import Source
 from glide_edit.training.training_module import TrainingModule
@@ -37,6 +37,8 @@ PROMPTS = (
     "a pink cone to the right of a yellow cylinder on marble",
     "a cyan rocket on grass at night",
 )
+
+GUIDANCE = 3.0
 
 
 def sample_sheet(
@@ -70,7 +72,7 @@ def _drawn(trainee: TrainingModule, prompts: list[str], seed: int, device: torch
         tokens = trainee.tokenizer.encode(prompts)
         with torch.no_grad():
             text = trainee.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
-        branches = classifier_free(Conditioning(text=text), Conditioning(), 3.0)
+        branches = [(Conditioning(text=text), GUIDANCE), (Conditioning(), 1 - GUIDANCE)]
     size = trainee.network.config.image_size
     noise = NoiseSource(tuple(range(seed, seed + len(prompts))), 0, 0, (3, size, size), device)
     return _sampled(trainee, branches, noise, steps=24)
@@ -91,11 +93,9 @@ def _upsampled(
 
 def _sampled(trainee: TrainingModule, branches: Sequence[Branch], noise: NoiseSource, steps: int) -> Tensor:
     with torch.no_grad():  # here the text is prepared for the network
-        denoiser = CFGDenoiser(trainee.network, branches, finish=Finish(StaticThreshold()))
-    picture = noise.start()
-    for step in ddim(denoiser, picture, timesteps(trainee.schedule, steps), noise):
-        picture = step.x
-    return picture
+        denoiser = CFGDenoiser(trainee.network, branches, x0_transform=X0Transform(StaticThreshold()))
+    times = timesteps(trainee.schedule, steps)
+    return sampled(SampleTask(denoiser, "ddim", times, noise.start(), noise))
 
 
 def _to_uint8(pictures: Tensor) -> list[NDArray[np.uint8]]:

@@ -1,10 +1,9 @@
-"""Where training pictures come from: what a source gives, and the toybox rendered as it is asked for."""
+"""Where training pictures come from: what a source returns, and the toybox rendered on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -17,13 +16,13 @@ FIRST_TRAINING_SEED = 1_000_000
 
 
 TOY_COUNTS = (0.22, 0.46, 0.17, 0.15)
-"""How often one, two, three and four toys are shown. What a word belongs to is learned from several."""
+"""The shares of pictures with one, two, three and four toys. Several teach which words belong together."""
 
 ALIKE_SHARE = 0.3
-"""How often several toys are made one kind where that can be, which chance hardly ever does."""
+"""The share of scenes with several toys that are made one kind where possible, which is rare by chance."""
 
-DEPTH_TRIES = 4
-"""So many phrasings are looked at for one that says what stands in front, which few scenes allow."""
+PHRASING_CANDIDATES = 4
+"""Captions from which a phrasing is chosen: one that says which toy is in front, which few scenes allow."""
 _DEPTH = ("in front of", "behind")
 
 _STREAM = 7013  # keeps these draws apart from other uses of the same number
@@ -31,18 +30,19 @@ _STREAM = 7013  # keeps these draws apart from other uses of the same number
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One picture and what is known of it.
+    """One picture and what is known about it.
 
-    ``image`` is uint8 (S, S, 3). ``caption(seed)`` words the whole picture. ``objects`` has for each object
-    its mask, bool (S, S), shadow included where it is known, and ``describe(index, seed)`` words that object
-    alone. ``foreground``, bool (S, S), is where any object is seen. ``drawing`` is uint8 (S, S), 255 paper
-    and 0 ink, or None. ``scene`` is what was rendered, where it was.
+    ``image`` is uint8 (S, S, 3). ``caption(number)`` is a phrasing of the whole picture: phrasings have the
+    numbers from 0 on, and a number always gives the same one. ``objects`` has the mask of each object, bool
+    (S, S), with its shadow where that is known, and ``describe(index, number)`` is a phrasing of that object
+    alone. ``foreground``, bool (S, S), is where any object is seen. ``drawing`` is uint8 (S, S), 255
+    paper and 0 ink, or None. ``scene`` is the scene of a rendered picture.
     """
 
     image: NDArray[np.uint8]
     caption: Callable[[int], str]
     objects: tuple[NDArray[np.bool_], ...] = ()
-    describe: Callable[[int, int], str] = lambda index, seed: ""
+    describe: Callable[[int, int], str] = lambda index, number: ""
     foreground: NDArray[np.bool_] | None = None
     drawing: NDArray[np.uint8] | None = None
     scene: Scene | None = None
@@ -52,7 +52,7 @@ class Source(Protocol):
     """A collection of items."""
 
     def draw(self, rng: np.random.Generator) -> Item:
-        """An item by chance; the same generator state gives the same one. Called from a thread."""
+        """A random item; the same generator state gives the same one. Called from a thread."""
         ...
 
     def captions(self) -> Iterable[str]:
@@ -78,32 +78,35 @@ def toy_item(
     """An item of the toybox; see ``Item``."""
     return Item(
         image=image,
-        caption=lambda seed: _telling(scene, seed),
+        caption=lambda number: _phrasing(scene, number),
         objects=objects,
-        describe=lambda index, seed: describe_toy(scene, index, seed),
+        describe=lambda index, number: describe_toy(scene, index, number),
         foreground=foreground,
         drawing=drawing,
         scene=scene,
     )
 
 
-def _telling(scene: Scene, seed: int) -> str:
-    """The first phrasing that says which toy stands in front, or the first of all if none does."""
-    tries = DEPTH_TRIES if len(scene.toys) > 1 else 1
-    texts = (caption(scene, DEPTH_TRIES * seed + k) for k in range(tries))
-    first = next(texts)
-    return next((text for text in chain([first], texts) if any(words in text for words in _DEPTH)), first)
+def _phrasing(scene: Scene, number: int) -> str:
+    """The first candidate that says which toy is in front, or else the first candidate."""
+    first = PHRASING_CANDIDATES * number
+    seeds = range(first, first + PHRASING_CANDIDATES) if len(scene.toys) > 1 else ()
+    texts = (caption(scene, seed) for seed in seeds)
+    return next((text for text in texts if any(words in text for words in _DEPTH)), caption(scene, first))
 
 
-def toybox_captions() -> Iterable[str]:
-    """Eight captions each of 600 training scenes: every word that the toybox knows."""
-    scenes = (training_scene(k) for k in range(600))
-    return (caption(scene, k) for scene in scenes for k in range(8))
+class Toybox:
+    """What the toybox's sources share."""
+
+    def captions(self) -> Iterable[str]:
+        """Eight captions each of 600 training scenes: every word that the toybox knows."""
+        scenes = (training_scene(k) for k in range(600))
+        return (caption(scene, k) for scene in scenes for k in range(8))
 
 
 @dataclass(frozen=True)
-class RenderedToybox:
-    """Toybox pictures without end, rendered as they are asked for."""
+class RenderedToybox(Toybox):
+    """Toybox pictures without end, rendered on demand."""
 
     size: int
 
@@ -114,6 +117,3 @@ class RenderedToybox:
         picture = render(scene, self.size)
         objects = tuple(picture.whole | picture.shadow)
         return toy_item(scene, picture.image, picture.visible >= 0, objects, picture.drawing)
-
-    def captions(self) -> Iterable[str]:
-        return toybox_captions()

@@ -1,4 +1,4 @@
-"""What is trained: a network, for a base network with its text transformer, and the loss of a batch."""
+"""What is trained: a U-Net, for a base network with its text encoder, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from glide_edit.text.frozen import FrozenText
 from glide_edit.text.tokenizer import Tokens
 from glide_edit.text.transformer import TextTransformer
 from glide_edit.training.batches import Batch, shrink
+from glide_edit.training.feature_probe import FeatureProbe
 from glide_edit.training.losses import (
     high_noise_weight,
     min_snr_weight,
@@ -24,32 +25,28 @@ from glide_edit.training.losses import (
     stratified_times,
     weighted_error,
 )
-from glide_edit.training.meanings import TextProbe
-from glide_edit.training.tags import FeatureProbe
+from glide_edit.training.text_probe import TextProbe
 
 B = TypeVar("B")
 
-TAGS_WEIGHT = 0.01
-"""How much what the cells say counts beside the errors of pixels."""
-
-MEANINGS_WEIGHT = 0.02
-"""How much what the words of captions say counts beside the errors of pixels."""
+FEATURE_PROBE_WEIGHT = 0.01
+TEXT_PROBE_WEIGHT = 0.02
+"""The weights of the probes' losses, beside the errors of pixels."""
 
 
-class Learner(nn.Module, Generic[B]):
+class ModuleWithLoss(nn.Module, Generic[B]):
     """What the loop trains: a module that knows its loss on batches of its kind."""
 
     @abstractmethod
     def loss(self, batch: B, generator: torch.Generator) -> Tensor:
-        """A scalar to go downhill on; all that is random in it comes from the (CPU) generator."""
+        """The scalar to minimise; everything random in it comes from the (CPU) generator."""
 
 
-class TrainingModule(Learner[Batch]):
-    """What is trained together: a U-Net and, for a base network, its text transformer.
+class TrainingModule(ModuleWithLoss[Batch]):
+    """A U-Net and, for a base network, its text encoder, which are trained together.
 
-    Of a frozen language model that is its projection; batches may then bring what the model said. With
-    ``tagging`` the U-Net's cells have to say the tags that batches bring (``FeatureProbe``), and the words of
-    captions what they mean (``TextProbe``), unless a frozen language model reads them.
+    Of a frozen language model only the projection is trained; batches may then hold the model's states.
+    ``probes`` adds a ``FeatureProbe`` and, unless the text encoder is a frozen one, a ``TextProbe``.
     """
 
     def __init__(
@@ -57,16 +54,16 @@ class TrainingModule(Learner[Batch]):
         network: EfficientUNet,
         transformer: TextTransformer | FrozenText | None,
         tokenizer: Tokenizer | None,
-        tagging: bool = False,
+        probes: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.transformer = transformer
         self.tokenizer = tokenizer
-        self.taggers = FeatureProbe(network.config) if tagging else None
-        self.reader: TextProbe | None = None
-        if tagging and tokenizer is not None and isinstance(transformer, TextTransformer):
-            self.reader = TextProbe(network.config.text_width, tokenizer)
+        self.feature_probe = FeatureProbe(network.config) if probes else None
+        self.text_probe: TextProbe | None = None
+        if probes and tokenizer is not None and isinstance(transformer, TextTransformer):
+            self.text_probe = TextProbe(network.config.text_width, tokenizer)
 
     @property
     def schedule(self) -> Schedule:
@@ -79,29 +76,31 @@ class TrainingModule(Learner[Batch]):
         t = stratified_times(count, self.schedule.num_timesteps, generator).to(device)
         eps = torch.randn(image.shape, generator=generator).to(device)
         x_t = self.schedule.add_noise(image, eps, t)
-        tokens, text = self._read(batch)
-        with self.taggers.watching(self.network) if self.taggers else nullcontext() as seen:
+        tokens, text = self._encode(batch)
+        probe = self.feature_probe
+        with probe.watching(self.network) if probe else nullcontext() as features:
             output = self.network(x_t, t, self._conditioning(batch, text, generator)).float()
         config = self.network.config
         target = self.schedule.v_target(image, eps, t) if config.prediction == "v" else eps
         weight = pixel_weight(batch.foreground, batch.keep_mask, self.schedule.alpha_bar(t))
         errors = weighted_error(output, target, weight)
         loss = (errors * self._time_weight(t)).mean()
-        if self.taggers is not None and seen is not None and batch.tags is not None:
-            loss = loss + TAGS_WEIGHT * self.taggers.loss(seen, batch.tags)
-        if self.reader is not None and tokens is not None and text is not None and batch.meanings is not None:
-            loss = loss + MEANINGS_WEIGHT * self.reader.loss(text.states, tokens.ids, batch.meanings)
+        if probe is not None and features is not None and batch.tags is not None:
+            loss = loss + FEATURE_PROBE_WEIGHT * probe.loss(features, batch.tags)
+        if self.text_probe is not None and tokens is not None and text is not None and batch.word_targets:
+            words = self.text_probe.loss(text.states, tokens.ids, batch.word_targets)
+            loss = loss + TEXT_PROBE_WEIGHT * words
         return loss
 
     def _time_weight(self, t: Tensor) -> Tensor:
-        """What reads words learns most where noise is high; min-SNR is for what only enlarges."""
+        """High noise counts most where a network reads text; min-SNR is for upsamplers."""
         config = self.network.config
         if config.text_width and config.prediction == "v":
             return high_noise_weight(self.schedule, t)
         return min_snr_weight(self.schedule, t, config.prediction)
 
-    def _read(self, batch: Batch) -> tuple[Tokens | None, TextStates | None]:
-        """The captions' tokens, where they are not read already, and what the text encoder makes of them."""
+    def _encode(self, batch: Batch) -> tuple[Tokens | None, TextStates | None]:
+        """The captions' tokens, unless the batch holds states already, and the text encoder's states."""
         if batch.text is not None and isinstance(self.transformer, FrozenText):
             return None, self.transformer.project(batch.text)
         if self.transformer is None or self.tokenizer is None:

@@ -1,7 +1,7 @@
 """From an item to what the network is shown: hidden regions, drawings as people draw them, captions.
 
-The mixture of conditions is what makes one network do generation, inpainting and sketches: every mixture
-of caption, known image and drawing is seen in training, so any may be left out when the model is used.
+Training shows every mixture of caption, known picture and drawing, so that one network can generate, inpaint
+and follow sketches: any of the three may be left out when the model is used.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 
 from glide_edit.training.sources import Item
 
-Keep = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """How often each condition is given. Probabilities are per view.
+    """The probability of each condition, per view.
 
-    ``known_caption`` is ``caption`` for views that have known pixels; None: the same.
+    ``object_mask``: the hidden region is an object. ``object_caption``: the caption then names it alone.
+    ``known_caption`` replaces ``caption`` for views with known pixels.
     """
 
     known: float = 0.3
@@ -40,32 +41,35 @@ class View:
 
     image: NDArray[np.uint8]
     caption: str
-    keep: Keep
+    keep: BoolArray
     drawing: NDArray[np.float32]
     foreground: NDArray[np.bool_]
 
 
-def make_view(item: Item, mixture: Mixture, rng: np.random.Generator) -> View:
-    """Choose the conditions of one view; everything follows from the item and the generator's state."""
+def make_view(item: Item, mixture: Mixture, rng: np.random.Generator, phrasings: int | None = None) -> View:
+    """Choose the conditions of one view; everything follows from the item and the generator's state.
+
+    Captions are one of the item's first ``phrasings``, or any of them if None.
+    """
     size = item.image.shape[0]
-    caption_seed = int(rng.integers(2**31))
-    caption = item.caption(caption_seed)
+    number = int(rng.integers(2**31)) % (phrasings or 2**31)
+    caption = item.caption(number)
     keep = np.zeros((size, size), bool)
     if rng.random() < mixture.known:
         if item.objects and rng.random() < mixture.object_mask:
             index = int(rng.integers(len(item.objects)))
             keep = ~_around_object(item.objects[index], rng)
             if rng.random() < mixture.object_caption:
-                caption = item.describe(index, caption_seed)
+                caption = item.describe(index, number)
         else:
             keep = ~(_boxes(size, rng) if rng.random() < 0.5 else _strokes(size, rng))
     drawing = np.zeros((size, size), np.float32)
     if item.drawing is not None and rng.random() < mixture.drawing:
         drawing = vary_drawing(item.drawing, rng)
-    often = mixture.caption
+    with_caption = mixture.caption
     if mixture.known_caption is not None and keep.any():
-        often = mixture.known_caption
-    if rng.random() >= often:
+        with_caption = mixture.known_caption
+    if rng.random() >= with_caption:
         caption = ""
     foreground = np.zeros((size, size), bool) if item.foreground is None else np.array(item.foreground)
     return View(np.array(item.image), caption, keep, drawing, foreground)
@@ -74,7 +78,7 @@ def make_view(item: Item, mixture: Mixture, rng: np.random.Generator) -> View:
 def vary_drawing(drawing: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
     """A clean line drawing (255 paper, 0 ink) as a hand might have drawn it: (S, S), ink +1, paper -1.
 
-    Wobble, stroke width, gaps and strength vary, so that a person's drawing is in the range seen.
+    Wobble, stroke width, gaps and strength vary over a range that includes what people draw.
     """
     size = drawing.shape[0]
     ink: NDArray[Any] = 1.0 - drawing.astype(np.float32) / 255.0
@@ -105,7 +109,7 @@ def _gaps(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
     return (_smooth_noise(size, int(rng.integers(8, 17)), rng) > -1.1).astype(np.float32)
 
 
-def _around_object(whole: Keep, rng: np.random.Generator) -> Keep:
+def _around_object(whole: BoolArray, rng: np.random.Generator) -> BoolArray:
     """What a person would paint to replace this object: its shape grown, a loose outline, or a box."""
     size = whole.shape[0]
     grown: NDArray[Any] = whole.astype(np.uint8)
@@ -124,7 +128,7 @@ def _around_object(whole: Keep, rng: np.random.Generator) -> Keep:
     return grown.astype(bool)
 
 
-def _boxes(size: int, rng: np.random.Generator) -> Keep:
+def _boxes(size: int, rng: np.random.Generator) -> BoolArray:
     hidden = np.zeros((size, size), bool)
     for _ in range(int(rng.integers(1, 3))):
         width, height = rng.integers(size // 5, (3 * size) // 4, 2)
@@ -133,7 +137,7 @@ def _boxes(size: int, rng: np.random.Generator) -> Keep:
     return hidden
 
 
-def _strokes(size: int, rng: np.random.Generator) -> Keep:
+def _strokes(size: int, rng: np.random.Generator) -> BoolArray:
     hidden = np.zeros((size, size), np.uint8)
     for _ in range(int(rng.integers(1, 4))):
         point = rng.uniform(0.1, 0.9, 2) * size

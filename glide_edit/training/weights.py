@@ -10,9 +10,12 @@ from torch import Tensor, nn
 
 from glide_edit.errors import TrainingError
 
+_CHECKPOINT_NAMES = {"feature_probe": "taggers", "text_probe": "reader", "patch_probe": "tagger"}
+"""Submodules that checkpoints know by another name than the code."""
 
-def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The tensors whose names begin with ``prefix``, without it."""
+
+def strip_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, by their names without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
@@ -71,32 +74,36 @@ class MasterWeights:
         return dict(self._ema)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything needed to go on, as flat tensors for safetensors."""
-        tensors = {f"master/{name}": value for name, value in self._masters.items()}
-        tensors |= {f"ema/{name}": value for name, value in self._ema.items()}
+        """Everything needed to continue, as flat tensors for safetensors."""
+        tensors: dict[str, Tensor] = {}
         for name, master in self._masters.items():
+            stored = _checkpoint_name(name)
+            tensors |= {f"master/{stored}": master, f"ema/{stored}": self._ema[name]}
             for key, value in self._optimizer.state.get(master, {}).items():
-                tensors[f"adam.{key}/{name}"] = value.reshape(-1) if value.ndim == 0 else value
+                tensors[f"adam.{key}/{stored}"] = value.reshape(-1) if value.ndim == 0 else value
         return tensors
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], steps: int) -> None:
-        """Go on from ``state()`` after so many steps.
+        """Continue from ``state()`` after that many steps.
 
         Raises:
             TrainingError: the tensors are not those of this module.
         """
+        names = {_checkpoint_name(name): name for name in self._masters}
         for kind, own in (("master", self._masters), ("ema", self._ema)):
-            self._copy(own, under(tensors, f"{kind}/"))
-        for name, master in self._masters.items():
+            given = strip_prefix(tensors, f"{kind}/")
+            self._copy(own, {names.get(stored, stored): value for stored, value in given.items()})
+        for stored, name in names.items():
+            master = self._masters[name]
             state: dict[str, Tensor] = {}
-            if f"adam.step/{name}" in tensors:
+            if f"adam.step/{stored}" in tensors:
                 # On the parameter's device: the fused kernel counts there.
-                state["step"] = tensors[f"adam.step/{name}"].reshape(()).to(master.device, copy=True)
+                state["step"] = tensors[f"adam.step/{stored}"].reshape(()).to(master.device, copy=True)
             for key in ("exp_avg", "exp_avg_sq"):
-                if f"adam.{key}/{name}" in tensors:
+                if (value := tensors.get(f"adam.{key}/{stored}")) is not None:
                     # With the parameter's strides: the fused kernel walks all four in memory order.
-                    state[key] = torch.empty_like(master).copy_(tensors[f"adam.{key}/{name}"].view_as(master))
+                    state[key] = torch.empty_like(master).copy_(value.view_as(master))
             if state:
                 self._optimizer.state[master] = state
         self._steps = steps
@@ -128,3 +135,8 @@ class MasterWeights:
         """Put float32 values into the module, in its own precision."""
         for name, parameter in self._parameters.items():
             parameter.copy_(tensors[name])
+
+
+def _checkpoint_name(name: str) -> str:
+    first, *rest = name.split(".")
+    return ".".join([_CHECKPOINT_NAMES.get(first, first), *rest])

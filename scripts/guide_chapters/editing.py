@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from skimage import data
-from sklearn.datasets import load_sample_image
+from photographs import PHOTOGRAPHS
 
 from glide_edit import Editor, save_picture
 from glide_edit.operations.sharpness import sharpness
@@ -20,6 +18,13 @@ from masks import Mask, draw
 Pixels = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
+PLACES: dict[str, Box] = {
+    "astronaut": (120, 180, 376, 436),
+    "coffee": (150, 100, 400, 350),
+    "pagoda": (180, 120, 420, 360),
+    "dahlia": (220, 100, 440, 320),
+    "rocket": (180, 60, 400, 280),
+}
 _SETTINGS: tuple[dict[str, bool], ...] = ({"detail": False}, {}, {"match_grain": False}, {"detail": True})
 
 
@@ -35,67 +40,48 @@ def sharpness_table(editor: Editor) -> Iterator[tuple[str, list[float]]]:
     for name, photo, box in _photographs():
         mask = draw.ellipse(box, photo.shape[:2])
         prompt = "a red ball" if name.startswith("toys") else ""
-        made = [
-            editor.inpaint(photo, mask, prompt, seed=3, **settings).pictures[0].pixels
-            for settings in _SETTINGS
-        ]
-        yield name, [sharpness(picture, mask.selected) for picture in (photo, *made)]
+        made = [editor.inpaint(photo, mask, prompt, seed=3, **settings) for settings in _SETTINGS]
+        pictures = (photo, *(each.pictures[0].pixels for each in made))
+        yield name, [sharpness(picture, mask.selected) for picture in pictures]
 
 
-def _photographs() -> list[tuple[str, Pixels, Box]]:
-    china, flower = (np.array(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
-    return [
-        ("astronaut", data.astronaut(), (120, 180, 376, 436)),
-        ("coffee", data.coffee(), (150, 100, 400, 350)),
-        ("china", china, (180, 120, 420, 360)),
-        ("flower", flower, (220, 100, 440, 320)),
-        ("rocket", data.rocket(), (180, 60, 400, 280)),
-        ("toys, scene 11", render(sample_scene(11), 1024).image, (300, 400, 800, 900)),
-        ("toys, scene 12", render(sample_scene(12), 1024).image, (300, 400, 800, 900)),
-    ]
+def _photographs() -> Iterator[tuple[str, Pixels, Box]]:
+    for name, box in PLACES.items():
+        yield name, PHOTOGRAPHS[name](), box
+    for seed in (11, 12):
+        yield f"toys, scene {seed}", render(sample_scene(seed), 1024).image, (300, 400, 800, 900)
 
 
 def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
-    coffee = data.coffee()
-    beans = draw.ellipse((150, 100, 400, 350), coffee.shape[:2])
-    plain, fine = (editor.inpaint(coffee, beans, seed=3, detail=detail) for detail in (False, None))
+    coffee = PHOTOGRAPHS["coffee"]()
+    beans = draw.ellipse(PLACES["coffee"], coffee.shape[:2])
+    made = [editor.inpaint(coffee, beans, seed=3, detail=detail) for detail in (False, None)]
     yield "grain", _grain(editor)
     around = np.s_[50:400, 100:450]
-    yield "detail", _row(coffee[around], *(each.pictures[0].pixels[around] for each in (plain, fine)))
+    yield "detail", np.hstack([each[around] for each in (coffee, *(one.pictures[0].pixels for one in made))])
     handle = draw.ellipse((188, 226, 262, 312), coffee.shape[:2])
     removed = editor.remove(coffee, handle, finish="auto").pictures[0].pixels
-    yield "remove", _row(_marked(coffee, handle), removed)
+    yield "remove", np.hstack([_marked(coffee, handle), removed])
     scene = render(sample_scene(11), 256).image
     yield "outpaint", editor.outpaint(scene, "grass", aspect="16:9").pictures[0].pixels
-    cat = cv2.resize(data.chelsea(), (150, 100), interpolation=cv2.INTER_AREA)
+    cat = cv2.resize(PHOTOGRAPHS["cat"](), (150, 100), interpolation=cv2.INTER_AREA)
     plainly = cv2.resize(cat, (600, 400), interpolation=cv2.INTER_CUBIC)
-    yield "upscale", _row(plainly, editor.upscale(cat, 4).pictures[0].pixels)
+    yield "upscale", np.hstack([plainly, editor.upscale(cat, 4).pictures[0].pixels])
 
 
 def _grain(editor: Editor) -> Pixels:
     """Two photographs at 200 %: what was selected, put back without the photograph's grain, and with it."""
-    astronaut, flower = data.astronaut(), np.array(load_sample_image("flower.jpg"))
+    astronaut, flower = PHOTOGRAPHS["astronaut"](), np.array(PHOTOGRAPHS["dahlia"]())
     edits = (
-        (
-            flower,
-            draw.ellipse((23, 210, 147, 370), flower.shape[:2]),
-            "a pink snowman",
-            np.s_[210:370, 0:160],
-        ),
-        (
-            astronaut,
-            draw.ellipse((306, 47, 370, 143), astronaut.shape[:2]),
-            "a blue ball",
-            np.s_[5:165, 258:418],
-        ),
+        (flower, (23, 210, 147, 370), "a pink snowman", np.s_[210:370, 0:160]),
+        (astronaut, (306, 47, 370, 143), "a blue ball", np.s_[5:165, 258:418]),
     )
     rows = []
-    for photo, mask, prompt, shown in edits:
+    for photo, box, prompt, shown in edits:
+        mask = draw.ellipse(box, photo.shape[:2])
         made = [editor.inpaint(photo, mask, prompt, seed=3, match_grain=wanted) for wanted in (False, None)]
         parts = [each[shown] for each in (_marked(photo, mask), *(one.pictures[0].pixels for one in made))]
-        rows.append(
-            _row(*(cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST) for part in parts))
-        )
+        rows.append(np.hstack([part.repeat(2, 0).repeat(2, 1) for part in parts]))
     return np.vstack(rows)
 
 
@@ -104,15 +90,6 @@ def _marked(picture: Pixels, mask: Mask) -> Pixels:
     return np.where(edge[..., None], np.uint8([255, 0, 255]), picture)
 
 
-def _row(*pictures: Any) -> Pixels:
-    return np.hstack(pictures)
-
-
-def main() -> None:
-    """Print the table of sharpness."""
+if __name__ == "__main__":
     for name, values in sharpness_table(Editor.load()):
         print(f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |", flush=True)
-
-
-if __name__ == "__main__":
-    main()

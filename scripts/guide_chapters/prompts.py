@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from guide import Pixels
 
 from glide_edit.editor import Editor
 from glide_edit.evaluation.edit_items import edit_item
 from glide_edit.images import save_picture, to_uint8
 from glide_edit.images.sheet import Tile, contact_sheet
-
-Image = NDArray[np.uint8]
 
 WORDS = (
     ("a red ball on grass", None),
@@ -37,7 +34,7 @@ def make(folder: Path) -> None:
     save_picture(result.sheet, folder / "candidates.jpg", force=True)
 
 
-def _words(editor: Editor) -> Image:
+def _words(editor: Editor) -> Pixels:
     tiles = []
     for prompt, negative in WORDS:
         result = editor.generate(prompt, negative_prompt=negative, n=2, seed=3)
@@ -46,9 +43,9 @@ def _words(editor: Editor) -> Image:
     return contact_sheet(tiles, across=3, size=160)
 
 
-def _context(editor: Editor) -> Image:
+def _context(editor: Editor) -> Pixels:
     item = edit_item(ITEM)
-    tiles = [Tile((np.asarray(item.picture.pixels),), f"before; {item.prompt}")]
+    tiles = [Tile((to_uint8(item.picture.pixels),), f"before; {item.prompt}")]
     for scale in (0.0, 0.5, 1.0, 2.0):
         result = editor.inpaint(item.picture, item.mask, item.prompt, context_guidance=scale, seed=1)
         tiles.append(Tile((to_uint8(result.pictures[0].pixels),), f"context guidance {scale:g}"))

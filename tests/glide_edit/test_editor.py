@@ -17,7 +17,7 @@ from PIL import Image
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations import advice
+from glide_edit.pipeline import check
 from glide_edit.requests import Generate, Inpaint, Request, Sketch, Vary, request_from_json
 from glide_edit.results import EditResult, Progress
 from masks import Mask, draw
@@ -153,7 +153,7 @@ def test_what_the_mask_doctor_warns_of_is_known_before_and_noted_after(editor: E
 def test_the_mask_doctor_looks_at_a_request_once(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     request = Inpaint(image=open_picture(noise(*SIZE)), mask=draw.box((10, 10, 40, 13), SIZE))
     (found,) = editor.diagnose(request)
-    monkeypatch.setattr(advice, "diagnose", lambda *_, **__: pytest.fail("it has been asked before"))
+    monkeypatch.setattr(check, "diagnose", lambda *_, **__: pytest.fail("it has been asked before"))
     assert found.text in editor.run(request).notes
     with pytest.raises(pytest.fail.Exception):
         editor.diagnose(request.replace(seed=1))

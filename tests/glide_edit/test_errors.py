@@ -1,4 +1,6 @@
 import inspect
+import pickle
+import re
 
 import pytest
 
@@ -33,3 +35,15 @@ def test_message_is_printed_as_given(error: type[Exception]) -> None:
     assert str(error("edit.png exists already: choose another name.")) == (
         "edit.png exists already: choose another name."
     )
+
+
+@pytest.mark.parametrize("error", CLASSES)
+def test_errors_have_a_code_for_programs_and_survive_pickling(error: type[errors.GlideEditError]) -> None:
+    assert re.fullmatch("[a-z_]+", error("no").code)
+    assert error("no").field is None
+    exact = pickle.loads(pickle.dumps(error("no", code="seed_out_of_range", field="seed")))
+    assert (type(exact), str(exact), exact.code, exact.field) == (error, "no", "seed_out_of_range", "seed")
+
+
+def test_codes_of_classes_differ() -> None:
+    assert len({error.code for error in CLASSES}) == len(CLASSES)

@@ -5,6 +5,8 @@ import io
 import os
 import stat
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -365,6 +367,50 @@ class TestKindsOfFile:
         assert picture.exif is None
 
 
+class TestTensorsAndOpenFiles:
+    @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.float64])
+    @pytest.mark.parametrize("batched", [False, True])
+    def test_tensors_have_the_channels_first(self, photo: Pixels, dtype: torch.dtype, batched: bool) -> None:
+        tensor = torch.from_numpy(photo.copy()).permute(2, 0, 1)
+        tensor = tensor if dtype is torch.uint8 else tensor.to(dtype) / 255
+        picture = open_picture((tensor[None] if batched else tensor).requires_grad_(dtype.is_floating_point))
+        np.testing.assert_array_equal(picture.pixels, photo)
+        assert not np.shares_memory(picture.pixels, tensor.detach().numpy())
+
+    def test_alpha_and_grey_tensors(self, photo: Pixels) -> None:
+        tensor = torch.from_numpy(photo.copy()).permute(2, 0, 1)
+        with_alpha = open_picture(torch.cat([tensor, tensor[:1]]))
+        np.testing.assert_array_equal(with_alpha.alpha, photo[..., 0])
+        for grey in (tensor[:1], tensor[0], tensor[None, :1]):
+            np.testing.assert_array_equal(open_picture(grey).pixels, photo[..., :1].repeat(3, 2))
+
+    def test_half_precision(self) -> None:
+        assert (open_picture(torch.full((3, 2, 2), 0.5, dtype=torch.bfloat16)).pixels == 128).all()
+
+    def test_open_files_are_read_from_their_position_and_stay_open(
+        self, photo: Pixels, tmp_path: Path
+    ) -> None:
+        file = png(photo, RGB_PNG)
+        stream = io.BytesIO(b"before" + file)
+        stream.seek(6)
+        np.testing.assert_array_equal(open_picture(stream).pixels, photo)
+        assert not stream.closed
+        (tmp_path / "a.png").write_bytes(file)
+        with open(tmp_path / "a.png", "rb") as opened:
+            np.testing.assert_array_equal(open_picture(opened).pixels, photo)
+
+    def test_torch_is_not_imported_for_it(self, photo: Pixels, tmp_path: Path) -> None:
+        (tmp_path / "a.png").write_bytes(png(photo, RGB_PNG))
+        code = (
+            "import sys\nfrom glide_edit.images import open_picture\n"
+            "from glide_edit.selections import open_mask\n"
+            f"open_picture(open({str(tmp_path / 'a.png')!r}, 'rb')); open_mask({str(tmp_path / 'a.png')!r})\n"
+            "try: open_picture(3)\nexcept ValueError: pass\n"
+            "assert 'torch' not in sys.modules"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
 class TestRefused:
     def refused(self, source: Any, *words: str) -> str:
         with pytest.raises(ImageError) as caught:
@@ -439,9 +485,34 @@ class TestRefused:
     def test_tiff_of_numbers(self, array: Pixels, kind: str) -> None:
         self.refused(tiff(array), kind, "save it as 8-bit or 16-bit RGB")
 
-    @pytest.mark.parametrize("source", [None, 3, ["a.png"], torch.zeros(3, 4, 4)])
+    @pytest.mark.parametrize("source", [None, 3, ["a.png"]])
     def test_not_a_picture_at_all(self, source: Any) -> None:
-        self.refused(source, f"cannot be made from {type(source).__name__}")
+        self.refused(source, f"cannot be made from {type(source).__name__}", "binary mode", "tensor")
+
+    @pytest.mark.parametrize(
+        ("tensor", "words"),
+        [
+            (torch.zeros(4), "(channels, height, width)"),
+            (torch.zeros(20, 20, 3), "(20, 20, 3) of float32: a picture is (channels, height, width)"),
+            (torch.zeros(2, 3, 4, 4), "a batch of one"),
+            (torch.full((3, 4, 4), 2.0), "scale floats to 0 ... 1"),
+            (torch.full((3, 4, 4), torch.nan), "scale floats to 0 ... 1"),
+            (torch.zeros(3, 4, 4, dtype=torch.int64), "of int64: give uint8"),
+            (torch.zeros(3, 0, 4), "no pixels"),
+        ],
+    )
+    def test_tensors_that_are_no_picture(self, tensor: torch.Tensor, words: str) -> None:
+        assert self.refused(tensor, words).startswith("the tensor is")
+
+    def test_files_that_cannot_be_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.png"
+        path.write_text("no picture")
+        with open(path) as text, open(path, "rb") as binary:
+            self.refused(text, "a.png is not opened in binary mode")
+            self.refused(binary, "a.png is not a PNG")
+        self.refused(binary, "a.png cannot be read", "closed")
+        self.refused(io.StringIO("text"), "the file is not opened in binary mode")
+        self.refused(io.BytesIO(), "the file is empty")
 
     @pytest.mark.parametrize(
         ("array", "words"),

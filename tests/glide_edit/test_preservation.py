@@ -19,7 +19,7 @@ from torch import Tensor
 
 from glide_edit.editor import Editor
 from glide_edit.images import Picture, open_picture
-from glide_edit.requests import CONTENTS, FINISHES, Inpaint, Outpaint, Remove
+from glide_edit.requests import FINISHES, MASK_FILLS, Inpaint, Outpaint, Remove
 from glide_edit.results import EditResult
 from masks import Mask, derive_areas
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
@@ -195,11 +195,13 @@ def test_nor_in_the_corner_cases(case: Case) -> None:
     check_case(case)
 
 
-@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("mask_fill", MASK_FILLS)
 @given(case=cases, shape=st.sampled_from(["strokes", "specks", "box"]), finish=st.sampled_from(FINISHES))
 @settings(max_examples=4, deadline=None)
-def test_nor_whatever_the_selection_begins_from(content: str, case: Case, shape: str, finish: str) -> None:
-    check_request(replace(case, shape=shape, finish=finish).request().replace(content=content), case.editor())
+def test_nor_whatever_the_selection_begins_from(mask_fill: str, case: Case, shape: str, finish: str) -> None:
+    check_request(
+        replace(case, shape=shape, finish=finish).request().replace(mask_fill=mask_fill), case.editor()
+    )
 
 
 def _far_apart(size: tuple[int, int], rng: np.random.Generator) -> Plane:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -158,3 +159,17 @@ def test_run_lengths_are_compact_json(tmp_path: Path) -> None:
     text = save_mask(DISC, tmp_path / "mask.json").read_text()
     assert json.loads(text) == DISC.to_rle()
     assert " " not in text
+
+
+def test_tensors_and_open_files_are_masks(tmp_path: Path) -> None:
+    mask = draw.box((2, 1, 5, 4), (6, 8))
+    for tensor in (
+        torch.from_numpy(mask.selected.copy()),
+        torch.from_numpy(mask.to_array()),
+        torch.from_numpy(mask.selected.astype(np.float32))[None, None],
+        torch.from_numpy(mask.to_array()).expand(3, 6, 8),
+    ):
+        assert open_mask(tensor) == mask
+        assert open_mask(tensor, means="keep") == ~mask
+    with open(save_mask(mask, tmp_path / "mask.png"), "rb") as file:
+        assert open_mask(file) == mask

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.models import glide, openai, openai_clip
-from glide_edit.models.home import HOME_VARIABLE
+from glide_edit.models.fetch import HOME_VARIABLE
 from glide_edit.networks.adm_unet import ADMUNet, ADMUNetConfig
 from glide_edit.networks.noised_clip import NoisedCLIP, NoisedCLIPConfig
 from glide_edit.text.glide_transformer import GlideTextConfig, GlideTextTransformer

@@ -114,7 +114,7 @@ def test_a_mask_is_a_read_only_copy() -> None:
 @pytest.mark.parametrize(
     "a", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 1), bool), np.zeros((0, 2), bool), None]
 )
-def test_the_constructor_takes_bool_planes_only(a: Any) -> None:
+def test_the_constructor_takes_bool_arrays_only(a: Any) -> None:
     with pytest.raises(MaskError, match="bool array of shape"):
         Mask(a)
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from masks import Mask, MaskError
-from masks.scale import scale_to
+from masks import Mask, MaskError, scale_to
 
 sides = st.integers(1, 60)
 

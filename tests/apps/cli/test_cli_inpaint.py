@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import Result
 
-from apps.cli import edits
 from glide_edit.images import open_picture, read_text, save_picture
 
 HEIGHT, WIDTH = 45, 60
@@ -205,16 +202,19 @@ def test_settings_reach_the_request(inpaint) -> None:
     assert asked.items() <= request.items()
 
 
-def test_defaults_are_the_request_s_own() -> None:
-    from glide_edit.requests import FINISHES, Inpaint
+def test_the_old_name_of_mask_fill_works_and_says_so(inpaint) -> None:
+    record = json.loads(inpaint("photo.png", "--content", "surroundings", "--json").stdout)
+    request = record["recipe"]["request"]
+    assert request["mask_fill"] == "surroundings"
+    assert "content" not in request
+    assert any("--content is called --mask-fill now" in note for note in record["notes"])
 
-    assert set(get_args(get_args(edits.Finish)[0])) == set(FINISHES)
-    fields = Inpaint.__dataclass_fields__
-    parameters = inspect.signature(edits.inpaint).parameters
-    shared = [name for name in fields if name in parameters and name not in ("mask", "prompt", "seeds")]
-    assert len(shared) >= 10
-    for name in shared:
-        assert parameters[name].default == fields[name].default, name
+
+def test_steps_of_every_stage_reach_the_request(inpaint) -> None:
+    request = json.loads(inpaint("photo.png", "--stage-steps", "2,1", "--json").stdout)["recipe"]["request"]
+    assert request["stage_steps"] == [2, 1]
+    refused(inpaint("photo.png", "--stage-steps", "2;1"), "stage_steps are written as 20,8,4, not '2;1'")
+    refused(inpaint("photo.png", "--stage-steps", "2", "--steps", 3), "Give either steps or stage_steps")
 
 
 # -- refusals -----------------------------------------------------------------------------------------

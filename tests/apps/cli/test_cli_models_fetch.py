@@ -14,8 +14,7 @@ from rich.progress import Progress
 
 from apps.cli import models
 from glide_edit.models import glide
-from glide_edit.models.fetch import Doing
-from glide_edit.models.home import HOME_VARIABLE
+from glide_edit.models.fetch import HOME_VARIABLE, FetchStatus
 from tests.glide_edit import tiny_glide
 
 
@@ -114,14 +113,14 @@ def test_what_is_fetched_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(models, "live", live)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    with models._drawn() as tell:
-        tell(Doing("waiting for another process to finish", "base.pt"))
+    with models._drawn() as report:
+        report(FetchStatus("waiting for another process to finish", "base.pt"))
         assert shown() == "base.pt waiting for another process to finish"
         for done in range(0, 600_000_001, 100_000_000):
-            tell(Doing("fetching", "base.pt", done, 1_540_000_000))
+            report(FetchStatus("fetching", "base.pt", done, 1_540_000_000))
             clock[0] += 4.0
         assert shown() == "base.pt 600 of 1,540 MB, 25.0 MB/s, 0:38 left"
-        tell(Doing("checking", "base.pt"))
+        report(FetchStatus("checking", "base.pt"))
         assert shown() == "base.pt checking"
-        tell(Doing("converting", "base.safetensors"))
+        report(FetchStatus("converting", "base.safetensors"))
         assert shown() == "base.safetensors converting"

@@ -12,11 +12,13 @@ import pytest
 
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    from glide_edit.training import run
+    from glide_edit.training import configs
 
     small = {"channels": (16,), "blocks": (1,), "attention": (False,), "embedding_width": 16}
-    monkeypatch.setattr(run, "BASE_CONFIG", replace(run.BASE_CONFIG, image_size=16, **small))
-    monkeypatch.setattr(run, "UPSAMPLER_CONFIG", replace(run.UPSAMPLER_CONFIG, image_size=32, **small))
+    monkeypatch.setattr(configs, "BASE_CONFIG", replace(configs.BASE_CONFIG, image_size=16, **small))
+    monkeypatch.setattr(
+        configs, "UPSAMPLER_CONFIG", replace(configs.UPSAMPLER_CONFIG, image_size=32, **small)
+    )
 
 
 @pytest.mark.usefixtures("small_networks")
@@ -67,11 +69,11 @@ def test_a_base_network_from_a_folder_of_pictures(cli, here: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["clip", "plain-clip"])
 def test_a_clip_on_the_toybox(cli, here: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from glide_edit.training import clip
+    from glide_edit.training import configs
 
     small = {"image_size": 16, "image_width": 32, "image_layers": 1, "image_heads": 1, "text_layers": 1}
-    monkeypatch.setattr(clip, "CLIP_CONFIG", replace(clip.CLIP_CONFIG, **small))
-    monkeypatch.setattr(clip, "PLAIN_CONFIG", replace(clip.PLAIN_CONFIG, **small))
+    own = configs.STAGES[stage]
+    monkeypatch.setitem(configs.STAGES, stage, own | {"network": replace(own["network"], **small)})
     train = ("train", stage, "--out", "run", "--batch-size", 2, "--start", "toybox")
     result = cli(*train, "--steps", 2)
     assert result.exit_code == 0, result.output
@@ -139,7 +141,7 @@ def test_refusals(cli, here: Path, arguments: tuple[object, ...], words: str) ->
 
 def test_defaults_are_the_settings_own() -> None:
     from apps.cli.train import train
-    from glide_edit.training.run import TrainSettings
+    from glide_edit.training.settings import TrainSettings
 
     parameters = inspect.signature(train).parameters
     fields = TrainSettings.__dataclass_fields__

@@ -200,12 +200,13 @@ def test_candidates_and_comparing_two(visit: Visit, photo: Path) -> None:
         page.wait_for_selector("#edit-view .ge-compare")
         page.wait_for_selector("#edit-run", state="visible")
     page.locator('#edit-strip [data-pick="2"]').click()
-    page.locator("#edit-keep", has_text="Let go of it").click()
+    page.locator("#edit-keep", has_text="Remove from the strip").click()
     page.locator("#edit-keep", has_text="Keep in the strip").wait_for()
     page.fill("#edit-count input", "1")
     finish(page)
-    assert page.locator("#edit-strip .ge-star").get_attribute("data-pick") == "3"  # chosen, and not let go of
-    assert strip.count() == 2
+    # On a busy machine the last run's end is still shown when this one is asked for.
+    page.wait_for_function("document.querySelectorAll('#edit-strip .ge-thumb').length === 2")
+    assert page.locator("#edit-strip .ge-star").get_attribute("data-pick") == "3"  # chosen, and not removed
     go_to(page, "History")
     page.locator("#history-strip .ge-entry").nth(0).click()
     page.click("#history-pin")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glide_edit.evaluation import corruptions
-from glide_edit.evaluation.corruptions import TESTED
+from glide_edit.evaluation.corruptions import CORRUPTIONS
 from glide_edit.evaluation.renders import LabelledRenders
 
 
@@ -14,7 +14,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-@pytest.mark.parametrize("name", TESTED)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("size", [96, 128, 131])
 def test_every_tested_corruption_keeps_shape_and_picture(name: str, size: int) -> None:
     ramp = np.linspace(20, 230, size).astype(np.uint8)
@@ -23,10 +23,10 @@ def test_every_tested_corruption_keeps_shape_and_picture(name: str, size: int) -
     )
     picture = picture.astype(np.uint8)
     before = picture.copy()
-    after = TESTED[name](picture, rng())
+    after = CORRUPTIONS[name](picture, rng())
     assert (after.shape, after.dtype) == (picture.shape, np.uint8)
     assert (picture == before).all()
-    assert (TESTED[name](picture, rng()) == after).all()
+    assert (CORRUPTIONS[name](picture, rng()) == after).all()
     difference = np.abs(after.astype(float) - picture).mean()
     assert difference == 0 if name == "clean" else 0.02 < difference < 25
 
@@ -58,6 +58,7 @@ def test_exposure_multiplies() -> None:
 def test_training_shows_some_pictures_as_they_are_and_most_not(truth: LabelledRenders) -> None:
     generator = rng()
     same = sum(
-        bool((corruptions.worn(truth.pictures[0], generator) == truth.pictures[0]).all()) for _ in range(200)
+        bool((corruptions.augmented(truth.pictures[0], generator) == truth.pictures[0]).all())
+        for _ in range(200)
     )
     assert 10 < same < 60

@@ -15,20 +15,22 @@ from glide_edit.evaluation.edit_bench import (
     Outcome,
     answer,
     bench_edits,
+    crop_of,
     measures,
     opencv_inpaint,
     painter,
+    plan_of,
     sheet,
     truth_painter,
-    work_of,
 )
 from glide_edit.evaluation.edit_items import EditItem, edit_items
 from glide_edit.evaluation.judging import Wanted
 from glide_edit.evaluation.report import Report
 from glide_edit.evaluation.seen import Seen, SeenObject
 from glide_edit.operations import composite
-from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.postprocess import Drawn
+from glide_edit.pipeline.finish import finish
+from glide_edit.pipeline.plan import Plan
 from tests.glide_edit.operations.stand_ins import tiny_editor, tiny_model
 
 COUNT = 4
@@ -56,9 +58,9 @@ def perfect() -> tuple[Report, list[Outcome]]:
     return bench_edits(truth_painter, "the truth", count=COUNT)
 
 
-def background(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
-    pairs = zip(items, works, strict=True)
-    return [np.asarray(work.crop.extract(item.picture.pixels), np.float32) for item, work in pairs]
+def background(items: Sequence[EditItem], plans: Sequence[Plan]) -> Sequence[Drawn]:
+    pairs = zip(items, plans, strict=True)
+    return [np.asarray(crop_of(made).extract(item.picture.pixels), np.float32) for item, made in pairs]
 
 
 def test_the_truth_gets_full_marks(perfect: tuple[Report, list[Outcome]]) -> None:
@@ -98,10 +100,10 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(item_bench, "TOGETHER", 2)
     done: list[int] = []
 
-    def stopping(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+    def stopping(items: Sequence[EditItem], plans: Sequence[Plan]) -> Sequence[Drawn]:
         if items[0].index == 4:
             raise KeyboardInterrupt
-        return truth_painter(items, works)
+        return truth_painter(items, plans)
 
     report, outcomes = bench_edits(
         stopping, "stopped", count=COUNT, tell=lambda number, total: done.append(number)
@@ -113,7 +115,7 @@ def test_ctrl_c_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_stopped_before_anything_is_done_is_stopped() -> None:
-    def stopping(items: Sequence[EditItem], works: Sequence[InpaintWork]) -> Sequence[Drawn]:
+    def stopping(items: Sequence[EditItem], plans: Sequence[Plan]) -> Sequence[Drawn]:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -136,17 +138,17 @@ def test_a_models_drawing_is_judged_and_leaves_the_rest_alone() -> None:
 def test_a_batch_holds_the_edits_that_an_editor_makes(items: list[EditItem]) -> None:
     """Each picture has its own known pixels, mask, prompt and seed, in both stages."""
     some = items[:5]
-    works = [work_of(item) for item in some]
-    drawn = painter(tiny_model())(some, works)
+    plans = [plan_of(item) for item in some]
+    drawn = painter(tiny_model())(some, plans)
     editor = tiny_editor()
-    for item, work, picture in zip(some, works, drawn, strict=True):
+    for item, made, picture in zip(some, plans, drawn, strict=True):
         # These pictures are larger than the tiny model's; at the default model's size no detail is added.
         alone = (
             editor.inpaint(item.picture, item.mask, item.prompt, seed=item.index, detail=False)
             .pictures[0]
             .pixels
         )
-        together = work.finish(picture).picture.pixels
+        together = finish(made, [picture]).picture.pixels
         assert np.abs(together.astype(int) - alone).max() <= 1
         assert np.abs(together.astype(int) - item.picture.pixels).max() > 20
 

@@ -14,8 +14,8 @@ from glide_edit.evaluation.drawing import Pictures, Settings
 from glide_edit.evaluation.prompt_bench import (
     Draw,
     Judged,
-    Plan,
     Point,
+    PromptProtocol,
     Subject,
     all_right,
     curve,
@@ -30,8 +30,8 @@ from tests.glide_edit.clips import model_with_clip
 from tests.glide_edit.evaluation.test_inception import Means
 from tests.glide_edit.operations.stand_ins import tiny_model
 
-PLAN = Plan(kinds=("one", "two", "relation"), count=6)
-SMALL = Plan(kinds=("one",), count=2)
+PLAN = PromptProtocol(kinds=("one", "two", "relation"), count=6)
+SMALL = PromptProtocol(kinds=("one",), count=2)
 LEAD = ("one_kind", "one_color", "two_all", "relation")
 PIXELS = 64
 
@@ -94,8 +94,8 @@ def test_pictures_of_other_prompts_score_low_and_lie_near() -> None:
 
 
 def test_a_sweep_gives_a_point_for_each_scale_and_the_measures_of_the_first() -> None:
-    outcome = run(subject(as_guided), Plan(kinds=("one", "two"), count=3, guidance=(1.0, 3.0)))
-    assert [point.way.guidance for point in outcome.points] == [1.0, 3.0]
+    outcome = run(subject(as_guided), PromptProtocol(kinds=("one", "two"), count=3, guidance=(1.0, 3.0)))
+    assert [point.settings.guidance for point in outcome.points] == [1.0, 3.0]
     assert outcome.points[0].accuracy() < outcome.points[1].accuracy() == 1.0
     assert outcome.report.measures == outcome.points[0].measures
     details = outcome.report.details["guidance"]
@@ -127,7 +127,12 @@ def test_a_run_stopped_at_once_has_nothing_to_report() -> None:
 
 
 def test_fingerprints_tell_protocols_apart_and_not_models() -> None:
-    plans = (SMALL, Plan(kinds=("two",), count=2), Plan(kinds=("one",), count=3), Plan(("one",), 2, seed=1))
+    plans = (
+        SMALL,
+        PromptProtocol(kinds=("two",), count=2),
+        PromptProtocol(kinds=("one",), count=3),
+        PromptProtocol(("one",), 2, seed=1),
+    )
     prints = [fingerprint(run(subject(real), plan).report.protocol) for plan in plans]
     assert len(set(prints)) == len(prints)
     assert fingerprint(run(subject(others), SMALL).report.protocol) == prints[0]
@@ -135,7 +140,7 @@ def test_fingerprints_tell_protocols_apart_and_not_models() -> None:
 
 @pytest.mark.parametrize(("size", "pixels"), [("base", 16), ("full", 64)])
 def test_a_model_is_measured_at_the_size_asked_for(size, pixels: int) -> None:
-    plan = Plan(kinds=("one",), count=3, size=size)
+    plan = PromptProtocol(kinds=("one",), count=3, size=size)
     outcome = run(of_model(tiny_model(), plan), plan)
     assert outcome.report.protocol["pixels"] == pixels
     assert {picture.shape for picture in outcome.points[0].drawn["one"].pictures} == {(pixels, pixels, 3)}
@@ -157,11 +162,11 @@ def test_a_model_is_measured_at_the_size_asked_for(size, pixels: int) -> None:
 )
 def test_a_plan_that_makes_no_sense_is_refused(wrong) -> None:
     with pytest.raises(InputError):
-        Plan(**wrong)
+        PromptProtocol(**wrong)
 
 
 def test_every_scale_is_tried_with_every_scale_of_the_clip() -> None:
-    plan = Plan(kinds=("one",), count=4, guidance=(1.0, 3.0), clip_guidance=(0.0, 2.0))
+    plan = PromptProtocol(kinds=("one",), count=4, guidance=(1.0, 3.0), clip_guidance=(0.0, 2.0))
     asked: list[Settings] = []
 
     def drawn(questions: Sequence[Question], way: Settings) -> Iterator[Pictures]:
@@ -182,7 +187,7 @@ def test_every_scale_is_tried_with_every_scale_of_the_clip() -> None:
 
 def test_the_interval_of_the_accuracy_is_the_binomials() -> None:
     """Half of 16 are right: two standard errors of that, 0.25, at both sides."""
-    seen = run(subject(real), Plan(kinds=("one",), count=16)).points[0]
+    seen = run(subject(real), PromptProtocol(kinds=("one",), count=16)).points[0]
     good = [k for k, right in enumerate(all_right(seen.real["one"])) if right][:8]
     wrong = [(k + 1) % 16 for k in good]
 
@@ -203,7 +208,7 @@ def test_the_interval_of_the_accuracy_is_the_binomials() -> None:
 
 
 def test_the_best_of_eight_is_chosen_by_the_models_clip_alone() -> None:
-    model, plan = model_with_clip(), Plan(kinds=("two", "two_best_of_8"), count=3)
+    model, plan = model_with_clip(), PromptProtocol(kinds=("two", "two_best_of_8"), count=3)
     outcome = run(of_model(model, plan), plan)
     assert {"two_all", "two_all_best_of_8", "two_all_best_of_8_raw", "two_all_best_of_8_real"} <= set(
         outcome.report.measures
@@ -216,15 +221,15 @@ def test_the_best_of_eight_is_chosen_by_the_models_clip_alone() -> None:
 
 def test_without_a_clip_nothing_can_be_ranked() -> None:
     with pytest.raises(InputError, match="no CLIP of its own to choose"):
-        of_model(tiny_model(), Plan(kinds=("two_best_of_8",), count=1))
-    assert "two_best_of_8" not in Plan().kinds
+        of_model(tiny_model(), PromptProtocol(kinds=("two_best_of_8",), count=1))
+    assert "two_best_of_8" not in PromptProtocol().kinds
 
 
 def test_a_run_with_an_inception_network_tells_its_fid_and_extractor() -> None:
     pytest.importorskip("torchmetrics")
     from glide_edit.evaluation.inception import InceptionDistance
 
-    plan = Plan(kinds=("one",), count=4, guidance=(1.0, 3.0))
+    plan = PromptProtocol(kinds=("one",), count=4, guidance=(1.0, 3.0))
     outcome = run(subject(as_guided), plan, fid=InceptionDistance(Means()))
     rolled, same = (point.measures["fid"] for point in outcome.points)
     assert rolled == pytest.approx(same, abs=1e-3) == pytest.approx(0, abs=1e-3)  # the same set of pictures

@@ -10,15 +10,14 @@ import pytest
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.evaluation import drawing
-from glide_edit.evaluation.drawing import Settings, draw, draw_jobs
+from glide_edit.evaluation.drawing import Settings, draw, draw_plans
 from glide_edit.images import open_picture
-from glide_edit.operations.cascade import run_cascade
-from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.postprocess import to_pixels
+from glide_edit.pipeline.planner import plan
 from glide_edit.requests import Generate, Inpaint
 from masks import Mask
 from tests.glide_edit.clips import model_with_clip
-from tests.glide_edit.operations.stand_ins import noise, tiny_model
+from tests.glide_edit.operations.stand_ins import draw_steps, noise, tiny_model
 
 PROMPTS = ("a red ball", "a blue cube on grass", "grass", "a red ball")
 SEEDS = (5, 0, 9, 6)
@@ -99,13 +98,13 @@ def test_the_dial_acts_on_a_batch_as_on_one_edit(dial: dict[str, Any]) -> None:
         )
         for prompt, seed in zip(PROMPTS, SEEDS, strict=True)
     ]
-    works = [InpaintWork.of(request) for request in asked]
-    (together,) = draw_jobs(tiny_model(), [work.job() for work in works])
-    for work, drawn in zip(works, together, strict=True):
-        *_, last = run_cascade(tiny_model(), work.job())
-        assert np.abs(drawn - to_pixels(last.x0)[0]).max() < 1
-    plain = [InpaintWork.of(request.replace(context_guidance=None)).job() for request in asked]
-    (without,) = draw_jobs(tiny_model(), plain)
+    plans = [plan(request, tiny_model()) for request in asked]
+    (together,) = draw_plans(tiny_model(), plans)
+    for made, drawn in zip(plans, together, strict=True):
+        last = draw_steps(tiny_model(), made)[-1]
+        assert np.abs(drawn - to_pixels(last.picture())[0]).max() < 1
+    plain = [plan(request.replace(context_guidance=None), tiny_model()) for request in asked]
+    (without,) = draw_plans(tiny_model(), plain)
     assert np.abs(together - without).max() > 8
 
 

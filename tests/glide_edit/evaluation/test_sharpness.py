@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glide_edit.errors import InputError
-from glide_edit.evaluation.sharpness import sharpness_ratio
+from glide_edit.evaluation.seam import sharpness_ratio
 
 
 @pytest.fixture(scope="module")

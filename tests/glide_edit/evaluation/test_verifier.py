@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.evaluation.accuracy import boxed, corrupted, measure, visible
-from glide_edit.evaluation.corruptions import TESTED
+from glide_edit.evaluation.corruptions import CORRUPTIONS
 from glide_edit.evaluation.renders import LabelledRenders
 from glide_edit.evaluation.seen import overlap
 from glide_edit.evaluation.verifier import (
@@ -44,9 +44,9 @@ def test_it_names_what_renders_show(verifier: Verifier, truth: LabelledRenders) 
     assert found.light >= 0.95
 
 
-@pytest.mark.parametrize("name", sorted(set(TESTED) - {"clean"}))
+@pytest.mark.parametrize("name", sorted(set(CORRUPTIONS) - {"clean"}))
 def test_it_does_so_on_worn_pictures(verifier: Verifier, truth: LabelledRenders, name: str) -> None:
-    found = measure(verifier.see(corrupted(truth.pictures, TESTED[name])), truth)
+    found = measure(verifier.see(corrupted(truth.pictures, CORRUPTIONS[name])), truth)
     assert min(found.kind, found.colour) >= 0.90
 
 
@@ -110,7 +110,7 @@ def test_features_tell_pictures_apart(verifier: Verifier, truth: LabelledRenders
     assert features.shape == (len(truth), channels[1] + channels[2])
     assert features.dtype == np.float32
     assert (verifier.features(truth.pictures) == features).all()
-    soft = verifier.features(corrupted(truth.pictures, TESTED["64 px, enlarged"]))
+    soft = verifier.features(corrupted(truth.pictures, CORRUPTIONS["64 px, enlarged"]))
     own = np.linalg.norm(features - soft, axis=1)
     others = np.linalg.norm(features - np.roll(soft, 1, axis=0), axis=1)
     assert np.median(own) < 0.5 * np.median(others)

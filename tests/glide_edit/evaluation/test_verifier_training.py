@@ -18,7 +18,7 @@ from glide_edit.evaluation.verifier_network import Answers
 from glide_edit.evaluation.verifier_targets import MIN_AREA, MIN_SHARE, Targets, loss, targets
 from glide_edit.evaluation.verifier_training import make_batch, train_verifier
 from glide_edit.toybox import KINDS
-from glide_edit.training.loop import LoopOptions
+from glide_edit.training.settings import LoopOptions
 
 CELLS = 16
 
@@ -92,7 +92,7 @@ def test_flips_and_crops_move_the_boxes_along(
     truth: LabelledRenders, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without wear the verifier finds objects on training pictures where the targets put them."""
-    monkeypatch.setattr(verifier_training, "worn", lambda picture, rng: picture)
+    monkeypatch.setattr(verifier_training, "augmented", lambda picture, rng: picture)
     asked = found = 0
     for step in range(3):
         pictures, wanted = make_batch(truth, step, 1)

@@ -20,10 +20,9 @@ from glide_edit.errors import InputError
 from glide_edit.guidance import (
     CFGDenoiser,
     ClipScore,
-    Finish,
     NoisedClipScore,
     StaticThreshold,
-    classifier_free,
+    X0Transform,
     clip,
     prompt_embeddings,
 )
@@ -56,7 +55,9 @@ class TestPublished:
     def walk(self, score: NoisedClipScore | None, start: Tensor, skipped: int = 0) -> list[Step]:
         """The recorded walk from ``start``, without its first ``skipped`` steps."""
         network, told, _ = recorded_base()
-        denoiser = CFGDenoiser(network, [(told, 1.0)], finish=Finish(StaticThreshold()), score=score)
+        denoiser = CFGDenoiser(
+            network, [(told, 1.0)], x0_transform=X0Transform(StaticThreshold()), score=score
+        )
         noise = GOLDEN["clip_ddpm.noise"][skipped:]
         return list(ddpm(denoiser, start, timesteps(COSINE, 10)[skipped:], lambda step: noise[step]))
 
@@ -146,7 +147,7 @@ class TestNoised:
         network, told, nothing = recorded_base()
         counting = CountingClip()
         score = NoisedClipScore(counting, TEXT, scale=3.0)
-        branches = classifier_free(told, nothing, 3.0)
+        branches = [(told, 3.0), (nothing, -2.0)]
         guided, plain = CFGDenoiser(network, branches, score=score), CFGDenoiser(network, branches)
         x_t, t = GOLDEN["base.in.x"], GOLDEN["base.in.t"]
         with torch.no_grad():

@@ -21,9 +21,9 @@ from glide_edit.guidance import (
     CleanJudge,
     ClipScore,
     DynamicThreshold,
-    Finish,
     NoisedClipScore,
     ScoreFn,
+    X0Transform,
     prompt_embeddings,
 )
 from glide_edit.models import choose_runtime, load_model, resolve
@@ -71,7 +71,7 @@ def draw(stage: Stage, prompts: Sequence[str], score: ScoreFn | None) -> Tensor:
     denoiser = CFGDenoiser(
         stage.network,
         [(Conditioning(text=stage.text_encoder.encode(prompts)), 1.0)],
-        finish=Finish(DynamicThreshold(stage.preset.percentile)),
+        x0_transform=X0Transform(DynamicThreshold(stage.preset.percentile)),
         score=score,
     )
     noise = NoiseSource(tuple(range(len(prompts))), 0, 0, (3, stage.image_size, stage.image_size))

@@ -24,10 +24,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glide_edit.errors import ModelError
-from glide_edit.models.fetch import Digest, Doing, Patience, digest, fetch, locked
+from glide_edit.models.fetch import Digest, FetchStatus, RetryPolicy, digest, fetch, locked
 
 ROOT = Path(__file__).resolve().parents[3]
-QUICK = Patience(connect=2.0, stall=0.3, tries=3, pause=0.001, longest_pause=0.002)
+QUICK = RetryPolicy(connect=2.0, stall=0.3, tries=3, pause=0.001, longest_pause=0.002)
 
 
 def sealed(seed: int, size: int = 300_000) -> bytes:
@@ -163,38 +163,38 @@ def only(target: Path) -> bool:
 
 def test_a_file_is_fetched_once(site: Site, tmp_path: Path) -> None:
     target = tmp_path / "folder" / "file.pt"
-    assert fetch(site.url, target, patience=QUICK) == of(OLD)
+    assert fetch(site.url, target, retry=QUICK) == of(OLD)
     assert target.read_bytes() == OLD
     assert only(target)
-    assert fetch(site.url, target, patience=QUICK) == of(OLD)
-    assert fetch(site.url, target, expected=of(OLD), patience=QUICK) == of(OLD)
+    assert fetch(site.url, target, retry=QUICK) == of(OLD)
+    assert fetch(site.url, target, expected=of(OLD), retry=QUICK) == of(OLD)
     assert site.ranges == [None]
 
 
 def test_an_empty_file_is_a_file(site: Site, tmp_path: Path) -> None:
     site.data = b""
-    assert fetch(site.url, tmp_path / "file.pt", patience=QUICK) == of(b"")
+    assert fetch(site.url, tmp_path / "file.pt", retry=QUICK) == of(b"")
     assert (tmp_path / "file.pt").read_bytes() == b""
 
 
 def test_a_file_that_is_not_the_expected_one_is_fetched_again(site: Site, tmp_path: Path) -> None:
     target = tmp_path / "file.pt"
     target.write_bytes(NEW)
-    assert fetch(site.url, target, expected=of(OLD), patience=QUICK) == of(OLD)
+    assert fetch(site.url, target, expected=of(OLD), retry=QUICK) == of(OLD)
     assert target.read_bytes() == OLD
 
 
 def test_what_is_done_is_told(site: Site, tmp_path: Path) -> None:
-    told: list[Doing] = []
+    told: list[FetchStatus] = []
     site.faults = [Fault(status=503), Fault(stop=100_000)]
-    fetch(site.url, tmp_path / "file.pt", tell=told.append, patience=QUICK)
-    assert {doing.name for doing in told} == {"file.pt"}
+    fetch(site.url, tmp_path / "file.pt", report=told.append, retry=QUICK)
+    assert {status.name for status in told} == {"file.pt"}
     assert told[0].what == "the server answered 503; trying again in 0 s"
-    fetching = [doing for doing in told if doing.what == "fetching"]
-    counts = [doing.done for doing in fetching]
+    fetching = [status for status in told if status.what == "fetching"]
+    counts = [status.done for status in fetching]
     assert counts == sorted(counts)
     assert 0 < counts[0] < counts[-1] == len(OLD)
-    assert {doing.total for doing in fetching} == {len(OLD)}
+    assert {status.total for status in fetching} == {len(OLD)}
     assert told[-1].what == "checking"
 
 
@@ -202,7 +202,7 @@ def test_what_is_done_is_told(site: Site, tmp_path: Path) -> None:
 def test_it_goes_on_where_it_broke_off(site: Site, tmp_path: Path, validators: tuple[str, ...]) -> None:
     site.validators = validators
     site.faults = [Fault(stop=98_304), Fault(stop=49_152)]
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == OLD
     assert site.ranges == [None, "bytes=98304-", "bytes=147456-"]
     assert site.asked[1]["If-Range"] == site.version[validators[0]]
@@ -213,7 +213,7 @@ def test_it_goes_on_where_it_broke_off(site: Site, tmp_path: Path, validators: t
 )
 def test_without_a_strong_validator_it_starts_anew(site: Site, tmp_path: Path, headers) -> None:
     site.faults = [Fault(stop=98_304, headers=headers)]
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == OLD
     assert site.ranges == [None, None]
 
@@ -221,7 +221,7 @@ def test_without_a_strong_validator_it_starts_anew(site: Site, tmp_path: Path, h
 def test_a_stalled_connection_is_given_up_and_what_came_is_kept(site: Site, tmp_path: Path) -> None:
     site.faults = [Fault(stop=131_072, stall=True)]
     began = time.perf_counter()
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert time.perf_counter() - began < 0.9  # not the second for which the server holds the connection
     assert (tmp_path / "file.pt").read_bytes() == OLD
     assert site.ranges == [None, "bytes=131072-"]
@@ -229,7 +229,7 @@ def test_a_stalled_connection_is_given_up_and_what_came_is_kept(site: Site, tmp_
 
 def test_failures_count_only_while_nothing_comes(site: Site, tmp_path: Path) -> None:
     site.faults = [fault for _ in range(6) for fault in (Fault(status=500), Fault(stop=20_000))]
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == OLD
 
 
@@ -247,7 +247,7 @@ def test_failures_count_only_while_nothing_comes(site: Site, tmp_path: Path) -> 
 def test_it_gives_up_in_the_end(site: Site, tmp_path: Path, fault: Fault, words: str) -> None:
     site.faults = [fault] * 20
     with pytest.raises(ModelError, match=f"{words}.*--from DIR"):
-        fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert not (tmp_path / "file.pt").exists()
     assert len(site.asked) <= 1 + QUICK.tries
 
@@ -256,14 +256,14 @@ def test_it_gives_up_in_the_end(site: Site, tmp_path: Path, fault: Fault, words:
 def test_a_refusal_is_told_at_once(site: Site, tmp_path: Path, status: int) -> None:
     site.faults = [Fault(status=status)]
     with pytest.raises(ModelError, match=rf"answered {status}.*--from DIR"):
-        fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert len(site.asked) == 1
     assert not (tmp_path / "file.pt").exists()
 
 
 def test_a_file_that_changed_between_tries_starts_anew(site: Site, tmp_path: Path) -> None:
     site.faults = [Fault(stop=98_304), Fault(change=True, stop=147_456)]
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == NEW
     assert site.ranges == [None, "bytes=98304-", "bytes=147456-"]
 
@@ -271,9 +271,9 @@ def test_a_file_that_changed_between_tries_starts_anew(site: Site, tmp_path: Pat
 def test_a_file_that_changed_between_runs_starts_anew(site: Site, tmp_path: Path) -> None:
     site.faults = [Fault(stop=98_304), Fault(status=404)]
     with pytest.raises(ModelError, match="404"):
-        fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     site.data = NEW
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == NEW
 
 
@@ -304,7 +304,7 @@ def test_a_file_that_changed_between_runs_starts_anew(site: Site, tmp_path: Path
 )
 def test_a_wrong_continuation_is_not_put_together(site: Site, tmp_path: Path, fault: Fault) -> None:
     site.faults = [Fault(stop=98_304), fault]
-    fetch(site.url, tmp_path / "file.pt", check=check_seal, patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", check=check_seal, retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == site.data
     assert only(tmp_path / "file.pt")
 
@@ -312,8 +312,8 @@ def test_a_wrong_continuation_is_not_put_together(site: Site, tmp_path: Path, fa
 def test_a_part_of_another_address_is_not_used(site: Site, tmp_path: Path) -> None:
     site.faults = [Fault(stop=98_304), Fault(status=404)]
     with pytest.raises(ModelError, match="404"):
-        fetch(site.url, tmp_path / "file.pt", patience=QUICK)
-    fetch(site.url.replace("file.pt", "other.pt"), tmp_path / "file.pt", patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", retry=QUICK)
+    fetch(site.url.replace("file.pt", "other.pt"), tmp_path / "file.pt", retry=QUICK)
     assert site.ranges[-1] is None
 
 
@@ -323,7 +323,7 @@ def test_a_part_of_another_address_is_not_used(site: Site, tmp_path: Path) -> No
 def test_a_part_with_a_damaged_record_is_not_used(site: Site, tmp_path: Path, damage: str) -> None:
     (tmp_path / "file.pt.part").write_bytes(NEW[:1000])
     (tmp_path / "file.pt.part.json").write_text(damage)
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == OLD
     assert only(tmp_path / "file.pt")
 
@@ -332,7 +332,7 @@ def test_a_part_that_is_complete_is_not_asked_for(site: Site, tmp_path: Path) ->
     record = {"url": site.url, "validator": site.version["ETag"], "total": len(OLD)}
     (tmp_path / "file.pt.part").write_bytes(OLD)
     (tmp_path / "file.pt.part.json").write_text(json.dumps(record))
-    fetch(site.url, tmp_path / "file.pt", patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", retry=QUICK)
     assert site.asked == []
     assert (tmp_path / "file.pt").read_bytes() == OLD
 
@@ -343,7 +343,7 @@ def test_a_part_that_cannot_be_right_is_replaced(site: Site, tmp_path: Path, len
     record = {"url": site.url, "validator": site.version["ETag"], "total": len(OLD)}
     (tmp_path / "file.pt.part").write_bytes(bytes(length))
     (tmp_path / "file.pt.part.json").write_text(json.dumps(record))
-    fetch(site.url, tmp_path / "file.pt", expected=of(OLD), patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", expected=of(OLD), retry=QUICK)
     assert (tmp_path / "file.pt").read_bytes() == OLD
 
 
@@ -359,7 +359,7 @@ def test_a_part_that_cannot_be_right_is_replaced(site: Site, tmp_path: Path, len
 def test_a_file_known_to_be_wrong_gets_no_name(site: Site, tmp_path: Path, fault: Fault, words: str) -> None:
     site.faults = [fault]
     with pytest.raises(ModelError, match=f"{words}.*--from DIR"):
-        fetch(site.url, tmp_path / "file.pt", expected=of(OLD), patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", expected=of(OLD), retry=QUICK)
     assert len(site.asked) == 1
     assert not (tmp_path / "file.pt").exists()
 
@@ -367,7 +367,7 @@ def test_a_file_known_to_be_wrong_gets_no_name(site: Site, tmp_path: Path, fault
 def test_a_server_that_claims_less_is_found_out_by_the_check(site: Site, tmp_path: Path) -> None:
     site.faults = [Fault(length=200_000)]
     with pytest.raises(ModelError, match="the seal is broken"):
-        fetch(site.url, tmp_path / "file.pt", check=check_seal, patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", check=check_seal, retry=QUICK)
     assert not any(path.name.startswith("file.pt") and path.suffix != ".lock" for path in tmp_path.iterdir())
 
 
@@ -394,7 +394,7 @@ def test_whatever_the_server_does_no_wrong_file_gets_the_name(
     target = tmp_path / "file.pt"
     for _ in range(len(wrong) + 1):
         try:
-            found = fetch(site.url, target, check=check_seal, patience=QUICK)
+            found = fetch(site.url, target, check=check_seal, retry=QUICK)
         except ModelError:
             assert not target.exists()
         else:
@@ -412,7 +412,7 @@ def test_a_proxy_is_taken_from_the_environment(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", site.url.removesuffix("/file.pt"))
-    fetch("http://nowhere.invalid/file.pt", tmp_path / "file.pt", patience=QUICK)
+    fetch("http://nowhere.invalid/file.pt", tmp_path / "file.pt", retry=QUICK)
     assert site.asked[0]["path"] == "http://nowhere.invalid/file.pt"
     assert (tmp_path / "file.pt").read_bytes() == OLD
 
@@ -420,7 +420,7 @@ def test_a_proxy_is_taken_from_the_environment(
 def test_a_dead_proxy_is_named(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match=r"the proxy cannot be reached.*HTTPS_PROXY.*--from DIR"):
-        fetch("http://nowhere.invalid/file.pt", tmp_path / "file.pt", patience=QUICK)
+        fetch("http://nowhere.invalid/file.pt", tmp_path / "file.pt", retry=QUICK)
 
 
 @pytest.mark.parametrize(
@@ -434,13 +434,13 @@ def test_a_dead_proxy_is_named(site: Site, tmp_path: Path, monkeypatch: pytest.M
 )
 def test_no_connection_is_told(site: Site, tmp_path: Path, url: str, words: str) -> None:
     with pytest.raises(ModelError, match=f"{words}.*--from DIR") as caught:
-        fetch(url, tmp_path / "file.pt", patience=QUICK)
+        fetch(url, tmp_path / "file.pt", retry=QUICK)
     assert "\n" not in str(caught.value)
 
 
 def test_a_plain_server_behind_https_is_told_at_once(site: Site, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="certificates"):
-        fetch(site.url.replace("http:", "https:"), tmp_path / "file.pt", patience=QUICK)
+        fetch(site.url.replace("http:", "https:"), tmp_path / "file.pt", retry=QUICK)
 
 
 # -- the disk ------------------------------------------------------------------------------------------
@@ -452,15 +452,15 @@ def test_a_full_disk_is_told_before_anything_is_written(
     usage = shutil.disk_usage(tmp_path)._replace(free=500_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ModelError, match=r"needs 0.0 GB .* free: make room"):
-        fetch(site.url, tmp_path / "file.pt", copies=2, patience=QUICK)
+        fetch(site.url, tmp_path / "file.pt", copies=2, retry=QUICK)
     assert not (tmp_path / "file.pt.part").exists()
-    fetch(site.url, tmp_path / "file.pt", copies=1, patience=QUICK)
+    fetch(site.url, tmp_path / "file.pt", copies=1, retry=QUICK)
 
 
 def test_a_folder_that_cannot_be_written_is_told(site: Site, tmp_path: Path) -> None:
     (tmp_path / "folder").write_text("a file")
     with pytest.raises(ModelError, match="cannot be written"):
-        fetch(site.url, tmp_path / "folder" / "file.pt", patience=QUICK)
+        fetch(site.url, tmp_path / "folder" / "file.pt", retry=QUICK)
 
 
 # -- several processes, and dying ----------------------------------------------------------------------
@@ -469,7 +469,7 @@ def test_a_folder_that_cannot_be_written_is_told(site: Site, tmp_path: Path) -> 
 def start(site: Site, target: Path) -> subprocess.Popen[str]:
     code = (
         "import sys; from pathlib import Path; from glide_edit.models.fetch import fetch;"
-        "fetch(sys.argv[1], Path(sys.argv[2]), tell=lambda doing: print(doing.what, flush=True))"
+        "fetch(sys.argv[1], Path(sys.argv[2]), report=lambda status: print(status.what, flush=True))"
     )
     return subprocess.Popen(
         [sys.executable, "-c", code, site.url, str(target)],
@@ -500,7 +500,7 @@ def test_what_a_stopped_process_fetched_is_used(site: Site, tmp_path: Path, stop
     came = (tmp_path / "file.pt.part").stat().st_size
     assert 0 < came < len(OLD)
     site.pause = 0.0
-    fetch(site.url, target, patience=QUICK)  # the lock of the dead is not in the way
+    fetch(site.url, target, retry=QUICK)  # the lock of the dead is not in the way
     assert site.ranges == [None, f"bytes={came}-"]
     assert target.read_bytes() == OLD
     assert only(target)
@@ -510,17 +510,17 @@ def test_two_processes_fetch_once(site: Site, tmp_path: Path) -> None:
     site.pause = 0.05
     running = start(site, tmp_path / "file.pt")
     wait_for(tmp_path / "file.pt.part", 10_000)
-    told: list[Doing] = []
-    assert fetch(site.url, tmp_path / "file.pt", tell=told.append, patience=QUICK) == of(OLD)
+    told: list[FetchStatus] = []
+    assert fetch(site.url, tmp_path / "file.pt", report=told.append, retry=QUICK) == of(OLD)
     _, errors = running.communicate()
     assert running.returncode == 0, errors
-    assert told == [Doing("waiting for another process to finish", "file.pt")]
+    assert told == [FetchStatus("waiting for another process to finish", "file.pt")]
     assert len(site.asked) == 1
 
 
 def test_a_lock_is_let_go_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="surprise"), locked(tmp_path / "lock", "it"):
         raise ValueError("surprise")
-    told: list[Doing] = []
+    told: list[FetchStatus] = []
     with locked(tmp_path / "lock", "it", told.append):
         assert told == []

@@ -20,12 +20,11 @@ from safetensors.torch import load_file
 
 from glide_edit.errors import InputError, ModelError, ModelFormatError
 from glide_edit.models import choose_runtime, glide, load_model, openai, openai_clip, read_spec, torch_file
-from glide_edit.models.fetch import Doing, Patience, locked
-from glide_edit.models.home import HOME_VARIABLE
+from glide_edit.models.fetch import HOME_VARIABLE, FetchStatus, RetryPolicy, locked
 from tests.glide_edit import tiny_glide
 
 KEYS = Path(__file__).parents[2] / "data/glide"
-QUICK = Patience(connect=2.0, stall=0.5, tries=2, pause=0.001)
+QUICK = RetryPolicy(connect=2.0, stall=0.5, tries=2, pause=0.001)
 DIFFUSION = ("base", "upsample", "inpaint")
 
 
@@ -227,14 +226,14 @@ def test_a_damaged_record_is_told(home: Path, released: Path) -> None:
 
 def test_another_process_is_waited_for(home: Path, released: Path) -> None:
     home.mkdir(parents=True)
-    told: list[Doing] = []
+    told: list[FetchStatus] = []
     waiting = threading.Event()
 
-    def tell(doing: Doing) -> None:
-        told.append(doing)
+    def report(status: FetchStatus) -> None:
+        told.append(status)
         waiting.set()
 
-    work = threading.Thread(target=lambda: glide.fetch_part("base", source=released, tell=tell))
+    work = threading.Thread(target=lambda: glide.fetch_part("base", source=released, report=report))
     with locked(home / ".lock", "other"):
         work.start()
         assert waiting.wait(10)
@@ -418,7 +417,7 @@ def server(released: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
 
 def test_downloads_are_deleted_when_they_are_converted(home: Path, server: list[str]) -> None:
     for part in glide.PARTS:
-        assert glide.fetch_part(part, patience=QUICK)
+        assert glide.fetch_part(part, retry=QUICK)
     files = [f"/{name}.pt" for part in glide.PARTS.values() for name in part]
     assert sorted(server) == sorted([*files, "/vocab.bpe", "/encoder.json"])
     assert not (home / "published").exists()
@@ -426,21 +425,21 @@ def test_downloads_are_deleted_when_they_are_converted(home: Path, server: list[
 
 
 def test_downloads_are_kept_when_asked(home: Path, released: Path, server: list[str]) -> None:
-    glide.fetch_part("base", keep=True, patience=QUICK)
+    glide.fetch_part("base", keep=True, retry=QUICK)
     for name in ("base.pt", "vocab.bpe", "encoder.json"):
         assert (home / "published" / name).read_bytes() == (released / name).read_bytes()
     (home / "base.safetensors").unlink()
     server.clear()
-    glide.fetch_part("base", keep=True, patience=QUICK)
+    glide.fetch_part("base", keep=True, retry=QUICK)
     assert server == []
-    glide.fetch_part("base", patience=QUICK)  # also deletes what a stop after converting left
+    glide.fetch_part("base", retry=QUICK)  # also deletes what a stop after converting left
     assert "published/base.pt" not in names(home)
 
 
 def test_a_download_that_was_not_converted_is_used(home: Path, released: Path, server: list[str]) -> None:
     (home / "published").mkdir(parents=True)
     shutil.copy(released / "base.pt", home / "published")
-    glide.fetch_part("base", patience=QUICK)
+    glide.fetch_part("base", retry=QUICK)
     assert "/base.pt" not in server
     assert load_model(home, choose_runtime("cpu", "float32")).stages
 
@@ -450,12 +449,12 @@ def test_a_wrong_download_gets_no_name_and_is_not_recorded(
 ) -> None:
     monkeypatch.setattr(glide, "ADDRESS", f"{glide.ADDRESS}/nowhere")
     with pytest.raises(ModelError, match=r"404.*--from DIR"):
-        glide.fetch_part("base", patience=QUICK)
+        glide.fetch_part("base", retry=QUICK)
     assert "base.pt" not in json.loads((home / "published.json").read_text())
     monkeypatch.setattr(openai, "CHECKPOINTS", openai.CHECKPOINTS | {"base": openai.CHECKPOINTS["upsample"]})
     monkeypatch.setattr(glide, "ADDRESS", glide.VOCABULARY_ADDRESS)
     with pytest.raises(ModelFormatError, match="was made for another configuration"):
-        glide.fetch_part("base", patience=QUICK)
+        glide.fetch_part("base", retry=QUICK)
     assert "published/base.pt" not in names(home)
     assert "base.pt" not in json.loads((home / "published.json").read_text())
 

@@ -16,7 +16,7 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import ModelError, ModelFormatError, ModelNotFound
 from glide_edit.models import StagePreset, StageSpec, TextSpec, assemble, load_model, write_model
 from glide_edit.models.clip_folder import add_clip, write_clip
-from glide_edit.models.home import HOME_VARIABLE
+from glide_edit.models.fetch import HOME_VARIABLE
 from glide_edit.models.language import FOLDER, find_language, frozen_config, open_language, weights_sha256
 from glide_edit.models.registry import describe
 from glide_edit.models.spec import ClipSpec, ModelSpec

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from glide_edit.editor import Editor
 from glide_edit.errors import InputError
-from glide_edit.models import Runtime, apply, choose_runtime, runtime
+from glide_edit.models import Runtime, apply, choose_runtime, load_model, runtime
+from tests.glide_edit.operations.stand_ins import write_tiny
 
 
 @dataclass
@@ -137,9 +140,9 @@ def test_a_device_that_is_not_there(machine: Machine, device: str) -> None:
         choose_runtime(device)
 
 
-@pytest.mark.parametrize("precision", ["float16", "bf16", "", "double"])
+@pytest.mark.parametrize("precision", ["half", "bf16", "", "double"])
 def test_an_unknown_precision(machine: Machine, precision: str) -> None:
-    with pytest.raises(InputError, match="possible are auto, float32, bfloat16"):
+    with pytest.raises(InputError, match="possible are auto, float32, bfloat16, float16"):
         choose_runtime(precision=precision)
 
 
@@ -153,6 +156,38 @@ def test_what_is_asked_for_is_done_and_said(machine: Machine) -> None:
         == "CPU with AMX-BF16: bfloat16 weights as asked, channels-last"
     )
     assert choose_runtime("cpu", "float32").dtype == torch.float32
+
+
+def test_float16_is_for_those_who_ask(machine: Machine) -> None:
+    slow = choose_runtime("cpu", "float16")
+    assert slow.dtype == torch.float16
+    assert slow.reason.endswith(": float16 weights as asked, slow here, channels-last")
+    machine.cuda((7, 0))
+    assert choose_runtime().dtype == torch.float32
+    assert choose_runtime("cuda", "float16").reason == (
+        "CUDA of capability 7.0: float16 weights as asked, channels-last"
+    )
+    machine.mps()
+    with pytest.raises(InputError, match="float16 is not possible on mps"):
+        choose_runtime("mps", "float16")
+
+
+def test_a_device_may_be_pytorchs_own(machine: Machine) -> None:
+    machine.cuda((9, 0), (7, 0))
+    assert choose_runtime(torch.device("cuda", 1)) == choose_runtime("cuda:1")
+    assert choose_runtime(torch.device("cpu")) == choose_runtime("cpu")
+
+
+def test_an_edit_in_float16(tmp_path: Path) -> None:
+    """Close to the same edit in float32, on a CPU."""
+    drawn = []
+    for precision in ("float32", "float16"):
+        model = load_model(write_tiny(tmp_path / "tiny"), choose_runtime("cpu", precision))
+        result = Editor(model).generate("a red ball", seed=4, guidance=1.0)
+        drawn.append(np.asarray(result.pictures[0].pixels).astype(float))
+    assert drawn[0].std() > 5
+    assert np.abs(drawn[0] - drawn[1]).mean() < 1
+    assert not np.array_equal(*drawn)
 
 
 def test_this_very_machine_has_an_answer() -> None:
@@ -200,3 +235,9 @@ class TestThreads:
         assert torch.get_num_threads() == before
         apply(chosen)
         assert torch.get_num_threads() == before + 1
+
+    def test_they_can_be_asked_for(self, machine: Machine) -> None:
+        machine.monkeypatch.setenv("OMP_NUM_THREADS", "3")
+        assert choose_runtime(threads=2).threads == 2
+        with pytest.raises(InputError, match="threads must be 1 or more, not 0"):
+            choose_runtime(threads=0)

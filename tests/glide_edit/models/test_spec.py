@@ -67,7 +67,7 @@ def at(*path: Any) -> Callable[[Any, Any], None]:
 
 
 BAD_VALUES = [
-    (at("format"), 3, "format 3.*newer glide-edit"),
+    (at("format"), 4, "format 4.*newer glide-edit"),
     (at("format"), "1", "format must be a whole number"),
     (at("format"), True, "format must be a whole number"),
     (at("format"), 0, "format must be a whole number"),
@@ -76,7 +76,7 @@ BAD_VALUES = [
     (at("licence"), None, "licence must be text"),
     (at("provenance"), [], "provenance must be an object"),
     (at("stages"), {}, "stages must be a list"),
-    (at("stages"), [], "stages must be some of"),
+    (at("stages"), [], "stages must be one or more"),
     (at("stages", 0), "base", r"stages\[0\] must be an object"),
     (at("stages", 0, "name"), "middle", "lacks the stage middle"),
     (at("stages", 0, "kind"), "mlp", r"stages\[0\].kind is 'mlp'"),
@@ -93,7 +93,8 @@ BAD_VALUES = [
     (at("stages", 0, "config", "colour"), 1, "unknown keys: colour"),
     (at("stages", 0, "config", "low_res"), True, "base cannot have a low-resolution"),
     (at("stages", 1, "config", "low_res"), False, "upsampler needs a low-resolution"),
-    (at("stages", 1, "config", "image_size"), 128, "128 pixels.*must make 64"),
+    (at("stages", 1, "config", "image_size"), 72, "72 pixels.*a whole multiple"),
+    (at("stages", 1, "config", "image_size"), 128, "has format 2.*4 times as large"),
     (at("stages", 0, "config", "text_width"), 16, "16 wide.*12 wide"),
     (at("stages", 0, "schedule"), {"name": "wavy", "num_timesteps": 10}, "Unknown schedule 'wavy'"),
     (at("stages", 0, "schedule"), "cosine", "schedule must be an object"),

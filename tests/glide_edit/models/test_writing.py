@@ -299,9 +299,9 @@ class TestAssemble:
 
     def test_sizes_must_fit(self, parts: Any, base: Path, tmp_path: Path) -> None:
         spec, tensors = parts.upsampler_stage
-        larger = (replace(spec, config=replace(spec.config, image_size=128)), tensors)
+        larger = (replace(spec, config=replace(spec.config, image_size=72)), tensors)
         wrong = parts.write(tmp_path / "wrong", stages=[larger], text=None)
-        with pytest.raises(ModelFormatError, match=r"128 pixels.*must make 64"):
+        with pytest.raises(ModelFormatError, match=r"72 pixels.*a whole multiple"):
             assemble(tmp_path / "out", base, wrong, "both", "")
         assert not (tmp_path / "out").exists()
 
@@ -343,3 +343,17 @@ def test_the_file_is_for_people_too(folder: Path) -> None:
     assert text.endswith("}\n")
     assert len(text.splitlines()) > 50
     assert list(json.loads(text))[:4] == ["format", "name", "family", "licence"]
+
+
+def test_a_third_stage_joins_a_cascade(parts: Any, folder: Path, tmp_path: Path) -> None:
+    spec, tensors = parts.upsampler_stage
+    third = (replace(spec, config=replace(spec.config, image_size=128)), tensors)
+    last = parts.write(tmp_path / "last", stages=[third], text=None)
+    out = assemble(tmp_path / "out", folder, last, "three", "")
+    assert [stage.name for stage in read_spec(out).stages] == ["base", "upsampler", "upsampler_128"]
+    assert read_spec(out).capabilities.upscales == (4, 2)
+    assert json.loads((out / "model.json").read_text())["format"] == 3
+    assert same(
+        {name: value for name, value in weights_of(load_model(out)).items() if "_128" not in name},
+        weights_of(load_model(folder)),
+    )

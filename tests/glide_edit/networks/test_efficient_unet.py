@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, TextStates
 from glide_edit.diffusion.schedule import Schedule, per_image
 from glide_edit.errors import InputError
+from glide_edit.models import records
 from glide_edit.networks.efficient_unet import (
     PLACE_WAVES,
     EfficientUNet,
@@ -124,7 +125,7 @@ def test_an_impossible_configuration_is_refused(changes: Any, what: str) -> None
 
 def test_a_configuration_comes_back_from_json() -> None:
     lists = {**vars(BASE), "channels": [16, 32], "blocks": [1, 2], "attention": [False, True]}
-    assert EfficientUNetConfig.from_json(lists) == BASE
+    assert records.into(EfficientUNetConfig, lists, "config") == BASE
 
 
 def test_names_and_shapes_of_parameters_stay() -> None:

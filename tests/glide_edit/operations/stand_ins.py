@@ -18,6 +18,12 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.editor import Editor
 from glide_edit.models import Model, ModelSpec, Runtime, Stage, StagePreset, StageSpec, TextSpec, write_model
 from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
+from glide_edit.operations.frame import FrameInputs
+from glide_edit.pipeline.cascade import Cascade, DrawStep
+from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.planner import plan_frames
+from glide_edit.pipeline.stage import Row
+from glide_edit.requests import Request
 from glide_edit.text.encoder import TextEncoder
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
@@ -148,6 +154,23 @@ def told(editor: Editor, stage: int = 0) -> list[list[Conditioning]]:
     network: Any = editor.model.stages[stage].network
     answer: list[list[Conditioning]] = network.told
     return answer
+
+
+# The pipeline by itself ------------------------------------------------------------------------------------
+
+
+def inputs_of(request: Request) -> FrameInputs:
+    """What the networks are given for a request's first frame."""
+    made = plan_frames(request)
+    canvas = made.operation.canvas(request, made.allowed)
+    return made.operation.inputs(request, made.frames[0], canvas)
+
+
+def draw_steps(model: Model, made: Plan, inputs: FrameInputs | None = None) -> list[DrawStep]:
+    """The steps of drawing a plan's first frame with its first seed."""
+    given = inputs_of(made.request) if inputs is None else inputs
+    row = Row(made, made.frames[0], made.request.seed, given)
+    return list(Cascade.of(made, model, None).draw([row]))
 
 
 # Pictures --------------------------------------------------------------------------------------------------

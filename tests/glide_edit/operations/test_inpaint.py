@@ -13,12 +13,11 @@ from skimage import data
 
 from glide_edit.editor import Editor, open_mask
 from glide_edit.images import open_picture
-from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.requests import FINISHES, Inpaint
 from glide_edit.results import EditResult
 from masks import Mask, MaskError, draw, seen_by_network
 from masks.show import HATCH
-from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, told
+from tests.glide_edit.operations.stand_ins import inputs_of, noise, stand_in_editor, tiny_editor, told
 
 SIZE = (48, 70)
 
@@ -75,7 +74,7 @@ def test_the_doctor_shows_what_the_model_is_told() -> None:
     photo = data.coffee()
     mask = draw.ellipse((420, 250, 640, 380), photo.shape[:2])
     request = Inpaint(image=open_picture(photo), mask=mask, grow=3, context=1.7)
-    known = InpaintWork.of(request).job().known
+    known = inputs_of(request).known
     assert known is not None
     colours, keep = (tensor[0].permute(1, 2, 0).numpy() for tensor in known(64))
     seen = seen_by_network(photo, mask, 1.7, 64, grow=3)[4::8, 4::8]

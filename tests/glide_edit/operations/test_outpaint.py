@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations.outpaint import plan
+from glide_edit.operations.outpaint import frames_of
 from glide_edit.requests import Outpaint, request_from_json
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor, told
 
@@ -33,7 +33,7 @@ def test_frames_cover_all_that_is_new_and_each_knows_something(
     known = np.zeros(request.size, bool)
     known[request.place] = True
     assert known.sum() == height * width
-    for frame in plan(request):
+    for frame in frames_of(request):
         x0, y0, x1, y1 = frame.crop.box
         assert frame.allowed.shape == (y1 - y0, x1 - x0)
         part = known[y0:y1, x0:x1]

@@ -11,9 +11,10 @@ import pytest
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations.sketch import SketchWork
+from glide_edit.operations.frame import FrameInputs
+from glide_edit.pipeline.planner import plan_frames
 from glide_edit.requests import Sketch
-from tests.glide_edit.operations.stand_ins import tiny_editor
+from tests.glide_edit.operations.stand_ins import inputs_of, tiny_editor
 
 
 def drawing(coloured: bool = True, inverted: bool = False) -> np.ndarray:
@@ -24,8 +25,16 @@ def drawing(coloured: bool = True, inverted: bool = False) -> np.ndarray:
     return 255 - paper if inverted else paper
 
 
-def work(mode: Any, **changes: Any) -> SketchWork:
-    return SketchWork.of(Sketch(drawing=open_picture(drawing(**changes)), mode=mode))
+def asked(mode: Any, **changes: Any) -> Sketch:
+    return Sketch(drawing=open_picture(drawing(**changes)), mode=mode)
+
+
+def given(mode: Any, **changes: Any) -> FrameInputs:
+    return inputs_of(asked(mode, **changes))
+
+
+def notes_of(mode: Any, **changes: Any) -> tuple[str, ...]:
+    return plan_frames(asked(mode, **changes)).notes
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +55,13 @@ def editor() -> Editor:
     ],
 )
 def test_what_the_model_is_given(mode: str, coloured: bool, channel: bool, start: bool) -> None:
-    job = work(mode, coloured=coloured).job()
-    assert (job.drawing is not None, job.start is not None) == (channel, start)
-    assert (job.strength_map is not None) == start
+    inputs = given(mode, coloured=coloured)
+    assert (inputs.drawing is not None, inputs.init_image is not None) == (channel, start)
+    assert (inputs.strength_map is not None) == start
 
 
 def test_a_stroke_that_says_a_colour_is_no_line() -> None:
-    both, lines = work("both").job().drawing, work("lines").job().drawing
+    both, lines = given("both").drawing, given("lines").drawing
     assert both is not None
     assert lines is not None
     middle = np.s_[0, 0, 60:68, 60:68]
@@ -63,14 +72,14 @@ def test_a_stroke_that_says_a_colour_is_no_line() -> None:
 
 
 def test_colours_on_a_dark_ground_are_left_out_and_said() -> None:
-    notes = work("both", inverted=True).notes
+    notes = notes_of("both", inverted=True)
     assert any("Colours are read from light paper alone" in note for note in notes)
-    assert work("lines", inverted=True).notes == work("lines", coloured=False, inverted=True).notes
+    assert notes_of("lines", inverted=True) == notes_of("lines", coloured=False, inverted=True)
 
 
 def test_what_was_done_with_colours_is_said() -> None:
-    assert any("spread between its lines" in note for note in work("auto").notes)
-    assert work("auto", coloured=False).notes == ()
+    assert any("spread between its lines" in note for note in notes_of("auto"))
+    assert notes_of("auto", coloured=False) == ()
 
 
 def test_modes_and_strengths_are_heard(editor: Editor) -> None:

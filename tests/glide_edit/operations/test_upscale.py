@@ -16,7 +16,7 @@ from glide_edit.operations import upscale
 from glide_edit.requests import Upscale
 from glide_edit.results import Progress
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
-from tests.glide_edit.operations.test_detail import enlarging_editor
+from tests.glide_edit.pipeline.test_detail import enlarging_editor
 
 PHOTO = cv2.resize(data.astronaut(), (61, 45), interpolation=cv2.INTER_AREA)
 

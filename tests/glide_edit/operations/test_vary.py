@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
@@ -13,11 +14,11 @@ from hypothesis import given, settings
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
-from glide_edit.operations.cascade import Job, run_cascade
+from glide_edit.operations.frame import FrameInputs
 from glide_edit.operations.letterbox import crop_letterbox, letterbox
 from glide_edit.operations.postprocess import to_pixels
-from glide_edit.requests import Generate, Vary
-from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
+from glide_edit.requests import Vary
+from tests.glide_edit.operations.stand_ins import draw_steps, noise, stand_in_editor, tiny_editor
 
 SIZE = (48, 70)
 
@@ -86,13 +87,13 @@ def test_a_strength_of_0_for_a_pixel_keeps_it_and_1_frees_it(editor: Editor) -> 
     levels[..., :8] = 0.0
 
     def drawn(strength_map: torch.Tensor | None) -> torch.Tensor:
-        job = Job(
-            Generate(prompt="a ball"),
-            start=lambda size: start,
+        inputs = FrameInputs(
+            init_image=lambda size: start,
             strength_map=None if strength_map is None else lambda size: strength_map,
         )
-        steps = [step for step in run_cascade(editor.model, job) if step.stage == "base"]
-        return steps[-1].x0
+        made = editor.plan(Vary(image=open_picture(noise(16, 16)), prompt="a ball", strength=1.0))
+        steps = draw_steps(editor.model, replace(made, stages=made.stages[:1]), inputs)
+        return steps[made.stages[0].preset.steps - 1].picture()
 
     assert torch.allclose(drawn(levels)[..., :8], start[..., :8], atol=1e-5)
     assert not torch.allclose(drawn(levels)[..., 8:], start[..., 8:], atol=0.1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from glide_edit.errors import InputError
+from glide_edit.models import records
 from glide_edit.text.encoder import TextEncoder
 from glide_edit.text.glide_transformer import GlideTextConfig, GlideTextTransformer
 from glide_edit.text.tokenizer import Tokens
@@ -89,4 +90,4 @@ def test_an_impossible_configuration_is_refused(changes: Any) -> None:
 
 def test_a_configuration_comes_back_from_json() -> None:
     record = {"vocabulary": 50, "width": 24, "layers": 2, "heads": 3, "context": 8}
-    assert GlideTextConfig.from_json(record) == CONFIG
+    assert records.into(GlideTextConfig, record, "config") == CONFIG

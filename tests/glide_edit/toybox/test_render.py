@@ -14,7 +14,7 @@ import pytest
 
 from glide_edit.errors import InputError
 from glide_edit.toybox import COLOURS, Rendering, Scene, kernels, patterns, render, sample_scene
-from glide_edit.toybox.drawing import line_drawing
+from glide_edit.toybox.render import line_drawing
 
 FIELDS = ("image", "visible", "whole", "shadow", "drawing")
 

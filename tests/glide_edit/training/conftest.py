@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
-from glide_edit.training.run import TrainSettings
+from glide_edit.training.settings import TrainSettings
 from glide_edit.training.sources import Item
 
 

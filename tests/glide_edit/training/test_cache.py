@@ -15,8 +15,8 @@ from glide_edit.training import cache as cache_module
 from glide_edit.training.cache import CachedToybox, build_cache
 from glide_edit.training.sources import (
     ALIKE_SHARE,
-    DEPTH_TRIES,
     FIRST_TRAINING_SEED,
+    PHRASING_CANDIDATES,
     RenderedToybox,
     toy_item,
     training_scene,
@@ -38,8 +38,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[in
     """A cache that was stopped after its first span and then built to the end, with what was told of it."""
     folder = tmp_path_factory.mktemp("cache") / "toys"
     told: list[tuple[int, int]] = []
-    with pytest.MonkeyPatch.context() as patch_fill:
-        patch_fill.setattr(cache_module, "_SPAN", 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache_module, "_SPAN", 2)
         with pytest.raises(Stopped):
             build_cache(folder, COUNT, SIZE, progress=stop)
         with pytest.raises(TrainingError, match="no finished toybox cache"):
@@ -70,7 +70,7 @@ def test_items_are_what_rendering_on_the_fly_gives(built: tuple[Path, list[tuple
         for k, mask in enumerate(item.objects):
             np.testing.assert_array_equal(mask, expected.whole[k] | expected.shadow[k])
             assert item.describe(k, 3) == describe_toy(scene, k, 3)
-        phrasings = [caption(scene, k) for k in range(28, 28 + DEPTH_TRIES)]
+        phrasings = [caption(scene, k) for k in range(28, 28 + PHRASING_CANDIDATES)]
         assert item.caption(7) in phrasings
         if len(scene.toys) == 1:
             assert item.caption(7) == phrasings[0]
@@ -82,7 +82,7 @@ def test_what_stands_in_front_is_said_where_it_can_be() -> None:
         scene = sample_scene(FIRST_TRAINING_SEED + seed)
         nothing = np.zeros((4, 4), np.uint8)
         text = toy_item(scene, nothing, nothing > 0, (), nothing).caption(0)
-        phrasings = [caption(scene, k) for k in range(DEPTH_TRIES)]
+        phrasings = [caption(scene, k) for k in range(PHRASING_CANDIDATES)]
         deep = [each for each in phrasings if "in front of" in each or "behind" in each]
         assert text == (deep[0] if deep else phrasings[0])
         told += bool(deep) and phrasings[0] not in deep

@@ -55,8 +55,8 @@ def test_a_kill_before_the_renaming_leaves_the_old_one(folder: Path, monkeypatch
     def kill(*arguments: Any) -> None:
         raise Killed
 
-    with monkeypatch.context() as patch_fill:
-        patch_fill.setattr(os, "replace", kill)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", kill)
         with pytest.raises(Killed):
             checkpoint.save(folder, {"a": torch.zeros(20)}, Progress(9), RECIPE)
     assert len(list(folder.iterdir())) == 2, "the kill came too early to mean anything"
@@ -70,8 +70,8 @@ def test_a_kill_half_way_through_the_file_leaves_the_old_one(
         os.truncate(next(folder.glob(f".{FILE_NAME}.*")), 40)
         raise Killed
 
-    with monkeypatch.context() as patch_fill:
-        patch_fill.setattr(os, "fsync", kill)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", kill)
         with pytest.raises(Killed):
             checkpoint.save(folder, {"a": torch.zeros(20)}, Progress(9), RECIPE)
     assert len(list(folder.iterdir())) == 2

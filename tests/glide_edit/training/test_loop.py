@@ -19,12 +19,13 @@ from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfi
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 from glide_edit.training import checkpoint
-from glide_edit.training.batches import Batch, BatchPlan
+from glide_edit.training.batches import Batch, BatchPlan, to_device
 from glide_edit.training.checkpoint import Progress
+from glide_edit.training.feature_probe import TAGS
 from glide_edit.training.log import LOG_NAME, PATIENCE
-from glide_edit.training.loop import Hooks, LoopOptions, train
+from glide_edit.training.loop import train
+from glide_edit.training.settings import LoopOptions
 from glide_edit.training.sources import RenderedToybox
-from glide_edit.training.tags import TAGS
 from glide_edit.training.training_module import TrainingModule
 from glide_edit.training.views import Mixture
 from glide_edit.training.weights import MasterWeights
@@ -32,14 +33,14 @@ from glide_edit.training.weights import MasterWeights
 CPU = torch.device("cpu")
 
 
-def make_trainee(config: EfficientUNetConfig, tagging: bool = False) -> TrainingModule:
+def make_module(config: EfficientUNetConfig, probes: bool = False) -> TrainingModule:
     torch.manual_seed(0)
     network = EfficientUNet(config, Schedule.cosine())
     if not config.text_width:
         return TrainingModule(network, None, None)
     tokenizer = BytePairTokenizer.train(["a square on grey", "a square", *TAGS], 500, 40)
     text_config = TextTransformerConfig(tokenizer.vocabulary_size, config.text_width)
-    return TrainingModule(network, TextTransformer(text_config), tokenizer, tagging)
+    return TrainingModule(network, TextTransformer(text_config), tokenizer, probes)
 
 
 def records(out: Path) -> list[dict[str, Any]]:
@@ -51,19 +52,19 @@ def test_a_few_pictures_are_learnt(
     stage: str, request: pytest.FixtureRequest, squares: Any, tmp_path: Path
 ) -> None:
     config = request.getfixturevalue(f"{stage}_config")
-    trainee = make_trainee(config)
+    module = make_module(config)
     crop = 16 if stage == "upsampler" else None
     plan = BatchPlan([(squares(config.image_size, count=2), 1.0, Mixture())], 8, 0, crop)
     fixed = [plan.make(1000 + k) for k in range(4)]
 
     def loss() -> float:
         with torch.no_grad():
-            parts = [trainee.loss(batch, torch.Generator().manual_seed(batch.step)) for batch in fixed]
+            parts = [module.loss(batch, torch.Generator().manual_seed(batch.step)) for batch in fixed]
         return float(torch.stack(parts).mean())
 
     before = loss()
     options = LoopOptions(steps=80, learning_rate=4e-3, warmup_steps=5, log_every=10)
-    train(trainee, plan, options, tmp_path, {}, CPU)
+    train(module, plan, options, tmp_path, {}, CPU)
     logged = [record["loss"] for record in records(tmp_path)]
     assert loss() < 0.6 * before
     assert logged[-1] < 0.7 * logged[0]
@@ -87,9 +88,9 @@ def plan(squares: Any) -> BatchPlan:
 
 
 def run_line(
-    plan: BatchPlan, options: LoopOptions, out: Path, hooks: Hooks | None = None, bad: range = range(0)
+    plan: BatchPlan, options: LoopOptions, out: Path, bad: range = range(0), **hooks: Any
 ) -> tuple[MasterWeights, Progress]:
-    return train(cast("TrainingModule", Line(bad)), plan, options, out, {}, CPU, hooks)
+    return train(cast("TrainingModule", Line(bad)), plan, options, out, {}, CPU, **hooks)
 
 
 def test_a_few_bad_steps_are_skipped(plan: BatchPlan, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_minutes_are_minutes_of_training(plan: BatchPlan, tmp_path: Path) -> Non
         samples.append(progress)
 
     began = time.monotonic()
-    _, progress = run_line(plan, options, tmp_path, Hooks(on_sample=sample))
+    _, progress = run_line(plan, options, tmp_path, on_sample=sample)
     wall = time.monotonic() - began
     assert samples
     assert options.done(progress) >= 1
@@ -129,8 +130,7 @@ def test_minutes_are_minutes_of_training(plan: BatchPlan, tmp_path: Path) -> Non
 def test_more_steps_go_on_from_the_end(plan: BatchPlan, tmp_path: Path) -> None:
     assert run_line(plan, LoopOptions(steps=4), tmp_path)[1].step == 4
     heard: list[dict[str, Any]] = []
-    hooks = Hooks(on_log=heard.append)
-    assert run_line(plan, LoopOptions(steps=8, log_every=2), tmp_path, hooks)[1].step == 8
+    assert run_line(plan, LoopOptions(steps=8, log_every=2), tmp_path, on_log=heard.append)[1].step == 8
     assert [(record["step"], record["done"]) for record in heard] == [(6, 0.75), (8, 1.0)]
 
 
@@ -152,7 +152,7 @@ def test_an_error_in_a_hook_or_in_the_data_ends_the_thread(plan: BatchPlan, tmp_
         raise RuntimeError("no")
 
     with pytest.raises(RuntimeError):
-        run_line(plan, LoopOptions(steps=6, log_every=2), tmp_path, Hooks(on_log=fail))
+        run_line(plan, LoopOptions(steps=6, log_every=2), tmp_path, on_log=fail)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 
 
@@ -196,30 +196,30 @@ def test_everything_is_computed_where_the_network_is(
     """PyTorch's meta device stands in for a GPU: it refuses to mix with tensors of the CPU."""
     config = request.getfixturevalue(f"{stage}_config")
     meta = torch.device("meta")
-    trainee = make_trainee(config, tagging=stage == "base").to(device=meta, dtype=torch.bfloat16)
+    module = make_module(config, probes=stage == "base").to(device=meta, dtype=torch.bfloat16)
     source = RenderedToybox(config.image_size) if stage == "base" else squares(config.image_size)
     side = 8 if stage == "base" else None
     plan = BatchPlan([(source, 1.0, Mixture(known=0, caption=1))], 2, 0, tag_side=side)
-    batch = plan.make(0).to(meta)
-    loss = trainee.loss(batch, torch.Generator())
+    batch = to_device(plan.make(0), meta)
+    loss = module.loss(batch, torch.Generator())
     loss.backward()
     assert loss.device == meta
-    assert all(p.grad is not None and p.grad.device == meta for p in trainee.parameters())
+    assert all(p.grad is not None and p.grad.device == meta for p in module.parameters())
 
 
 def test_a_batch_teaches_the_same_whatever_was_drawn_before(base_config: Any, squares: Any) -> None:
-    trainee = make_trainee(base_config)
+    module = make_module(base_config)
     batch = BatchPlan([(squares(16), 1.0, Mixture())], 4, 0).make(3)
-    first = trainee.loss(batch, torch.Generator().manual_seed(3))
+    first = module.loss(batch, torch.Generator().manual_seed(3))
     torch.randn(100)
-    assert torch.equal(trainee.loss(batch, torch.Generator().manual_seed(3)), first)
-    assert not torch.equal(trainee.loss(batch, torch.Generator().manual_seed(4)), first)
+    assert torch.equal(module.loss(batch, torch.Generator().manual_seed(3)), first)
+    assert not torch.equal(module.loss(batch, torch.Generator().manual_seed(4)), first)
 
 
 def test_low_resolution_pictures_have_the_noise_they_are_said_to_have(upsampler_config: Any) -> None:
-    trainee = make_trainee(upsampler_config)
+    module = make_module(upsampler_config)
     image = torch.full((400, 3, 32, 32), 0.5)
-    low_res, level = trainee._low_resolution(image, torch.Generator().manual_seed(0))
+    low_res, level = module._low_resolution(image, torch.Generator().manual_seed(0))
     assert low_res.shape == (400, 3, 8, 8)
     assert (level == 0).double().mean().item() == pytest.approx(0.1, abs=0.06)
     assert level.max() <= 0.5

@@ -12,7 +12,8 @@ import pytest
 
 from glide_edit.models import load_model
 from glide_edit.training.log import LOG_NAME, loss_plot
-from glide_edit.training.run import TrainSettings, run
+from glide_edit.training.run import run
+from glide_edit.training.settings import TrainSettings
 
 
 @pytest.mark.parametrize("stage", ["base", "upsampler"])

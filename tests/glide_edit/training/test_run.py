@@ -24,11 +24,13 @@ from glide_edit.models import choose_runtime, load_model
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.text.tokenizer import BytePairTokenizer
 from glide_edit.training import __main__ as command
+from glide_edit.training import configs, preparing, unet
 from glide_edit.training import run as run_module
 from glide_edit.training.checkpoint import FILE_NAME
 from glide_edit.training.log import LOG_NAME
-from glide_edit.training.run import TrainSettings, run
-from glide_edit.training.weights import under
+from glide_edit.training.run import run
+from glide_edit.training.settings import TrainSettings
+from glide_edit.training.weights import strip_prefix
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -36,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(autouse=True)
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the pictures people look at, which take most of a small run's time."""
-    monkeypatch.setattr(run_module, "sample_sheet", lambda *arguments: None)
+    monkeypatch.setattr(unet, "sample_sheet", lambda *arguments: None)
     monkeypatch.setattr(run_module, "loss_plot", lambda *arguments: None)
 
 
@@ -63,13 +65,15 @@ VICTIM = """
 import json, sys
 from pathlib import Path
 import torch
+from glide_edit.models import records
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
-from glide_edit.training.run import TrainSettings, run
+from glide_edit.training.run import run
+from glide_edit.training.settings import TrainSettings
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     values = json.loads(sys.argv[1])
-    network = EfficientUNetConfig.from_json(values.pop("network"))
+    network = records.into(EfficientUNetConfig, values.pop("network"), "network")
     run(TrainSettings(**values | {"out": Path(values["out"]), "network": network}))
 """
 
@@ -144,12 +148,12 @@ def test_ctrl_c_while_saving_does_no_harm(
     sync = os.fsync
 
     def interrupt(number: int) -> None:
-        patch_fill.setattr(os, "fsync", sync)
+        patch.setattr(os, "fsync", sync)
         signal.raise_signal(signal.SIGINT)
         sync(number)
 
-    with monkeypatch.context() as patch_fill:
-        patch_fill.setattr(os, "fsync", interrupt)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupt)
         outcome = run(replace(settings, checkpoint_seconds=0.0))
     assert (outcome.finished, outcome.progress.step) == (False, 1)
     run(settings)
@@ -223,7 +227,7 @@ def test_the_model_folder_holds_the_moving_average(
     model = load_model(outcome.model, choose_runtime("cpu", "float32"))
     (only,) = model.stages
     assert (only.name, only.network.config) == (stage, config)
-    average = under(tensors(settings.out), "ema/")
+    average = strip_prefix(tensors(settings.out), "ema/")
     parts: dict[str, Any] = {"network.": only.network}
     if stage == "base":
         assert model.text_encoder is not None
@@ -236,7 +240,7 @@ def test_the_model_folder_holds_the_moving_average(
     assert compared == len(average)
     assert any(
         not torch.equal(value, average[name])
-        for name, value in under(tensors(settings.out), "master/").items()
+        for name, value in strip_prefix(tensors(settings.out), "master/").items()
     )
     provenance = json.dumps(model.spec.to_json())
     assert str(pictures.parent) not in provenance
@@ -301,7 +305,7 @@ def with_photos(
     settings: TrainSettings, pictures: Path, squares: Any, monkeypatch: pytest.MonkeyPatch
 ) -> TrainSettings:
     """The run on squares, which take less time than toys, and on the pictures as photographs."""
-    monkeypatch.setattr(run_module, "RenderedToybox", squares)
+    monkeypatch.setattr(preparing, "RenderedToybox", squares)
     return replace(settings, data="toybox", photos=pictures, photo_share=0.5)
 
 
@@ -385,10 +389,10 @@ def test_a_network_that_cannot_be_the_stage_is_refused_at_once(
     with pytest.raises(TrainingError, match="at least 16 pixels"):
         replace(settings, network=replace(base_config, image_size=8))
     coarse = replace(upsampler_config, patch=12, image_size=96 * 2)
-    assert run_module._crop(replace(settings, stage="upsampler", network=coarse)) == 120
+    assert unet._crop(replace(settings, stage="upsampler", network=coarse)) == 120
     too_coarse = replace(upsampler_config, patch=160, image_size=160)
     with pytest.raises(TrainingError, match="at least 160 pixels"):
-        run_module._crop(replace(settings, stage="upsampler", network=too_coarse))
+        unet._crop(replace(settings, stage="upsampler", network=too_coarse))
 
 
 # -- python -m glide_edit.training ---------------------------------------------------------------------
@@ -400,7 +404,7 @@ def test_the_plain_command_trains(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(run_module, "BASE_CONFIG", base_config)
+    monkeypatch.setitem(configs.STAGES, "base", configs.STAGES["base"] | {"network": base_config})
     arguments = ["training", "base", "--out", str(settings.out), "--data", settings.data, "--batch-size", "2"]
     monkeypatch.setattr(sys, "argv", [*arguments, "--steps", "4", "--log-every", "2", "--device", "cpu"])
     assert command.main() == 0
@@ -413,8 +417,8 @@ def test_the_plain_command_trains(
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(sys, "argv", [*arguments, "--steps", "9", "--log-every", "2", "--device", "cpu"])
-    with monkeypatch.context() as patch_fill:
-        patch_fill.setattr(command, "print", interrupt, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "print", interrupt, raising=False)
         assert command.main() == 130
     assert [step for step, _ in losses(settings.out)] == [2, 4, 6]
     monkeypatch.setattr(sys, "argv", [*arguments, "--steps", "9", "--batch-size", "3"])

@@ -1,0 +1,99 @@
+"""An editor in asyncio: the work goes on in threads, and cancelling a task stops it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from glide_edit.results import EditResult, Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from glide_edit.pipeline.plan import Plan
+    from glide_edit.requests import Request
+    from glide_edit.sampling import SampleStep
+
+
+class AsyncEditor(ABC):
+    """``aload``, ``arun`` and ``astream``: what ``load``, ``run`` and ``stream`` do, for asyncio.
+
+    Cancelling the task that waits, or closing the stream, stops the work at its next step and frees the
+    device; the task itself ends at once.
+    """
+
+    @classmethod
+    @abstractmethod
+    def load(
+        cls,
+        model: str | Path = "toybox",
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        clip: str | None = None,
+        *,
+        tune_process: bool = False,
+    ) -> Self: ...
+
+    @abstractmethod
+    def stream(
+        self,
+        request: Request | Plan,
+        *,
+        on_step: Callable[[SampleStep], None] | None = None,
+    ) -> Generator[Progress | EditResult, None, None]: ...
+
+    @classmethod
+    async def aload(
+        cls,
+        model: str | Path = "toybox",
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        clip: str | None = None,
+        *,
+        tune_process: bool = False,
+    ) -> Self:
+        """``load`` in a thread. Raises what it raises."""
+        return await asyncio.to_thread(cls.load, model, device, precision, clip, tune_process=tune_process)
+
+    async def arun(
+        self,
+        request: Request | Plan,
+        *,
+        callback: Callable[[Progress], None] | None = None,
+        on_step: Callable[[SampleStep], None] | None = None,
+    ) -> EditResult:
+        """``run`` in a thread. ``callback`` is called in the event loop, ``on_step`` in that thread."""
+        async with aclosing(self.astream(request, on_step=on_step)) as events:
+            async for event in events:
+                if isinstance(event, EditResult):
+                    return event
+                if callback is not None:
+                    callback(event)
+        raise AssertionError("a stream ends with its result")
+
+    async def astream(
+        self,
+        request: Request | Plan,
+        *,
+        on_step: Callable[[SampleStep], None] | None = None,
+    ) -> AsyncGenerator[Progress | EditResult, None]:
+        """``stream`` in a thread of its own: ``Progress`` events, and the ``EditResult`` last.
+
+        Leave it early only within ``contextlib.aclosing``, as any asynchronous generator.
+        """
+        loop = asyncio.get_running_loop()
+        thread = ThreadPoolExecutor(1, "glide-edit")
+        work = thread.submit(self.stream, request, on_step=on_step)
+        try:
+            events = await asyncio.wrap_future(work)
+            while (event := await loop.run_in_executor(thread, next, events, None)) is not None:
+                yield event
+        finally:
+            # Behind the step that is under way, if one is: a generator cannot be closed while it runs.
+            thread.submit(lambda: work.result().close())
+            thread.shutdown(wait=False)

@@ -1,0 +1,1 @@
+"""The way of a request: planned, sampled, finished."""

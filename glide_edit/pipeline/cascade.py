@@ -1,0 +1,109 @@
+"""Drawing frames: a batch of them through the stages in order, then detail for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from glide_edit.models.memory import give_back_freed_memory
+from glide_edit.models.model import Model
+from glide_edit.operations.clip import Clip
+from glide_edit.pipeline.detail import PassRun
+from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.stage import LoadedStage, Row
+from glide_edit.sampling import SampleStep, sample
+
+
+@dataclass(frozen=True, eq=False)
+class DrawStep:
+    """A step of a sampler for some rows. ``finished``: nothing follows for them, ``picture()`` is the result.
+
+    ``picture()`` gives what they look like so far, (B, 3, H, W) in [-1, 1]; it is made when it is asked for.
+    """
+
+    sample: SampleStep
+    rows: tuple[Row, ...]
+    finished: bool
+    picture: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Cascade:
+    """The stages of a plan, loaded."""
+
+    stages: tuple[LoadedStage, ...]
+    device: torch.device
+
+    @classmethod
+    def of(cls, plan: Plan, model: Model, clip: Clip | None) -> Cascade:
+        device = model.runtime.device
+        guide = None
+        if any(settings.clip_prompt for settings in plan.stages):
+            guide = clip or model.clip
+        loaded = model.cascade(plan.request.repaints)
+        return cls(
+            tuple(LoadedStage(stage, index, device, guide) for index, stage in enumerate(loaded)), device
+        )
+
+    def draw(self, rows: Sequence[Row], drafts: Tensor | None = None) -> Iterator[DrawStep]:
+        """Draw a batch of rows through all stages, then the passes of each.
+
+        ``drafts`` (B, 3, S, S) are what the first stage has drawn already. Stop iterating and the work stops.
+        """
+        plan, rows = rows[0].plan, tuple(rows)
+        picture, passes = drafts, rows[0].frame.passes
+        if plan.cascade:
+            last = len(self.stages) - 1
+            for index in range(0 if drafts is None else 1, last + 1):
+                for step in self.draw_stage(rows, index, picture):
+                    finished = step.sample.is_last and index == last and not passes
+                    yield DrawStep(step.sample, rows, finished, step.picture)
+                picture = step.picture()
+            if drafts is not None and last == 0:
+                yield _whole_draft(plan, rows, drafts)
+        else:
+            picture = torch.cat([_low_res(row) for row in rows]).to(self.device)
+        if passes:
+            assert picture is not None
+            for row, one in zip(rows, picture.split(1), strict=True):
+                yield from self._passes(row, one)
+
+    def draw_stage(self, rows: Sequence[Row], index: int, before: Tensor | None) -> Iterator[DrawStep]:
+        """One stage alone; no step is told to be the end of a picture."""
+        if self.device.type == "cpu":
+            give_back_freed_memory()
+        loaded = self.stages[index]
+        for step in sample(loaded.task(rows, before)):
+            yield DrawStep(step, tuple(rows), False, _decoded(loaded, step.x0))
+
+    def _passes(self, row: Row, before: Tensor) -> Iterator[DrawStep]:
+        for number, tiled in enumerate(row.frame.passes):
+            run = PassRun(self.stages[-1], row, tiled, before.float(), row.plan.factor)
+            for step in sample(run.task()):
+                if step.is_last:
+                    before = run.result(step.x0)
+                finished = step.is_last and number + 1 == len(row.frame.passes)
+                yield DrawStep(step, (row,), finished, _pasted(run, step, before))
+
+
+def _decoded(loaded: LoadedStage, x0: Tensor) -> Callable[[], Tensor]:
+    return lambda: loaded.stage.codec.decode(x0)
+
+
+def _pasted(run: PassRun, step: SampleStep, result: Tensor) -> Callable[[], Tensor]:
+    return lambda: result if step.is_last else run.whole(step.x0)
+
+
+def _low_res(row: Row) -> Tensor:
+    assert row.inputs.low_res is not None, "without the cascade there is a picture to enlarge"
+    return row.inputs.low_res
+
+
+def _whole_draft(plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:
+    """A model of one stage has nothing left to do after its drafts, and says so in one step."""
+    seeds = tuple(row.seed for row in rows)
+    step = SampleStep(plan.stages[0].label, 0, 1, 0.0, seeds, drafts, drafts)
+    return DrawStep(step, rows, True, lambda: drafts)

@@ -1,0 +1,108 @@
+"""What a model cannot do is refused before any work, and what it will not heed is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glide_edit.errors import InputError
+from glide_edit.models.model import Model
+from glide_edit.models.spec import ModelSpec
+from glide_edit.operations.inpaint import context_of
+from glide_edit.pipeline.settings import StageSettings, preset_of, sampling_times
+from glide_edit.requests import Inpaint, Request, Sketch, Upscale
+from glide_edit.text.prompt_weights import read_words
+from masks import Finding, diagnose
+
+
+def check(spec: ModelSpec, request: Request, *, has_clip: bool = False) -> None:
+    """Refuse what this model cannot do; ``has_clip``: a CLIP is there in place of the model's own.
+
+    Raises:
+        InputError: no stage for this operation, a selection or a drawing for a model without that channel, a
+            preset it does not have, guidance by CLIP without one, or more steps than a schedule has.
+    """
+    stages = spec.cascade(request.repaints)
+    if request.preset is not None and request.preset not in spec.preset_names:
+        raise InputError(
+            f"The model {spec.name} has no preset {request.preset!r}; it has {', '.join(spec.preset_names)}."
+        )
+    if request.candidates is not None and not request.has_drafts:
+        raise InputError(
+            f"Candidates cannot be told apart before they are finished in {request.operation}: "
+            "leave candidates out."
+        )
+    if isinstance(request, Upscale):
+        if len(stages) < 2 or not stages[-1].config.low_res:
+            raise InputError(_lacking(spec, "upsampler"))
+        sampling_times(stages[-1].schedule, preset_of(stages[-1], len(stages) - 1, request))
+        return
+    if not stages or stages[0].config.low_res:
+        raise InputError(_lacking(spec, "base network for this"))
+    capabilities = spec.capabilities
+    if isinstance(request, Sketch) and not capabilities.drawing and request.mode != "tone":
+        raise InputError(
+            f"The model {spec.name} has no drawing channel: it can follow a sketch by its tones alone "
+            "(mode tone)."
+        )
+    if request.repaints and not capabilities.inpaint:
+        raise InputError(_lacking(spec, "network that was trained to inpaint"))
+    if request.stage_steps is not None and len(request.stage_steps) > len(stages):
+        raise InputError(
+            f"stage_steps has {len(request.stage_steps)} numbers, and the model {spec.name} "
+            f"{len(stages)} stages here: give one for each."
+        )
+    for index, stage in enumerate(stages):
+        sampling_times(stage.schedule, preset_of(stage, index, request))
+    if preset_of(stages[0], 0, request).clip_guidance and not has_clip and not capabilities.clip_score:
+        raise InputError(
+            f"The model {spec.name} has no CLIP of its own to be guided by: name one (clip), or leave "
+            "guidance by CLIP out."
+        )
+
+
+def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
+    """What the mask doctor says of a request's selection at the size where this model draws.
+
+    Raises:
+        MaskError: the protected area leaves nothing to change.
+    """
+    if not isinstance(request, Inpaint):
+        return ()
+    image = request.image
+    return diagnose(
+        request.mask,
+        (image.height, image.width),
+        image.orientation,
+        context=context_of(request),
+        network_size=spec.cascade(True)[0].config.image_size,
+        grow=request.grow,
+        protect=request.protect,
+    )
+
+
+def remarks(model: Model, request: Request, stages: Sequence[StageSettings]) -> tuple[str, ...]:
+    """What of a request this model will not heed, as sentences for the user."""
+    said = []
+    encoders = [stage.text_encoder for stage in model.cascade(request.repaints)]
+    readers = [encoder for encoder in encoders if encoder is not None]
+    for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt or "")):
+        words = read_words(prompt)
+        if words.dropped:
+            said.append(f"The {name} has control characters: {words.dropped} of them were left out.")
+        if words.plain and not readers:
+            said.append(f"The model {model.name} reads no text: the {name} was ignored.")
+        elif words.plain and (dropped := readers[0].dropped_tokens(words.plain)):
+            said.append(f"The {name} is too long for this model: its last {dropped} tokens were left out.")
+    if request.negative_prompt and stages[0].preset.guidance == 1:
+        said.append("With a guidance of 1 a negative prompt has no effect: it was ignored.")
+    if request.upsampler_steps is not None and len(stages) == 1:
+        said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
+    return tuple(said)
+
+
+def _lacking(spec: ModelSpec, what: str) -> str:
+    there = ", ".join(stage.name for stage in spec.stages)
+    return (
+        f"The model {spec.name} has no {what}, only {there}: "
+        "`glide-edit models fetch` or `models assemble` can add one."
+    )

@@ -1,1 +1,0 @@
-"""The pages of docs/guide, a module each."""

@@ -1,0 +1,167 @@
+"""A device does one run at a time: others wait, nobody waits for himself, and nobody waits for ever."""
+
+from __future__ import annotations
+
+import collections
+import contextvars
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from glide_edit.editor import Editor
+from glide_edit.errors import InputError
+from glide_edit.operations.device_lock import device_lock
+from glide_edit.requests import Generate
+from glide_edit.results import EditResult
+from tests.glide_edit.operations.stand_ins import stand_in_editor, told
+
+REQUEST = Generate(prompt="a ball", steps=3)
+PATIENCE = 30
+"""s, after which a test calls it a deadlock."""
+
+
+@pytest.fixture
+def editor() -> Iterator[Editor]:
+    editor = stand_in_editor(torch.zeros_like)
+    yield editor
+    # Whatever a test did, the device is free afterwards.
+    in_thread(lambda: editor.run(REQUEST))()
+
+
+def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Start; what comes back waits for the end and gives the answer."""
+    answer: list[Any] = []
+
+    def run() -> None:
+        try:
+            answer.append(work())
+        except BaseException as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def join() -> Any:
+        thread.join(PATIENCE)
+        assert answer, "a deadlock"
+        if isinstance(answer[0], BaseException):
+            raise answer[0]
+        return answer[0]
+
+    return join
+
+
+def test_another_thread_waits_until_a_stream_is_over(editor: Editor) -> None:
+    stream = editor.stream(REQUEST)
+    next(stream)
+    other = stand_in_editor(torch.ones_like)
+    waiting = in_thread(lambda: other.run(REQUEST))
+    threading.Event().wait(0.2)
+    assert told(other) == []
+    assert len(list(stream)) == 3
+    assert isinstance(waiting(), EditResult)
+
+
+def test_the_device_is_free_when_the_result_is_there(editor: Editor) -> None:
+    stream = editor.stream(REQUEST)
+    for event in stream:
+        if isinstance(event, EditResult):
+            break
+    # The generator is still suspended behind its last event.
+    assert isinstance(editor.run(REQUEST), EditResult)
+    assert isinstance(in_thread(lambda: editor.run(REQUEST))(), EditResult)
+
+
+def _closed(editor: Editor) -> None:
+    stream = editor.stream(REQUEST)
+    next(stream)
+    stream.close()
+
+
+def _dropped(editor: Editor) -> None:
+    for _ in editor.stream(REQUEST):
+        break
+
+
+def _failed(editor: Editor) -> None:
+    def show(event: object) -> None:
+        raise OSError("no display")
+
+    with pytest.raises(OSError, match="no display"):
+        collections.deque(map(show, editor.stream(REQUEST)))
+
+
+def _interrupted(editor: Editor) -> None:
+    def interrupt(x: torch.Tensor) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stand_in_editor(interrupt).run(REQUEST)
+
+
+def _never_started(editor: Editor) -> None:
+    globals()["kept"] = editor.stream(REQUEST)
+
+
+@pytest.mark.parametrize("abandon", [_closed, _dropped, _failed, _interrupted, _never_started])
+def test_a_stream_that_is_abandoned_frees_the_device(editor: Editor, abandon: Any) -> None:
+    abandon(editor)
+    assert isinstance(in_thread(lambda: editor.run(REQUEST))(), EditResult)
+    assert isinstance(editor.run(REQUEST), EditResult)
+
+
+def test_a_run_inside_ones_own_stream_is_an_error_and_not_a_deadlock(editor: Editor) -> None:
+    other = stand_in_editor(torch.ones_like)
+
+    def nested() -> int:
+        count = 0
+        for _ in editor.stream(REQUEST):
+            count += 1
+            if count <= 3:
+                with pytest.raises(InputError, match=r"still open.*finish it or close"):
+                    other.run(REQUEST)
+        return count
+
+    assert in_thread(nested)() == 4
+    assert told(other) == []
+
+
+def test_a_stream_may_be_passed_to_another_thread(editor: Editor) -> None:
+    """Then whoever began it waits like anybody else."""
+    stream = editor.stream(REQUEST)
+    next(stream)
+    taken, go_on = threading.Event(), threading.Event()
+
+    def finish() -> int:
+        next(stream)
+        taken.set()
+        go_on.wait(PATIENCE)
+        return len(list(stream))
+
+    finishing = in_thread(finish)
+    assert taken.wait(PATIENCE)
+    threading.Timer(0.2, go_on.set).start()
+    assert isinstance(editor.run(REQUEST), EditResult)
+    assert finishing() == 2
+
+
+def test_callers_that_share_a_thread_wait_for_each_other(editor: Editor) -> None:
+    """A server's pool lends one thread to one caller after another, each with a context of his own."""
+    stream = editor.stream(REQUEST)
+    one, other = contextvars.copy_context(), contextvars.copy_context()
+
+    def shared_thread() -> Any:
+        one.run(next, stream)
+        threading.Timer(0.2, stream.close).start()
+        return other.run(editor.run, REQUEST)
+
+    assert isinstance(in_thread(shared_thread)(), EditResult)
+
+
+def test_a_device_is_the_same_however_it_is_written() -> None:
+    assert device_lock(torch.device("cuda")) is device_lock(torch.device("cuda:0"))
+    assert device_lock(torch.device("cuda:1")) is not device_lock(torch.device("cuda:0"))
+    assert device_lock(torch.device("cpu")) is stand_in_editor(torch.zeros_like)._device
