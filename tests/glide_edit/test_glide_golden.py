@@ -7,8 +7,8 @@ import torch
 from glide_edit.diffusion.ddim import ddim
 from glide_edit.diffusion.ddpm import ddpm
 from glide_edit.diffusion.schedule import timesteps
-from glide_edit.guidance.cfg import CFGDenoiser, classifier_free
-from glide_edit.guidance.x0_transform import Finish, PasteKnown, StaticThreshold
+from glide_edit.guidance.cfg import CFGDenoiser
+from glide_edit.guidance.x0_transform import PasteKnown, StaticThreshold, X0Transform
 from tests.glide_edit import golden, golden_unets
 
 GOLDEN = golden.load()
@@ -24,10 +24,11 @@ def test_guided_ddpm_inpainting() -> None:
     assert given.known.abs().max() <= 1
     shape = GOLDEN["base_inpaint.in.tokens"].shape
     empty = text(torch.full(shape, golden_unets.END_TOKEN), torch.zeros(shape, dtype=torch.bool))
+    scale = float(GOLDEN["ddpm.scale"])
     denoiser = CFGDenoiser(
         unet,
-        classifier_free(given, replace(given, text=empty), float(GOLDEN["ddpm.scale"])),
-        finish=Finish(StaticThreshold(), PasteKnown(given.known, given.keep_mask)),
+        [(given, scale), (replace(given, text=empty), 1 - scale)],
+        x0_transform=X0Transform(StaticThreshold(), PasteKnown(given.known, given.keep_mask)),
     )
     noise = GOLDEN["ddpm.noise"]
     steps = ddpm(denoiser, GOLDEN["ddpm.x_T"], timesteps(unet.schedule, "10"), lambda index: noise[index])
@@ -38,7 +39,7 @@ def test_guided_ddpm_inpainting() -> None:
 def test_ddim_upsampling() -> None:
     unet, text = golden_unets.networks("upsample")
     denoiser = CFGDenoiser(
-        unet, [(golden_unets.condition("upsample", text), 1.0)], finish=Finish(StaticThreshold())
+        unet, [(golden_unets.condition("upsample", text), 1.0)], x0_transform=X0Transform(StaticThreshold())
     )
 
     def no_noise(index: int) -> torch.Tensor:

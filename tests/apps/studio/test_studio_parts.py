@@ -12,6 +12,7 @@ import pytest
 
 from glide_edit.errors import ImageError, InputError, ModelNotFound
 from glide_edit.images import open_picture, save_picture
+from glide_edit.pipeline.plan import SamplerRun
 from glide_edit.requests import OPERATIONS, Generate, Inpaint, Request, Upscale, Vary, settings_of
 from glide_edit.results import EditResult, Progress
 from masks import Mask
@@ -22,7 +23,7 @@ pytest.importorskip("gradio", reason="the extra studio is not installed")
 from apps.studio import html
 from apps.studio.canvas_state import CanvasState
 from apps.studio.edit import with_finish
-from apps.studio.eta import Eta, StageRun, StepTimes
+from apps.studio.eta import Eta, StepTimes
 from apps.studio.fields import OVERRIDES, component, request_fields, sentence
 from apps.studio.help_texts import chips
 from apps.studio.launch import Settings, password_of
@@ -95,18 +96,22 @@ def test_the_time_left_is_told_once_every_stage_was_measured() -> None:
     assert all(left is not None and left >= 0 for left in second)
 
 
+def blank() -> np.ndarray:
+    return np.zeros((1, 1, 3), np.uint8)
+
+
 def test_the_time_left_is_that_of_the_steps_to_come() -> None:
-    stages = [StageRun("base", 2, 4), StageRun("base", 2, 1), StageRun("upsampler", 3, 1)]
+    stages = [SamplerRun("base", 2, 4), SamplerRun("base", 2, 1), SamplerRun("upsampler", 3, 1)]
     times: StepTimes = {("m", "base", 4): 2.0, ("m", "base", 1): 1.0, ("m", "upsampler", 1): 10.0}
-    eta, preview = Eta(times, "m", stages), np.zeros((1, 1, 3), np.uint8)
+    eta = Eta(times, "m", stages)
     told = [
-        eta.seconds_left(Progress(stage, step, total, preview))
+        eta.seconds_left(Progress(stage, step, total, blank))
         for stage, step, total in (("base", 1, 2), ("base", 2, 2), ("base", 1, 2))
     ]
     measured = times["m", "base", 4]
     assert measured == pytest.approx(0.7 * 2, abs=0.2)  # the second step came at once
     assert told == [2 + 2 + 30, 2 + 30, 1 + 30]
-    assert Eta({}, "m", stages).seconds_left(Progress("base", 1, 2, preview)) is None
+    assert Eta({}, "m", stages).seconds_left(Progress("base", 1, 2, blank)) is None
 
 
 def test_undo_and_redo_go_through_the_photographs() -> None:

@@ -11,10 +11,11 @@ import torch
 from PIL import Image, ImageCms
 from skimage import data
 
-from glide_edit.editor import Editor, open_mask
+from glide_edit.editor import Editor
 from glide_edit.images import open_picture
 from glide_edit.requests import FINISHES, Inpaint
 from glide_edit.results import EditResult
+from glide_edit.selections import open_mask
 from masks import Mask, MaskError, draw, seen_by_network
 from masks.show import HATCH
 from tests.glide_edit.operations.stand_ins import inputs_of, noise, stand_in_editor, tiny_editor, told
