@@ -19,7 +19,7 @@ from glide_edit import Editor, EditResult, Mask
 
 def to_tensor(pixels: NDArray[np.uint8]) -> torch.Tensor:
     """(3, H, W) in [0, 1], as torchvision has it."""
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    return torch.tensor(pixels).permute(2, 0, 1).float() / 255
 
 
 def edit_all(editor: Editor, photo: Path, mask: Path) -> dict[str, EditResult]:
@@ -31,7 +31,7 @@ def edit_all(editor: Editor, photo: Path, mask: Path) -> dict[str, EditResult]:
     return {
         "numpy": editor.inpaint(pixels, Mask.from_array(selected, means="change"), "a red ball", seed=7),
         "pil": editor.inpaint(image, white, "a red ball", seed=7, mask_fill="noise"),
-        "torch": editor.inpaint(to_tensor(pixels), torch.from_numpy(selected.copy()), "a red ball", seed=7),
+        "torch": editor.inpaint(to_tensor(pixels), torch.tensor(selected), "a red ball", seed=7),
         "drawn": editor.vary(to_tensor(pixels)[None], "a red ball", generator=generator),
     }
 

@@ -69,7 +69,7 @@ def from_another_thread(editor: Editor, request: Inpaint) -> dict[int, Picture]:
 
 def by_closing_the_stream(editor: Editor, request: Inpaint, keep: int) -> dict[int, Picture]:
     finished: dict[int, Picture] = {}
-    with closing(editor.stream(request, previews=False)) as events:
+    with closing(editor.stream(request)) as events:
         for event in events:
             if isinstance(event, EditResult):
                 return dict(zip(event.seeds, event.pictures, strict=True))
