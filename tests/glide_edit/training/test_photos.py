@@ -21,6 +21,7 @@ from glide_edit.toybox import sample_scene
 from glide_edit.training import photos
 from glide_edit.training.batches import BatchPlan
 from glide_edit.training.cache import build_cache
+from glide_edit.training.compositing import alone, photographed, placed, put_onto, relit, shadowed
 from glide_edit.training.folder import ImageFolder
 from glide_edit.training.photos import (
     TOYS_MIXTURE,
@@ -28,13 +29,7 @@ from glide_edit.training.photos import (
     PhotoCache,
     ToysOnPhotographs,
     WholePhotographs,
-    alone,
-    photographed,
-    placed,
-    put_onto,
     read_photos,
-    relit,
-    shadowed,
 )
 from glide_edit.training.sources import Item, Source
 from glide_edit.training.views import Mixture, make_view
@@ -70,6 +65,10 @@ def test_held_out_photographs_are_not_trained_on(tmp_path: Path) -> None:
     (folder / "1.png").unlink()  # nobody needs it
     photos = read_photos(folder)
     assert [(photo.text, photo.line) for photo in photos] == [("photograph 0", 1), ("photograph 3", 4)]
+    with pytest.raises(TrainingError, match="there is no file"):
+        read_photos(folder, held_out=True)
+    write_photos(tmp_path / "whole", [coordinates(16, 16, k) for k in range(4)], splits)
+    assert [photo.line for photo in read_photos(tmp_path / "whole", held_out=True)] == [2, 3]
     cache = PhotoCache(photos, 16, tmp_path / "cache")
     tints = {int(cache.cut(np.random.default_rng(k), 1.0)[0][0, 0, 2]) for k in range(20)}
     assert tints == {0, 3}
@@ -297,10 +296,10 @@ def test_toys_are_whole_and_come_in_all_sizes_and_places(squares: Any) -> None:
         rows, columns = np.nonzero(mask)
         height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
         assert abs(height - width) <= 1
-        assert mask.sum() >= height * width - 2, "nothing of the square is cut off"
+        assert mask.sum() >= height * width - 4, "nothing but its corners is cut off"
         colours = item.image[mask].reshape(-1, 3).astype(int)
         off = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
-        assert np.mean(off < 8) > 0.6, "the picture moves with its mask"
+        assert np.mean(off < 25) > 0.5, "the picture moves with its mask"
         areas.append(mask.mean())
         middles.append((rows.mean() / 32, columns.mean() / 32))
     assert min(areas) < 0.045
