@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from glide_edit.errors import ImageError, TrainingError
 from glide_edit.images import open_picture, to_uint8
 from glide_edit.training.compositing import alone, photographed, placed, put_onto, relit, shadowed
-from glide_edit.training.folder import METADATA
+from glide_edit.training.folder import resize
+from glide_edit.training.metadata import METADATA, Line, read_metadata
 from glide_edit.training.sources import Item, Source
 from glide_edit.training.views import Mixture
 
@@ -56,43 +57,22 @@ def read_photos(folder: Path, *, held_out: bool = False) -> tuple[Photo, ...]:
     Raises:
         TrainingError: no metadata, a line that is not like that, a missing file, or no such photographs.
     """
-    metadata = folder / METADATA
-    try:
-        lines = metadata.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise TrainingError(f"{folder} has no readable {METADATA} ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(f"{metadata} is not UTF-8 text.") from error
-    photos = [
-        _photo(metadata, number, line, held_out) for number, line in enumerate(lines, 1) if line.strip()
-    ]
+    photos = [_photo(line, held_out) for line in read_metadata(folder)]
     kept = tuple(photo for photo in photos if photo is not None)
     if not kept:
         purpose = 'that are held out (with "split": "test")' if held_out else "to train on"
-        raise TrainingError(f"{metadata} names no photographs {purpose}.")
+        raise TrainingError(f"{folder / METADATA} names no photographs {purpose}.")
     return kept
 
 
-def _photo(metadata: Path, number: int, line: str, held_out: bool) -> Photo | None:
-    """What a line says, or None where it is of the other part."""
-    where = f"{metadata}, line {number}"
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TrainingError(f"{where}: it is not JSON ({error}).") from error
-    if not isinstance(entry, dict):
-        raise TrainingError(f"{where}: it is not a JSON object.")
-    name, text = entry.get("file_name"), entry.get("text")
+def _photo(line: Line, held_out: bool) -> Photo | None:
+    """The photograph of a line, or None where it is of the other part."""
+    name, text = line.entry.get("file_name"), line.entry.get("text")
     if not isinstance(name, str) or not isinstance(text, str) or not name or "\0" in name:
-        raise TrainingError(f"{where}: file_name must be the name of a file, and text a string.")
-    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
-        raise TrainingError(f"{where}: file_name leaves the folder: {name}.")
-    if (entry.get("split") in HELD_OUT) != held_out:
+        raise line.error("file_name must be the name of a file, and text a string.")
+    if (line.entry.get("split") in HELD_OUT) != held_out:
         return None
-    path = metadata.parent / name
-    if not path.is_file():
-        raise TrainingError(f"{where}: there is no file {path}.")
-    return Photo(path, text, number)
+    return Photo(line.path("file_name", name), text, line.number)
 
 
 # -- the cache ------------------------------------------------------------------------------------------
@@ -148,11 +128,7 @@ def cut_square(
     shorter = min(height, width)
     side = int(rng.integers(min(shorter, max(size, round(least * shorter))), shorter + 1))
     top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-    square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-    if side == size:
-        return square
-    way = cv2.INTER_AREA if side > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(square, (size, size), interpolation=way), np.uint8)
+    return np.asarray(resize(pixels[top : top + side, left : left + side], size), np.uint8)
 
 
 def _key(photos: Sequence[Photo]) -> str:
