@@ -24,6 +24,7 @@ from glide_edit.errors import InputError
 app = typer.Typer(name="eval", help="Measure how good a model is.", no_args_is_help=True)
 app.command()(evaluate_edits.edits)
 app.command()(evaluate_edits.sketches)
+app.command()(evaluate_edits.photographs)
 
 Count = Annotated[int, typer.Option("--count", metavar="N", help="Questions of each kind.")]
 Guidance = Annotated[

@@ -1,4 +1,4 @@
-"""`glide-edit eval edits` and `sketches`: plain functions, which `apps.cli.evaluate` makes commands of."""
+"""`glide-edit eval edits`, `sketches`, `photographs`: functions made commands by `apps.cli.evaluate`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 
 EachSize = Annotated[int, typer.Option("--count", metavar="N", help="Edits for each size of mask.")]
 Drawings = Annotated[int, typer.Option("--count", metavar="N", help="Drawings.")]
+HeldOut = Annotated[
+    Path,
+    typer.Option(
+        "--photos",
+        metavar="FOLDER",
+        help='Photographs with metadata.jsonl; those of "split": "test" or "validation" are used.',
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Another seed asks other questions.")]
 
 
@@ -57,6 +66,29 @@ def sketches(measuring: Measuring, reporting: Reporting, count: Drawings = 256, 
     if reporting.sheet is not None:
         _write_sheet(reporting.sheet / "sketches.png", sketch_bench.sheet(outcomes))
     _hand_out(report, reporting.report_file, measuring.force)
+
+
+@takes_groups
+def photographs(
+    photos: HeldOut, measuring: Measuring, reporting: Reporting, count: EachSize = 256, seed: Seed = 0
+) -> None:
+    """Put toys into photographs that training never saw; judge what is there, how sharp, and the seam.
+
+    Ctrl-C ends early: what is finished is reported, marked incomplete.
+    """
+    from glide_edit.evaluation import photo_bench
+
+    reporting.check(force=measuring.force)
+    model = measuring.load()
+    with counting("editing and judging") as tell:
+        report, outcomes = photo_bench.bench_photographs(
+            photo_bench.painter(model), model.label, photos, count=count, seed=seed, tell=tell
+        )
+    if reporting.sheet is not None:
+        _write_sheet(reporting.sheet / "photographs.png", photo_bench.sheet(outcomes))
+    _hand_out(report, reporting.report_file, measuring.force)
+    if "warning" in report.details:
+        typer.echo(f"note: {report.details['warning']}", err=True)
 
 
 def _write_sheet(target: Path, pixels: NDArray[Any]) -> None:

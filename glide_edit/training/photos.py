@@ -1,4 +1,4 @@
-"""Photographs to train on: whole ones with their captions, and toys put onto them with their shadows.
+"""Photographs to train on: whole ones with their captions, and toys composited onto them.
 
 They are decoded once into a cache of two files: ``photos-<side>-<key>.bin``, the uint8 RGB pixels of one
 photograph after another, and the same with ``.json``, their heights and widths. The key stands for the files
@@ -11,8 +11,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import ImageError, TrainingError
 from glide_edit.images import open_picture, to_uint8
-from glide_edit.training.folder import METADATA
+from glide_edit.training.compositing import alone, photographed, placed, put_onto, relit, shadowed
+from glide_edit.training.folder import resize
+from glide_edit.training.metadata import METADATA, Line, read_metadata
 from glide_edit.training.sources import Item, Source
 from glide_edit.training.views import Mixture
 
@@ -33,7 +35,7 @@ WHOLE_MIXTURE = Mixture(known=0.6, drawing=0.0, known_caption=0.65, object_mask=
 TOYS_MIXTURE = Mixture(known=0.8, drawing=0.0, known_caption=1.0, object_mask=0.8, object_caption=0.6)
 """A hidden toy is always asked for in words: without them no toy is to appear."""
 
-_WHOLE, _BACKDROP = 0.8, 2 / 3
+_WHOLE, BACKDROP = 0.8, 2 / 3
 """The least of a photograph's shorter side that a square of it has."""
 
 
@@ -46,48 +48,31 @@ class Photo:
     line: int
 
 
-def read_photos(folder: Path) -> tuple[Photo, ...]:
+def read_photos(folder: Path, *, held_out: bool = False) -> tuple[Photo, ...]:
     """The photographs to train on: those of ``metadata.jsonl`` that its ``split`` does not hold out.
 
-    A line is a JSON object with ``file_name`` (relative to the folder), ``text`` and perhaps ``split``.
+    With ``held_out`` the others, to measure with. A line is a JSON object with ``file_name`` (relative to the
+    folder), ``text`` and perhaps ``split``.
 
     Raises:
-        TrainingError: no metadata, a line that is not like that, a missing file, or nothing to train on.
+        TrainingError: no metadata, a line that is not like that, a missing file, or no such photographs.
     """
-    metadata = folder / METADATA
-    try:
-        lines = metadata.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise TrainingError(f"{folder} has no readable {METADATA} ({error.strerror}).") from error
-    except UnicodeDecodeError as error:
-        raise TrainingError(f"{metadata} is not UTF-8 text.") from error
-    photos = [_photo(metadata, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    photos = [_photo(line, held_out) for line in read_metadata(folder)]
     kept = tuple(photo for photo in photos if photo is not None)
     if not kept:
-        raise TrainingError(f"{metadata} names no photographs to train on.")
+        purpose = 'that are held out (with "split": "test")' if held_out else "to train on"
+        raise TrainingError(f"{folder / METADATA} names no photographs {purpose}.")
     return kept
 
 
-def _photo(metadata: Path, number: int, line: str) -> Photo | None:
-    """What a line says, or None where it is held out."""
-    where = f"{metadata}, line {number}"
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TrainingError(f"{where}: it is not JSON ({error}).") from error
-    if not isinstance(entry, dict):
-        raise TrainingError(f"{where}: it is not a JSON object.")
-    name, text = entry.get("file_name"), entry.get("text")
+def _photo(line: Line, held_out: bool) -> Photo | None:
+    """The photograph of a line, or None where it is of the other part."""
+    name, text = line.entry.get("file_name"), line.entry.get("text")
     if not isinstance(name, str) or not isinstance(text, str) or not name or "\0" in name:
-        raise TrainingError(f"{where}: file_name must be the name of a file, and text a string.")
-    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
-        raise TrainingError(f"{where}: file_name leaves the folder: {name}.")
-    if entry.get("split") in HELD_OUT:
+        raise line.error("file_name must be the name of a file, and text a string.")
+    if (line.entry.get("split") in HELD_OUT) != held_out:
         return None
-    path = metadata.parent / name
-    if not path.is_file():
-        raise TrainingError(f"{where}: there is no file {path}.")
-    return Photo(path, text, number)
+    return Photo(line.path("file_name", name), text, line.number)
 
 
 # -- the cache ------------------------------------------------------------------------------------------
@@ -131,17 +116,19 @@ class PhotoCache:
         not enlarged.
         """
         index = int(rng.integers(len(self)))
-        height, width = self._shapes[index]
-        shorter = min(height, width)
-        lowest = min(shorter, max(self.size, round(least * shorter)))
-        side = int(rng.integers(lowest, shorter + 1))
-        top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
-        pixels = self._pixels[self._starts[index] : self._starts[index + 1]].reshape(height, width, 3)
-        square = np.ascontiguousarray(pixels[top : top + side, left : left + side])
-        if side != self.size:
-            way = cv2.INTER_AREA if side > self.size else cv2.INTER_CUBIC
-            square = np.asarray(cv2.resize(square, (self.size, self.size), interpolation=way), np.uint8)
-        return square, self._texts[index]
+        pixels = self._pixels[self._starts[index] : self._starts[index + 1]]
+        return cut_square(pixels.reshape(*self._shapes[index], 3), self.size, least, rng), self._texts[index]
+
+
+def cut_square(
+    pixels: NDArray[np.uint8], size: int, least: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A random square, uint8 (size, size, 3), of a picture; see ``PhotoCache.cut``."""
+    height, width = pixels.shape[:2]
+    shorter = min(height, width)
+    side = int(rng.integers(min(shorter, max(size, round(least * shorter))), shorter + 1))
+    top, left = int(rng.integers(height - side + 1)), int(rng.integers(width - side + 1))
+    return np.asarray(resize(pixels[top : top + side, left : left + side], size), np.uint8)
 
 
 def _key(photos: Sequence[Photo]) -> str:
@@ -177,7 +164,7 @@ def _decode(photos: Sequence[Photo], side: int, stem: Path) -> list[tuple[int, i
     try:
         with open(temporary, "wb") as file:
             for photo in photos:
-                pixels = _shrunk(photo, side)
+                pixels = shrunk(photo, side)
                 file.write(pixels.tobytes())
                 shapes.append((pixels.shape[0], pixels.shape[1]))
         temporary.replace(_pixel_file(stem))
@@ -188,8 +175,12 @@ def _decode(photos: Sequence[Photo], side: int, stem: Path) -> list[tuple[int, i
     return shapes
 
 
-def _shrunk(photo: Photo, side: int) -> NDArray[np.uint8]:
-    """(H, W, 3): the photograph, its shorter side at most ``side``."""
+def shrunk(photo: Photo, side: int) -> NDArray[np.uint8]:
+    """(H, W, 3): the photograph, its shorter side at most ``side``.
+
+    Raises:
+        TrainingError: it cannot be read.
+    """
     try:
         pixels = to_uint8(open_picture(photo.path).pixels)
     except ImageError as error:
@@ -207,7 +198,7 @@ def _shrunk(photo: Photo, side: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True)
 class WholePhotographs:
-    """Photographs as they are.
+    """Photographs alone, in the light and by the camera of ``photographed``.
 
     Their objects are only the outlines of ``toys``, to be hidden: what a person paints over to put a toy
     there may also be meant to be taken out.
@@ -219,6 +210,7 @@ class WholePhotographs:
     def draw(self, rng: np.random.Generator) -> Item:
         outlines = self.toys.draw(rng).objects
         image, text = self.photos.cut(rng, _WHOLE)
+        image = photographed(image, rng)
         return Item(image, lambda seed: text, objects=outlines, describe=lambda index, seed: text)
 
     def captions(self) -> Iterable[str]:
@@ -227,26 +219,29 @@ class WholePhotographs:
 
 @dataclass(frozen=True)
 class ToysOnPhotographs:
-    """The toys of a scene of ``toys``, cut out with their shadows, on a part of a photograph.
+    """The toys of a scene of ``toys``, or one of them, composited onto a part of a photograph.
 
-    The caption of the whole names the backdrop too, so that a toy alone in words stays a toy of the toybox;
-    a hidden object's names the toy alone.
+    Their place, size, light, shadow and sharpness vary, and the whole goes through ``photographed``. The
+    caption of the whole names the backdrop too, so that a toy alone in words stays a toy of the toybox; a
+    hidden object's names the toy alone.
     """
 
     photos: PhotoCache
     toys: Source
 
     def draw(self, rng: np.random.Generator) -> Item:
-        toys = self._by_day(rng)
-        backdrop, text = self.photos.cut(rng, _BACKDROP)
+        toys = placed(alone(self._by_day(rng), rng), rng)
+        backdrop, text = self.photos.cut(rng, BACKDROP)
+        toys, shadow = shadowed(toys, rng)
+        toys = replace(toys, image=relit(toys, backdrop, rng))
 
         def caption(seed: int) -> str:
             names = " and ".join(toys.describe(k, seed) for k in range(len(toys.objects)))
             return f"{names} in front of {text}"
 
-        around = np.ones((2 * _softness(self.photos.size) + 1,) * 2, np.uint8)
+        around = np.ones((2 * round(2 * shadow.softness) + 1,) * 2, np.uint8)
         return Item(
-            image=put_onto(toys, backdrop),
+            image=photographed(put_onto(toys, backdrop, shadow), rng),
             caption=caption,
             objects=tuple(cv2.dilate(k.astype(np.uint8), around).astype(bool) for k in toys.objects),
             describe=toys.describe,
@@ -264,41 +259,3 @@ class ToysOnPhotographs:
             if toys.scene is None or toys.scene.light == "day":
                 break
         return toys
-
-
-def put_onto(toys: Item, backdrop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The item's objects and shadows on another ground: uint8 (S, S, 3), as ``backdrop``.
-
-    The shadows darken it as much as they darken their own ground on average.
-    """
-    assert toys.foreground is not None
-    seen = toys.foreground.astype(np.float32)
-    softness = _softness(len(backdrop))
-    alpha = np.clip((cv2.GaussianBlur(seen, (0, 0), 0.6) - 0.35) / 0.6, 0, 1)
-    shadow = np.any(toys.objects, axis=0) & ~toys.foreground
-    # Blurred over the ground alone, so that shadows do not fade where they meet their toys.
-    blurred, ground = (
-        cv2.GaussianBlur(k, (0, 0), softness / 2) for k in (shadow.astype(np.float32), 1 - seen)
-    )
-    light = 1 - (1 - _light_left(toys, shadow)) * blurred / np.maximum(ground, 0.02)
-    mixed = alpha[..., None] * toys.image + ((1 - alpha) * light)[..., None] * backdrop
-    return np.round(mixed).astype(np.uint8)
-
-
-def _softness(size: int) -> int:
-    """How far a shadow's soft edge reaches beyond it, in pixels."""
-    return max(1, size // 64)
-
-
-def _light_left(toys: Item, shadow: NDArray[np.bool_]) -> float:
-    """How bright the ground is in the shadow, compared with the ground around it: 0.4 ... 0.8.
-
-    Marble in its reflections is as bright as around them; its toys too are to stand in a shadow.
-    """
-    size = len(shadow)
-    near = cv2.dilate(shadow.astype(np.uint8), np.ones((size // 5 + 1,) * 2, np.uint8)).astype(bool)
-    around = near & ~np.any(toys.objects, axis=0)
-    if not shadow.any() or not around.any():
-        return 1.0
-    ratio = toys.image[shadow].mean() / max(1.0, float(toys.image[around].mean()))
-    return float(np.clip(ratio, 0.4, 0.8))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from glide_edit.images import open_picture
+from tests.glide_edit.evaluation.photographs import write_photographs
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,27 @@ def test_none_is_no_count(cli, tiny: Path, bench: str) -> None:
     result = cli("eval", bench, "--model", tiny / "both", "--count", 0)
     assert result.exit_code == 2
     assert "or more, not 0" in result.stderr
+
+
+def test_the_photograph_bench_reports_and_says_how_far_its_judge_is_to_be_trusted(
+    cli, tiny: Path, here: Path
+) -> None:
+    write_photographs(here / "photos")
+    options = ("--photos", "photos", "--model", tiny / "both", "--json", "report.json", "--sheet", "sheets")
+    result = cli("eval", "photographs", "--count", 1, *options)
+    assert result.exit_code == 0, result.output
+    report = json.loads((here / "report.json").read_text())
+    names = {"photo_kind_small_real", "photo_color", "photo_seam", "photo_sharpness", "verifier_kind"}
+    assert names <= set(report["measures"])
+    assert report["measures"]["changed_outside"] == 0
+    assert report["tables"][0]["title"] in result.stdout
+    assert ("warning" in report["details"]) == (report["measures"]["verifier_kind"] < 0.9)
+    assert ("of the true composites" in result.stderr) == ("warning" in report["details"])
+    assert open_picture(here / "sheets" / "photographs.png").width > 2 * 128
+
+
+def test_photographs_of_which_none_are_held_out_are_refused(cli, tiny: Path, here: Path) -> None:
+    write_photographs(here / "photos", ("train",))
+    result = cli("eval", "photographs", "--photos", "photos", "--model", tiny / "both", "--count", 1)
+    assert result.exit_code == 2
+    assert "names no photographs that are held out" in result.stderr

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import TrainingError
 from glide_edit.toybox import sample_scene
+from glide_edit.training import photos
 from glide_edit.training.batches import BatchPlan
 from glide_edit.training.cache import build_cache
+from glide_edit.training.compositing import alone, photographed, placed, put_onto, relit, shadowed
 from glide_edit.training.folder import ImageFolder
 from glide_edit.training.photos import (
     TOYS_MIXTURE,
@@ -27,7 +29,6 @@ from glide_edit.training.photos import (
     PhotoCache,
     ToysOnPhotographs,
     WholePhotographs,
-    put_onto,
     read_photos,
 )
 from glide_edit.training.sources import Item, Source
@@ -64,6 +65,10 @@ def test_held_out_photographs_are_not_trained_on(tmp_path: Path) -> None:
     (folder / "1.png").unlink()  # nobody needs it
     photos = read_photos(folder)
     assert [(photo.text, photo.line) for photo in photos] == [("photograph 0", 1), ("photograph 3", 4)]
+    with pytest.raises(TrainingError, match="there is no file"):
+        read_photos(folder, held_out=True)
+    write_photos(tmp_path / "whole", [coordinates(16, 16, k) for k in range(4)], splits)
+    assert [photo.line for photo in read_photos(tmp_path / "whole", held_out=True)] == [2, 3]
     cache = PhotoCache(photos, 16, tmp_path / "cache")
     tints = {int(cache.cut(np.random.default_rng(k), 1.0)[0][0, 0, 2]) for k in range(20)}
     assert tints == {0, 3}
@@ -189,7 +194,7 @@ def test_a_whole_photograph_has_its_caption_or_a_hole_without_words(grey: PhotoC
     views = [make_view(source.draw(rng), WHOLE_MIXTURE, rng) for _ in range(2000)]
     assert {view.caption for view in views} == {"", "photograph 0"}
     for view in views:
-        np.testing.assert_array_equal(view.image, plain(32, (200, 180, 160)))
+        assert view.image.mean(axis=(0, 1)) == pytest.approx([200, 180, 160], rel=0.4)
         assert not view.drawing.any()
         assert not view.foreground.any()
     holes = [view for view in views if view.keep.any()]
@@ -244,24 +249,134 @@ def test_toys_without_shadows_leave_all_else_as_it_was() -> None:
     np.testing.assert_array_equal(made[away], backdrop[away])
 
 
-def test_masks_cover_the_toy_and_its_shadow_to_their_soft_edges(grey: PhotoCache) -> None:
-    @dataclass(frozen=True)
-    class OneToy:
-        def draw(self, rng: np.random.Generator) -> Item:
-            return toy_on_grey(60)
+@dataclass(frozen=True)
+class OneToy:
+    """The toy of ``toy_on_grey(60)`` at every draw."""
 
-        def captions(self) -> list[str]:
-            return []
+    def draw(self, rng: np.random.Generator) -> Item:
+        return toy_on_grey(60)
 
-    item = ToysOnPhotographs(grey, OneToy()).draw(np.random.default_rng(0))
-    difference = np.abs(item.image.astype(int) - [200, 180, 160]).max(axis=2)
-    (mask,) = item.objects
-    assert difference[~mask].max() <= 1
-    assert difference[mask].mean() > 40
-    assert mask.sum() < 1.4 * 12 * 24
-    assert item.caption(0) == "a red square in front of photograph 0"
-    assert item.describe(0, 0) == "a red square"
-    assert item.drawing is None
+    def captions(self) -> list[str]:
+        return []
+
+
+def test_masks_cover_the_toy_and_its_shadow_to_their_soft_edges(
+    grey: PhotoCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos, "photographed", lambda image, rng: image)  # whose noise is everywhere
+    for seed in range(60):
+        item = ToysOnPhotographs(grey, OneToy()).draw(np.random.default_rng(seed))
+        difference = np.abs(item.image.astype(int) - [200, 180, 160]).max(axis=2)
+        (mask,) = item.objects
+        assert item.foreground is not None
+        assert difference[~mask].max() <= 6
+        assert difference[mask].mean() > 25
+        assert (mask & item.foreground).sum() == item.foreground.sum()
+        assert mask.sum() < 8 * item.foreground.sum()
+        assert item.caption(0) == "a red square in front of photograph 0"
+        assert item.describe(0, 0) == "a red square"
+        assert item.drawing is None
+
+
+def test_the_same_seed_makes_the_same_view_and_others_differ(grey: PhotoCache) -> None:
+    for source in (ToysOnPhotographs(grey, OneToy()), WholePhotographs(grey, OneToy())):
+        images = [source.draw(np.random.default_rng(seed)).image for seed in (1, 1, 2, 3, 4)]
+        np.testing.assert_array_equal(images[0], images[1])
+        assert len({image.tobytes() for image in images}) >= 3
+
+
+def test_toys_are_whole_and_come_in_all_sizes_and_places(squares: Any) -> None:
+    areas, middles = [], []
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        item = placed(squares(32).draw(rng), rng)
+        (mask,) = item.objects
+        assert item.foreground is not None
+        np.testing.assert_array_equal(item.foreground, mask)
+        rows, columns = np.nonzero(mask)
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert abs(height - width) <= 1
+        assert mask.sum() >= height * width - 4, "nothing but its corners is cut off"
+        colours = item.image[mask].reshape(-1, 3).astype(int)
+        off = np.abs(colours - np.median(colours, axis=0)).max(axis=1)
+        assert np.mean(off < 25) > 0.5, "the picture moves with its mask"
+        areas.append(mask.mean())
+        middles.append((rows.mean() / 32, columns.mean() / 32))
+    assert min(areas) < 0.045
+    assert max(areas) > 0.22
+    assert np.ptp(middles, axis=0).min() > 0.6
+
+
+def test_one_of_several_toys_that_stand_apart_may_come_alone() -> None:
+    toy = toy_on_grey(60)
+    assert toy.foreground is not None
+    lower = np.zeros((32, 32), bool)
+    lower[26:31, 4:10] = True
+    two = replace(
+        toy,
+        objects=(*toy.objects, lower),
+        foreground=toy.foreground | lower,
+        describe=lambda index, seed: ("a red square", "a gray bar")[index],
+    )
+    seen = set()
+    for seed in range(60):
+        item = alone(two, np.random.default_rng(seed))
+        assert item.foreground is not None
+        np.testing.assert_array_equal(item.foreground, two.foreground & np.any(item.objects, axis=0))
+        seen.add(tuple(item.describe(k, 0) for k in range(len(item.objects))))
+    assert seen == {("a red square", "a gray bar"), ("a red square",), ("a gray bar",)}
+    touching = replace(two, objects=(toy.objects[0], toy.objects[0] | lower))
+    assert all(len(alone(touching, np.random.default_rng(seed)).objects) == 2 for seed in range(30))
+
+
+def test_shadows_fall_to_every_side_and_are_light_or_dark() -> None:
+    sides, lights = [], []
+    for seed in range(200):
+        item, shadow = shadowed(toy_on_grey(60), np.random.default_rng(seed))
+        (mask,) = item.objects
+        assert item.foreground is not None
+        ground = mask & ~item.foreground
+        assert ground.any()
+        sides.append(np.nonzero(ground)[1].mean() - 9.5)  # from the toy's middle
+        lights.append(shadow.light)
+    assert min(sides) < -3
+    assert max(sides) > 3
+    assert min(lights) < 0.45
+    assert max(lights) > 0.75
+
+
+def test_toys_take_on_the_light_and_the_blur_of_the_backdrop() -> None:
+    toys = toy_on_grey(60)
+    warm, blue = plain(32, (220, 150, 90)), plain(32, (60, 90, 160))
+    red_by_blue = []
+    for backdrop in (warm, blue):
+        images = [relit(toys, backdrop, np.random.default_rng(seed)).astype(float) for seed in range(40)]
+        grounds = np.mean([image[2, :, :].mean(axis=0) for image in images], axis=0)
+        red_by_blue.append(grounds[0] / grounds[2])
+    assert red_by_blue[0] > 1.03
+    assert red_by_blue[1] < 0.97
+    sharp = plain(32, (120, 120, 120))
+    sharp[::4] = 0
+    edges = [
+        float(np.abs(np.diff(relit(toys, backdrop, np.random.default_rng(3))[16, :, 0].astype(float))).max())
+        for backdrop in (sharp, plain(32, (80, 80, 80)))
+    ]
+    assert edges[1] < 0.9 * edges[0]
+
+
+def test_cameras_differ_in_exposure_colour_noise_and_blocks() -> None:
+    picture = plain(64, (120, 120, 120))
+    taken = [photographed(picture, np.random.default_rng(seed)) for seed in range(200)]
+    assert all(image.shape == picture.shape and image.dtype == np.uint8 for image in taken)
+    means = np.array([image.mean(axis=(0, 1)) for image in taken])
+    noise = np.array([image.std(axis=(0, 1)).mean() for image in taken])
+    assert 0.15 < np.mean([np.array_equal(image, picture) for image in taken]) < 0.5
+    assert means.mean(axis=1).min() < 105
+    assert means.mean(axis=1).max() > 132
+    assert np.ptp(means, axis=1).max() > 12, "white balance"
+    assert noise.min() == 0
+    assert 2 < noise.max() < 9
+    assert np.array_equal(picture, plain(64, (120, 120, 120))), "the picture itself is left alone"
 
 
 def test_a_hidden_toy_is_always_asked_for_and_mostly_alone(grey: PhotoCache, squares: Any) -> None:
