@@ -15,19 +15,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.evaluation.drawing import draw_jobs
+from glide_edit.evaluation.drawing import draw_plans
 from glide_edit.evaluation.edit_bench import Answer, answer, opencv_inpaint
 from glide_edit.evaluation.edit_items import PIXELS, SCENES, SHAPES, SIZES
 from glide_edit.evaluation.item_bench import ItemBench, Tell, check_asked
 from glide_edit.evaluation.photo_items import WORDINGS, PhotoItem, photo_items
-from glide_edit.evaluation.ranking import ranked_sheet, thumbnails
-from glide_edit.evaluation.report import Report, Table, Tile, against_real
+from glide_edit.evaluation.report import Report, Table, Tile, against_real, ranked_sheet, thumbnails
 from glide_edit.evaluation.seam import FEATURES, ring_features, seam_accuracy
 from glide_edit.evaluation.verifier import Verifier, how_judged
 from glide_edit.models.model import Model
-from glide_edit.operations.inpaint import InpaintWork
 from glide_edit.operations.postprocess import Drawn
 from glide_edit.operations.sharpness import sharpness
+from glide_edit.pipeline.finish import finish
+from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.planner import plan
 from glide_edit.requests import Inpaint
 from masks import AUTOMATIC_CONTEXT
 
@@ -74,18 +75,18 @@ def painter(model: Model) -> Painter:
     """What a model draws with its default settings; item k has the noise of seed k."""
 
     def paint(items: Sequence[PhotoItem]) -> Sequence[tuple[Image, int]]:
-        works = [
-            InpaintWork.of(Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index))
+        plans = [
+            plan(Inpaint(image=item.picture, mask=item.mask, prompt=item.prompt, seed=item.index), model)
             for item in items
         ]
-        drawn = [one for batch in draw_jobs(model, [work.job() for work in works]) for one in batch]
-        return [_finished(work, one) for work, one in zip(works, drawn, strict=True)]
+        drawn = [one for batch in draw_plans(model, plans) for one in batch]
+        return [_finished(made, one) for made, one in zip(plans, drawn, strict=True)]
 
     return paint
 
 
-def _finished(work: InpaintWork, drawn: Drawn) -> tuple[Image, int]:
-    finished = work.finish(drawn)
+def _finished(made: Plan, drawn: Drawn) -> tuple[Image, int]:
+    finished = finish(made, [drawn])
     assert finished.receipt is not None, "an inpainting has a receipt"
     return finished.picture.pixels, finished.receipt.preservation.changed
 

@@ -42,7 +42,7 @@ GUIDANCE = 3.0
 
 
 def sample_sheet(
-    trainee: TrainingModule,
+    module: TrainingModule,
     source: Source,
     prompts: Sequence[str],
     seed: int,
@@ -54,11 +54,11 @@ def sample_sheet(
     Raises:
         TrainingError: the sheet cannot be written.
     """
-    if trainee.network.config.low_res:
-        rows = _upsampled(trainee, source, seed, device)
+    if module.network.config.low_res:
+        rows = _upsampled(module, source, seed, device)
     else:
         chosen = list(islice(cycle(prompts), 12))
-        pictures = [_enlarged(picture) for picture in _to_uint8(_drawn(trainee, chosen, seed, device))]
+        pictures = [_enlarged(picture) for picture in _to_uint8(_drawn(module, chosen, seed, device))]
         rows = [np.concatenate(pictures[k : k + 6], axis=1) for k in (0, 6)]
     temporary = path.with_suffix(".tmp.png")
     if not cv2.imwrite(str(temporary), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR)):
@@ -66,35 +66,35 @@ def sample_sheet(
     temporary.replace(path)
 
 
-def _drawn(trainee: TrainingModule, prompts: list[str], seed: int, device: torch.device) -> Tensor:
+def _drawn(module: TrainingModule, prompts: list[str], seed: int, device: torch.device) -> Tensor:
     branches: list[Branch] = [(Conditioning(), 1.0)]
-    if trainee.transformer is not None and trainee.tokenizer is not None:
-        tokens = trainee.tokenizer.encode(prompts)
+    if module.transformer is not None and module.tokenizer is not None:
+        tokens = module.tokenizer.encode(prompts)
         with torch.no_grad():
-            text = trainee.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
+            text = module.transformer(tokens.ids.to(device), tokens.token_mask.to(device))
         branches = [(Conditioning(text=text), GUIDANCE), (Conditioning(), 1 - GUIDANCE)]
-    size = trainee.network.config.image_size
+    size = module.network.config.image_size
     noise = NoiseSource(tuple(range(seed, seed + len(prompts))), 0, 0, (3, size, size), device)
-    return _sampled(trainee, branches, noise, steps=24)
+    return _sampled(module, branches, noise, steps=24)
 
 
 def _upsampled(
-    trainee: TrainingModule, source: Source, seed: int, device: torch.device
+    module: TrainingModule, source: Source, seed: int, device: torch.device
 ) -> list[NDArray[np.uint8]]:
     rng = np.random.default_rng(seed)
     images = np.stack([source.draw(rng).image for _ in range(6)])
     truth = torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device) / 127.5 - 1
     low_res = shrink(truth, truth.shape[-1] // 4)
     noise = NoiseSource(tuple(range(seed, seed + len(truth))), 1, 0, tuple(truth.shape[1:]), device)
-    made = _sampled(trainee, [(Conditioning(low_res=low_res), 1.0)], noise, steps=12)
+    made = _sampled(module, [(Conditioning(low_res=low_res), 1.0)], noise, steps=12)
     enlarged = torch.nn.functional.interpolate(low_res, truth.shape[-2:], mode="bicubic")
     return [np.concatenate(_to_uint8(row), axis=1) for row in (enlarged, made, truth)]
 
 
-def _sampled(trainee: TrainingModule, branches: Sequence[Branch], noise: NoiseSource, steps: int) -> Tensor:
+def _sampled(module: TrainingModule, branches: Sequence[Branch], noise: NoiseSource, steps: int) -> Tensor:
     with torch.no_grad():  # here the text is prepared for the network
-        denoiser = CFGDenoiser(trainee.network, branches, x0_transform=X0Transform(StaticThreshold()))
-    times = timesteps(trainee.schedule, steps)
+        denoiser = CFGDenoiser(module.network, branches, x0_transform=X0Transform(StaticThreshold()))
+    times = timesteps(module.schedule, steps)
     return sampled(SampleTask(denoiser, "ddim", times, noise.start(), noise))
 
 

@@ -369,3 +369,21 @@ def test_bytes_are_pictures_too() -> None:
     Image.fromarray(noise(*SIZE)).save(file, "PNG")
     result = stand_in_editor(torch.zeros_like).inpaint(file.getvalue(), box())
     assert result.receipts[0].kept
+
+
+def test_loading_leaves_the_process_as_it_is_unless_asked(tmp_path: Path) -> None:
+    folder, threads = write_tiny(tmp_path / "tiny"), torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        Editor.load(folder, "cpu", "float32")
+        assert torch.get_num_threads() == threads + 1
+        tuned = Editor.load(folder, "cpu", "float32", tune_process=True)
+        assert torch.get_num_threads() == tuned.runtime.threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_a_result_shows_itself_in_a_notebook(editor: Editor) -> None:
+    png = editor.generate("a red ball", n=3)._repr_png_()
+    shown = open_picture(png)
+    assert shown.width > 2 * shown.height
