@@ -200,8 +200,11 @@ class Editor(EditorMethods, AsyncEditor):
     ) -> Generator[Progress | EditResult, None, None]:
         with self._lock.lease() as lease:
             for event in run(made, self.model, self.clip, drafts, on_step):
+                if isinstance(event, EditResult):
+                    break
                 yield event
                 lease.renew()
+        yield event  # the result, when the device is free again
 
     def label(self, request: Request) -> str:
         """What makes a request's pictures, as recipes name it: the model, and a CLIP of open_clip."""

@@ -164,4 +164,4 @@ def test_callers_that_share_a_thread_wait_for_each_other(editor: Editor) -> None
 def test_a_device_is_the_same_however_it_is_written() -> None:
     assert device_lock(torch.device("cuda")) is device_lock(torch.device("cuda:0"))
     assert device_lock(torch.device("cuda:1")) is not device_lock(torch.device("cuda:0"))
-    assert device_lock(torch.device("cpu")) is stand_in_editor(torch.zeros_like)._device
+    assert device_lock(torch.device("cpu")) is stand_in_editor(torch.zeros_like)._lock
