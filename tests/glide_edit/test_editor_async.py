@@ -30,22 +30,24 @@ class Standin(AsyncEditor):
         self.allowed = threading.Semaphore(1000 if free else 0)
         self.held = threading.Lock()
         self.began = threading.Event()
-        self.previews: bool | None = None
 
     @classmethod
     def load(
-        cls, model: Any = "toybox", device: Any = "auto", precision: str = "auto", clip: Any = None
+        cls,
+        model: Any = "toybox",
+        device: Any = "auto",
+        precision: str = "auto",
+        clip: Any = None,
+        *,
+        tune_process: bool = False,
     ) -> Any:
         if model == "surprise":
             raise InputError("No model 'surprise'.")
         return cls()
 
-    def stream(
-        self, request: Any, *, previews: bool = True, on_step: Any = None
-    ) -> Generator[Progress | EditResult, None, None]:
+    def stream(self, request: Any, *, on_step: Any = None) -> Generator[Progress | EditResult, None, None]:
         if request is None:
             raise InputError("A request is needed.")
-        self.previews = previews
         return self._events(on_step)
 
     def _events(self, on_step: Any) -> Generator[Progress | EditResult, None, None]:
@@ -56,7 +58,7 @@ class Standin(AsyncEditor):
                 self.done = step
                 if on_step is not None:
                     on_step(step)
-                yield Progress("base", step, self.steps, noise(2, 2))
+                yield Progress("base", step, self.steps, lambda: noise(2, 2))
             yield EditResult(request=REQUEST, pictures=(PICTURE,), receipts=(), model="stand-in")
 
 
@@ -85,14 +87,7 @@ def test_a_run_gives_the_result_and_calls_back_in_the_event_loop() -> None:
     assert seen == [(step, threading.get_ident()) for step in (1, 2, 3)]
     assert len(stepped) == 3
     assert threading.get_ident() not in stepped
-    assert editor.previews
     assert freed(editor)
-
-
-def test_previews_are_made_only_where_somebody_looks() -> None:
-    editor = Standin()
-    asyncio.run(editor.arun(REQUEST))
-    assert editor.previews is False
 
 
 def test_a_stream_gives_every_event_and_ends_with_the_result() -> None:
