@@ -71,7 +71,7 @@ def main() -> None:
     options.add_argument("--repeats", type=int, default=5)
     options.add_argument("--once", action="store_true", help=argparse.SUPPRESS)
     given = options.parse_args()
-    editor = Editor.load(given.model, given.device)
+    editor = Editor.load(given.model, given.device, tune_process=True)
     if given.once:
         editor.run(request())
         print(own_peak())
@@ -79,7 +79,7 @@ def main() -> None:
     print(f"{editor.runtime.reason}; {torch.get_num_threads()} threads; torch {torch.__version__}")
     print(f"one inpainting, {SIZE[1]} x {SIZE[0]} picture, 20 guided base steps and 8 upsampler steps, warm:")
     chosen = timed(editor, given.repeats, "as chosen")
-    reference = Editor.load(given.model, given.device, "float32")
+    reference = Editor.load(given.model, given.device, "float32", tune_process=True)
     plain = timed(reference, max(1, given.repeats // 2), "float32")
     print(f"  float32 takes {plain / chosen:.1f} times as long")
     peak = peak_of(__file__, "--model", given.model, "--device", given.device)

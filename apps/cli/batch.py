@@ -55,7 +55,9 @@ def batch(edits: Edits, out: OutFolder, *, running: options.Running) -> None:
     outcomes = _Outcomes(len(lines), as_json=running.as_json)
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
-        editor = Editor.load(running.model, running.device, running.precision, running.clip)
+        editor = Editor.load(
+            running.model, running.device, running.precision, running.clip, tune_process=True
+        )
         stopped = _run(editor, lines, out, folder, running, outcomes, display)
     outcomes.close(stopped=stopped)
     if stopped:

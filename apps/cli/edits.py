@@ -367,7 +367,9 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
 
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
-        editor = Editor.load(running.model, running.device, running.precision, running.clip)
+        editor = Editor.load(
+            running.model, running.device, running.precision, running.clip, tune_process=True
+        )
     plans = [editor.plan(request) for request in edit.requests]
     if running.as_json:
         records = [plan.to_json() for plan in plans]

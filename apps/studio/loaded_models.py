@@ -49,7 +49,7 @@ class LoadedModels:
                 if name not in self.available:
                     raise ModelNotFound(f"No model {name!r} is here: choose {', '.join(self.available)}.")
                 path = self._default_path if name == self.default else name
-                self._editors[name] = Editor.load(path, self._device, self._precision)
+                self._editors[name] = Editor.load(path, self._device, self._precision, tune_process=True)
             return self._editors[name]
 
     def unload(self, name: str) -> None:
