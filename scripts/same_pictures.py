@@ -250,11 +250,17 @@ def run(given: argparse.Namespace) -> None:
 
 
 def describe(tree: Path, given: argparse.Namespace) -> str:
-    """What the old pictures depend on: if it is the same, they need not be made again."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tree, check=True, capture_output=True, text=True)
+    """What the old pictures depend on: if it is the same, they need not be made again. "" if not known."""
+    git = ["git", "-C", str(tree)]
+    commit, changes = (
+        subprocess.run([*git, *command], capture_output=True, text=True)
+        for command in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+    )
+    if commit.returncode or changes.returncode or changes.stdout:
+        return ""
     files = (Path(__file__).with_name(name) for name in ("same_inputs.py", "same_items.py"))
     items = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    return f"{head.stdout.strip()} {items} {given.threads} {sorted(given.only)}"
+    return f"{commit.stdout.strip()} {items} {given.threads} {sorted(given.only)}"
 
 
 if __name__ == "__main__":
