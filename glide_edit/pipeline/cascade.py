@@ -19,15 +19,17 @@ from glide_edit.sampling import SampleStep, sample
 
 @dataclass(frozen=True, eq=False)
 class DrawStep:
-    """A step of a sampler for some rows. ``finished``: nothing follows for them, ``picture()`` is the result.
+    """A step of a sampler for some rows, in ``calls`` network calls.
 
     ``picture()`` gives what they look like so far, (B, 3, H, W) in [-1, 1]; it is made when it is asked for.
+    ``finished``: nothing follows for these rows, and it is the result.
     """
 
     sample: SampleStep
     rows: tuple[Row, ...]
     finished: bool
     picture: Callable[[], Tensor]
+    calls: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +88,7 @@ class Cascade:
                 if step.is_last:
                     before = run.result(step.x0)
                 finished = step.is_last and number + 1 == len(row.frame.passes)
-                yield DrawStep(step, (row,), finished, _pasted(run, step, before))
+                yield DrawStep(step, (row,), finished, _pasted(run, step, before), len(tiled.tiles))
 
 
 def _decoded(loaded: LoadedStage, x0: Tensor) -> Callable[[], Tensor]:
@@ -106,4 +108,4 @@ def _whole_draft(plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:
     """A model of one stage has nothing left to do after its drafts, and says so in one step."""
     seeds = tuple(row.seed for row in rows)
     step = SampleStep(plan.stages[0].label, 0, 1, 0.0, seeds, drafts, drafts)
-    return DrawStep(step, rows, True, lambda: drafts)
+    return DrawStep(step, rows, True, lambda: drafts, calls=0)

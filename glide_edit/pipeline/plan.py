@@ -33,6 +33,11 @@ class SamplerRun:
     pictures: int
     tiles: int = 1
 
+    @property
+    def calls(self) -> int:
+        """Network calls."""
+        return self.steps * self.tiles
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -99,7 +104,7 @@ class Plan:
     @property
     def network_calls(self) -> int:
         """How often networks are called; a call answers all branches of guidance for a whole batch."""
-        return sum(run.steps * run.tiles for run in self.runs())
+        return sum(run.calls for run in self.runs())
 
     @property
     def memory_bytes(self) -> int:

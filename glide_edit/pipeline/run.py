@@ -31,8 +31,9 @@ class _Count:
     calls: int = 0
     seconds: float = 0.0
 
-    def add(self, step: DrawStep, pass_tiles: int) -> float:
-        self.calls += pass_tiles
+    def add(self, step: DrawStep) -> float:
+        """The share of all network calls after this step."""
+        self.calls += step.calls
         self.seconds += step.sample.seconds
         return min(1.0, self.calls / self.total) if self.total else 1.0
 
@@ -51,7 +52,7 @@ def run(
     """
     began, request = time.perf_counter(), plan.request
     cascade, ranking, done = Cascade.of(plan, model, clip), Ranking(), list[Postprocessed]()
-    count = _Count(sum(each.steps * each.tiles for each in plan.runs(from_drafts=drafts is not None)))
+    count = _Count(sum(each.calls for each in plan.runs(from_drafts=drafts is not None)))
     if request.candidates is not None and drafts is None:
         for step, ranking in _candidates(plan, model, cascade, clip):
             yield _progress(step, count, (), len(done), ranking, on_step)
@@ -87,8 +88,6 @@ def _progress(
     sampled = step.sample
     if on_step is not None:
         on_step(sampled)
-    passes = step.rows[0].frame.passes
-    tiles = next((len(each.tiles) for each in passes if each.label == sampled.stage), 1)
     return Progress(
         sampled.stage,
         sampled.index + 1,
@@ -98,7 +97,7 @@ def _progress(
         pictures=tuple(each.picture for each in new),
         seeds=sampled.seeds if new else (),
         candidates=ranking.candidates,
-        share=count.add(step, tiles),
+        share=count.add(step),
     )
 
 

@@ -34,6 +34,7 @@ def picture(side: int = 64) -> Any:
 
 ONE = mask((16, 48, 16, 48))
 LARGE = mask((20, 180, 20, 180), size=200)
+HUGE = mask((40, 560, 40, 560), size=600)
 APART = mask((2, 12, 2, 12), (280, 296, 280, 296), size=300)
 
 REQUESTS: dict[str, Request] = {
@@ -41,6 +42,7 @@ REQUESTS: dict[str, Request] = {
     "candidates": Generate(prompt="a ball", n=2, candidates=6),
     "inpaint": Inpaint(image=picture(), mask=ONE, prompt="a ball", n=2),
     "detail": Inpaint(image=picture(200), mask=LARGE, prompt="a ball", n=2),
+    "two passes": Inpaint(image=picture(600), mask=HUGE, prompt="a ball"),
     "parts": Inpaint(image=picture(300), mask=APART, prompt="a ball", n=2, context=3),
     "candidates of parts": Inpaint(image=picture(300), mask=APART, prompt="a ball", n=1, candidates=5),
     "dial": Inpaint(image=picture(), mask=ONE, context_guidance=2.0, context_interval=(0.5, 1.0)),
@@ -82,7 +84,9 @@ def test_the_share_of_a_run_rises_to_1(editor: Editor, request_: Request) -> Non
     assert shares[-1] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", ["generate", "detail", "parts", "upscale", "outpaint", "candidates"])
+@pytest.mark.parametrize(
+    "name", ["generate", "detail", "two passes", "parts", "upscale", "outpaint", "candidates"]
+)
 def test_networks_are_called_as_often_as_planned(name: str) -> None:
     editor = stand_in_editor(torch.zeros_like, upsampler=True)
     made = editor.plan(REQUESTS[name])
