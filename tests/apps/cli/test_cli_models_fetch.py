@@ -113,7 +113,7 @@ def test_what_is_fetched_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(models, "live", live)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    with models._drawn() as report:
+    with models._download_bar() as report:
         report(FetchStatus("waiting for another process to finish", "base.pt"))
         assert shown() == "base.pt waiting for another process to finish"
         for done in range(0, 600_000_001, 100_000_000):

@@ -10,27 +10,12 @@ import pytest
 
 from apps.cli.edits import COMMANDS
 from glide_edit.editor import Editor
-from glide_edit.requests import Request
+from glide_edit.pipeline.plan import Plan
 from tests.apps.cli.conftest import Cli
-
-
-class Planned:
-    """What stands in for a plan."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
-
-    def __str__(self) -> str:
-        return f"{self.request.operation}\n  seed {self.request.seed}"
-
-    def to_json(self) -> dict[str, Any]:
-        return {"request": self.request.to_json()}
 
 
 @pytest.fixture
 def plan(cli: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.setattr(Editor, "plan", lambda editor, request: Planned(request), raising=False)
-
     def drawn(*_: Any, **__: Any) -> Any:
         raise AssertionError("a plan draws nothing")
 
@@ -55,27 +40,29 @@ def test_a_plan_is_printed_and_nothing_is_written(plan: Cli, here: Path, argumen
     before = sorted(here.iterdir())
     done = plan(*arguments, "--seed", 7)
     assert done.exit_code == 0, done.output
-    assert done.stdout == f"{arguments[0]}\n  seed 7\n"
+    assert done.stdout.startswith(f"{arguments[0]} with ")
+    assert "1 picture, seeds 7" in done.stdout
+    assert "network calls: " in done.stdout
     assert sorted(here.iterdir()) == before
 
 
 def test_the_plan_is_of_the_request_that_the_command_carries_out(
     plan: Cli, cli: Cli, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    carried_out: list[Request] = []
+    carried_out: list[Plan] = []
 
-    def stopped(editor: Editor, request: Request, **_: Any) -> Any:
-        carried_out.append(request)
+    def stopped(editor: Editor, work: Plan, **_: Any) -> Any:
+        carried_out.append(work)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Editor, "stream", stopped)
     arguments = ("inpaint", "photo.png", "--mask", "mask.png", "-p", "a ball", "--grow", 3)
     assert cli(*arguments, "--model", tiny / "both").exit_code == 130
-    assert json.loads(plan(*arguments, "--json").stdout) == {"request": carried_out[0].to_json()}
+    assert json.loads(plan(*arguments, "--json").stdout) == carried_out[0].to_json()
 
 
 def test_several_plans(plan: Cli) -> None:
-    assert plan("generate", "a ball", "a cube").stdout.count("generate\n") == 2
+    assert plan("generate", "a ball", "a cube").stdout.count("generate with ") == 2
     records = json.loads(plan("vary", "photo.png", "--strengths", "0.4:0.8:3", "--json").stdout)
     assert [each["request"]["strength"] for each in records["plans"]] == [0.4, 0.6, 0.8]
 
