@@ -18,6 +18,7 @@ from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime, apply, choose_runtime
 from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.device_lock import device_lock
+from glide_edit.operations.registry import operation_of
 from glide_edit.operations.rerank import Drafts
 from glide_edit.pipeline.check import check, findings
 from glide_edit.pipeline.plan import Plan
@@ -117,6 +118,7 @@ class Editor(EditorMethods, AsyncEditor):
         Raises:
             InputError: this model cannot do it. MaskError: the protected area leaves nothing to change.
         """
+        operation_of(request)
         made = plan(request, self.model, label=self.label(request), has_clip=self.clip is not None)
         warnings = (each.text for each in self.diagnose(request) if each.severity == "warning")
         return replace(made, notes=(*made.notes, *warnings))

@@ -62,7 +62,7 @@ def test_without_words_there_is_nothing_to_guide_to(guide: OpenClip) -> None:
     [("a red ball", True), ("a ball left, a cube right.", False), ("a ball to the LEFT of it", False)],
 )
 def test_cuts_are_not_mirrored_where_the_words_tell_sides(guide: OpenClip, prompt: str, flips: bool) -> None:
-    score = clip_score(guide, Generate(prompt=prompt), 1.0, (0,), SCHEDULE)
+    score = clip_score(guide, Generate(prompt=prompt), [prompt], 1.0, (0,), SCHEDULE)
     assert getattr(score, "flips") == flips  # noqa: B009 - a ScoreFn is any callable
 
 

@@ -34,10 +34,12 @@ def test_frames_cover_all_that_is_new_and_each_knows_something(
     known[request.place] = True
     assert known.sum() == height * width
     for frame in frames_of(request):
+        assert frame.crop is not None
+        assert frame.allowed is not None
         x0, y0, x1, y1 = frame.crop.box
-        assert frame.allowed.shape == (y1 - y0, x1 - x0)
+        assert frame.allowed.size == (y1 - y0, x1 - x0)
         part = known[y0:y1, x0:x1]
-        new = frame.allowed & ~part
+        new = frame.allowed.selected & ~part
         assert part.any(), "a frame without anything known would draw another picture"
         part |= new
     assert known.all()
