@@ -12,19 +12,20 @@ from glide_edit.requests.inputs import request_of
 if TYPE_CHECKING:
     import torch
 
+    from glide_edit.images import PictureLike
     from glide_edit.pipeline.plan import Plan
     from glide_edit.requests import Request
-    from glide_edit.requests.inputs import MaskInput, PictureInput
     from glide_edit.results import EditResult, Progress
     from glide_edit.sampling import SampleStep
+    from glide_edit.selections import MaskLike
 
 
 class EditorMethods(ABC):
     """The operations as methods, each with the fields of its request as parameters.
 
-    Pictures may be paths, the bytes of a file, PIL images, NumPy arrays or torch tensors, (3, H, W) or
-    (1, 3, H, W), float in [0, 1] or uint8. Masks may be the same, tensors (H, W), (1, H, W) or (1, 1, H, W),
-    where white (128 and above) is on, or a ``Mask``.
+    Pictures may be paths, the bytes of a file, open binary files, PIL images, NumPy arrays or torch tensors,
+    (C, H, W) or (1, C, H, W), float in [0, 1] or uint8. Masks may be the same, where white (128 and above)
+    is on, or a ``Mask``.
 
     Every method raises ``InputError`` for a value that cannot be used, ``ImageError`` and ``MaskError`` for a
     picture or mask, and has these parameters beside its own:
@@ -100,8 +101,8 @@ class EditorMethods(ABC):
 
     def inpaint(
         self,
-        image: PictureInput,
-        mask: MaskInput,
+        image: PictureLike,
+        mask: MaskLike,
         prompt: str = "",
         *,
         negative_prompt: str | None = None,
@@ -121,7 +122,7 @@ class EditorMethods(ABC):
         context_guidance: float | None = None,
         context_interval: tuple[float, float] | None = None,
         grow: int = 0,
-        protect: MaskInput | None = None,
+        protect: MaskLike | None = None,
         context: float | None = None,
         finish: Literal["hard", "membrane", "feather", "clone", "auto"] = "membrane",
         feather: float | None = None,
@@ -151,7 +152,7 @@ class EditorMethods(ABC):
 
     def outpaint(
         self,
-        image: PictureInput,
+        image: PictureLike,
         prompt: str = "",
         *,
         negative_prompt: str | None = None,
@@ -195,8 +196,8 @@ class EditorMethods(ABC):
 
     def remove(
         self,
-        image: PictureInput,
-        mask: MaskInput,
+        image: PictureLike,
+        mask: MaskLike,
         *,
         negative_prompt: str | None = None,
         n: int = 1,
@@ -215,7 +216,7 @@ class EditorMethods(ABC):
         context_guidance: float | None = None,
         context_interval: tuple[float, float] | None = None,
         grow: int = 8,
-        protect: MaskInput | None = None,
+        protect: MaskLike | None = None,
         context: float | None = None,
         finish: Literal["hard", "membrane", "feather", "clone", "auto"] = "feather",
         feather: float | None = None,
@@ -245,7 +246,7 @@ class EditorMethods(ABC):
 
     def sketch(
         self,
-        drawing: PictureInput,
+        drawing: PictureLike,
         prompt: str = "",
         *,
         negative_prompt: str | None = None,
@@ -279,7 +280,7 @@ class EditorMethods(ABC):
 
     def upscale(
         self,
-        image: PictureInput,
+        image: PictureLike,
         factor: int = 4,
         *,
         prompt: str = "",
@@ -311,7 +312,7 @@ class EditorMethods(ABC):
 
     def vary(
         self,
-        image: PictureInput,
+        image: PictureLike,
         prompt: str = "",
         *,
         negative_prompt: str | None = None,

@@ -36,8 +36,8 @@ TYPES = {
     "switch": "bool",
     "interval": "tuple[float, float]",
     "wholes": "Sequence[int]",
-    "picture": "PictureInput",
-    "mask": "MaskInput",
+    "picture": "PictureLike",
+    "mask": "MaskLike",
 }
 
 HEAD = '''"""The operations as methods of ``Editor``. Made by scripts/generate_api.py from the requests."""
@@ -54,19 +54,20 @@ from glide_edit.requests.inputs import request_of
 if TYPE_CHECKING:
     import torch
 
+    from glide_edit.images import PictureLike
     from glide_edit.pipeline.plan import Plan
     from glide_edit.requests import Request
-    from glide_edit.requests.inputs import MaskInput, PictureInput
     from glide_edit.results import EditResult, Progress
     from glide_edit.sampling import SampleStep
+    from glide_edit.selections import MaskLike
 
 
 class EditorMethods(ABC):
     """The operations as methods, each with the fields of its request as parameters.
 
-    Pictures may be paths, the bytes of a file, PIL images, NumPy arrays or torch tensors, (3, H, W) or
-    (1, 3, H, W), float in [0, 1] or uint8. Masks may be the same, tensors (H, W), (1, H, W) or (1, 1, H, W),
-    where white (128 and above) is on, or a ``Mask``.
+    Pictures may be paths, the bytes of a file, open binary files, PIL images, NumPy arrays or torch tensors,
+    (C, H, W) or (1, C, H, W), float in [0, 1] or uint8. Masks may be the same, where white (128 and above)
+    is on, or a ``Mask``.
 
     Every method raises ``InputError`` for a value that cannot be used, ``ImageError`` and ``MaskError`` for a
     picture or mask, and has these parameters beside its own:

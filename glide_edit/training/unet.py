@@ -14,7 +14,7 @@ from torch import Tensor
 
 from glide_edit import optional_dependencies
 from glide_edit.diffusion.schedule import Schedule
-from glide_edit.errors import TrainingError
+from glide_edit.errors import ModelFormatError, TrainingError
 from glide_edit.models.folder import Model, write_model
 from glide_edit.models.language import FOLDER as LANGUAGE_FOLDER
 from glide_edit.models.language import open_language
@@ -59,7 +59,13 @@ def prepare_unet(
     # What cannot work is reported before any time is spent.
     if settings.language is not None:
         optional_dependencies.transformers()
-    preset = BASE_PRESET if settings.stage == "base" else UPSAMPLER_PRESET
+    enlarges = settings.stage == "upsampler"
+    if settings.unet.low_res != enlarges:
+        need = "needs" if enlarges else "cannot have"
+        raise ModelFormatError(
+            f"The stage {settings.stage} {need} a low-resolution picture as input (low_res)."
+        )
+    preset = UPSAMPLER_PRESET if enlarges else BASE_PRESET
     stage = StageSpec(settings.stage, settings.unet, Schedule.cosine(), preset)
     photos = () if settings.photos is None else read_photos(settings.photos)
     source, prompts = _source(settings, on_cache)

@@ -108,11 +108,10 @@ def test_a_tensor_of_floats_is_what_an_array_of_floats_is(editor: Any, dtype: to
         editor.vary(tensor * 2 - 1)  # the range of networks, and of diffusers' outputs before postprocessing
 
 
-@pytest.mark.parametrize("shape", [(6, 9), (1, 6, 9), (4, 6, 9), (2, 3, 6, 9), (1, 1, 3, 6, 9)])
+@pytest.mark.parametrize("shape", [(2, 6, 9), (2, 3, 6, 9), (1, 1, 3, 6, 9)])
 def test_tensors_of_other_shapes_are_no_pictures(editor: Any, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ImageError, match=r"must be \(3, H, W\) or \(1, 3, H, W\)") as caught:
+    with pytest.raises(ImageError, match=r"a picture is \(channels, height, width\)"):
         editor.upscale(torch.zeros(shape))
-    assert (caught.value.code, caught.value.field) == ("image_wrong_shape", "image")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,7 @@ def test_masks_in_every_form_are_one_mask(editor: Any, mask: Any) -> None:
 
 
 def test_a_tensor_of_several_masks_is_none(editor: Any) -> None:
-    with pytest.raises(ImageError, match="mask is a tensor of shape"):
+    with pytest.raises(ImageError, match=r"the tensor is \(2, 6, 9\)"):
         editor.remove(PIXELS, torch.zeros(2, 6, 9))
 
 
