@@ -18,7 +18,8 @@ _LARGEST_DRAWN = 2**53
 def request_of(kind: type[R], given: Mapping[str, Any]) -> R:
     """The request with the values in ``given``, where other names, and a ``generator`` that is None, may be.
 
-    Pictures and masks may be whatever ``open_picture`` and ``open_mask`` take. A seed is drawn from a ``torch.Generator``, so that two calls with it differ.
+    Pictures and masks may be whatever ``open_picture`` and ``open_mask`` take. A seed is drawn from a
+    ``torch.Generator``, so that two calls with it differ.
 
     Raises:
         InputError: a value that cannot be used; a generator together with a seed or seeds.
