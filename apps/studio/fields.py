@@ -49,7 +49,8 @@ def component(request: type[Request], name: str, tab: str, **settings: Any) -> A
         "kind": setting.kind,
         "label": setting.said.capitalize(),
         "elem_id": name.replace("_", "-"),
-        "value": UNSET.get(name, setting.default),
+        # gradio's page sets an empty text late, over what was typed into a tab that has just been opened.
+        "value": UNSET.get(name, None if setting.default == "" else setting.default),
         **OVERRIDES.get(name, {}),
         **settings,
     }

@@ -307,6 +307,7 @@ def test_a_component_is_what_the_field_is_defined_as() -> None:
     assert (sampler.value, sampler.elem_id) == ("the model's", "edit-sampler")
     assert (strength.value, strength.min_width) == (defined["strength"].default, 9)
     assert component(Request, "upsampler_steps", "edit").elem_id == "edit-upsampler-steps"
+    assert component(Request, "prompt", "edit").value is None  # "" would overwrite what is typed
     assert set(OVERRIDES) <= {each.name for kind in OPERATIONS.values() for each in settings_of(kind)}
 
 
