@@ -142,7 +142,7 @@ def test_a_small_vocabulary_has_its_own_end_token(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
-    """tiktoken's own loader would answer with the first content: findings/tiktoken-keeps-a-changed-local-file.sh."""
+    """tiktoken's own loader would answer with the first content (see the script in findings/)."""
     path = tmp_path / "small.tiktoken"
     read = []
     for pair in (b"ab", b"cd"):
