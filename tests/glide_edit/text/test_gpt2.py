@@ -141,6 +141,16 @@ def test_a_small_vocabulary_has_its_own_end_token(tmp_path: Path) -> None:
     assert tokenizer.vocabulary_size == 258
 
 
+def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
+    """tiktoken's own loader would answer with the first content (see the script in findings/)."""
+    path = tmp_path / "small.tiktoken"
+    read = []
+    for pair in (b"ab", b"cd"):
+        path.write_bytes(lines(BYTES | {pair: 256}))
+        read.append(GPT2Tokenizer.load(path, 3).encode(["abcd"]).ids[0].tolist())
+    assert read == [[256, 99, 100], [97, 98, 256]]
+
+
 def test_published_files_that_do_not_belong_together_are_refused(published: tuple[bytes, bytes]) -> None:
     vocab, encoder = published
     with pytest.raises(ModelFormatError, match="do not belong together"):
