@@ -160,8 +160,12 @@ def distance_inside(inside: BoolArray) -> FloatArray:
     """
     if inside.all():
         return np.full(inside.shape, np.inf, np.float32)
-    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return np.asarray(depth, np.float32)
+    # OpenCV 5 gives other last bits with another alignment of the result, so it always gets the same one.
+    memory = np.empty(4 * inside.size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    depth = memory[start : start + 4 * inside.size].view(np.float32).reshape(inside.shape)
+    cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE, dst=depth)
+    return depth
 
 
 def require_radius(radius: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
+from masks import shape
 
 EDGE = 3
 """px on either side of the boundary that do not count: there a seam would be taken for detail."""
@@ -83,10 +84,7 @@ def _places(selected: Plane) -> tuple[Plane, Plane]:
     """What counts as inside, and the ring, both away from the boundary."""
     if selected.all():
         return selected, ~selected
-    depth, away = (
-        cv2.distanceTransform(each.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        for each in (selected, ~selected)
-    )
+    depth, away = (shape.distance_inside(each) for each in (selected, ~selected))
     return np.asarray(depth > EDGE), np.asarray((away > EDGE) & (away <= RING))
 
 
