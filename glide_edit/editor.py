@@ -132,8 +132,8 @@ class Editor(EditorMethods, AsyncEditor):
     ) -> EditResult:
         """Carry out a request, or a plan of this editor's.
 
-        ``callback`` is called with every ``Progress``, ``on_step`` with every step of a sampler and its
-        latents, before it. What they raise stops the work.
+        ``callback`` is called with every ``Progress``, ``on_step`` before it with every step of a sampler and
+        copies of its latents. What they raise stops the work.
 
         Raises:
             InputError, MaskError: as ``stream``.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -86,8 +86,8 @@ def _progress(
 ) -> Progress:
     """The only place where ``Progress`` is made."""
     sampled = step.sample
-    if on_step is not None:
-        on_step(sampled)
+    if on_step is not None:  # with copies, so that nothing it does to them changes the picture
+        on_step(replace(sampled, latents=sampled.latents.clone(), x0=sampled.x0.clone()))
     return Progress(
         sampled.stage,
         sampled.index + 1,

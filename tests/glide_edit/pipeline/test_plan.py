@@ -184,6 +184,15 @@ def test_a_step_has_its_latents(editor: Editor) -> None:
     assert times == sorted(times, reverse=True)
 
 
+def test_what_is_done_to_the_latents_of_a_step_changes_no_picture(editor: Editor) -> None:
+    def spoil(step: Any) -> None:
+        step.latents.zero_()
+        step.x0.zero_()
+
+    spoilt, plain = (editor.run(REQUESTS["detail"], on_step=on_step) for on_step in (spoil, None))
+    assert np.array_equal(spoilt.pictures[0].pixels, plain.pictures[0].pixels)
+
+
 def test_a_callback_that_raises_stops_the_work(editor: Editor) -> None:
     def stop(event: Progress) -> None:
         raise KeyboardInterrupt
