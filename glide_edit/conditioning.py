@@ -1,4 +1,4 @@
-"""What a network is told, what it answers, and the two protocols between network, guidance and sampler.
+"""Conditions, predictions, and the two protocols between network, guidance and sampler.
 
 Nothing here knows a model family. Shapes use B for the batch, C for channels, H and W for the picture of
 the stage at hand, L for text tokens and D for the width of a text state.
@@ -20,7 +20,7 @@ class TextStates:
     """A batch of encoded prompts.
 
     ``states`` is (B, L, D); ``token_mask`` is (B, L) bool, True for a real token and False for padding.
-    ``keys_values`` is what a network made of the states for each of its attention layers (see
+    ``keys_values`` holds the keys and values of each of a network's attention layers (see
     ``ConditionedNetwork.prepare``): computed once per edit, not once per step.
     """
 
@@ -31,7 +31,7 @@ class TextStates:
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """One branch of conditions. What is None is absent: the network fills in its own "nothing given".
+    """One branch of conditions. None means not given: the network fills in its own "nothing given".
 
     ``known`` is (B, 3, H, W) in [-1, 1], zero wherever ``keep_mask`` is 0; ``keep_mask`` is (B, 1, H, W),
     1 = keep, 0 = repaint; ``drawing`` is (B, 1, H, W), ink +1, paper -1, no drawing 0; ``low_res`` is
@@ -49,7 +49,7 @@ class Conditioning:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What is believed of the clean picture, given x_t.
+    """The network's prediction of the clean picture, given x_t.
 
     ``x0`` is (B, C, H, W). ``variance_fraction``, same shape and in [0, 1], is there only where the network
     learned it (Nichol & Dhariwal 2021, eq. 15: 0 is the posterior variance, 1 is beta). ``score`` is the

@@ -1,9 +1,9 @@
-"""Guidance by CLIP: which way a picture would fit its prompt better, as a score for ``CFGDenoiser``.
+"""Guidance by CLIP: the gradient towards a better fit of picture and prompt, as a score for ``CFGDenoiser``.
 
 A CLIP says how likely a prompt is for a picture: logit_scale * cosine of their embeddings is the logarithm of
 that, up to a constant. ``NoisedClipScore`` asks a CLIP that was trained on noisy pictures and takes the
 gradient at x_t itself (GLIDE, section 2.4). ``ClipScore`` asks any other, which can only read the clean
-picture that the network believes in.
+picture that the network predicts.
 """
 
 from __future__ import annotations

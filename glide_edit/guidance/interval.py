@@ -1,4 +1,4 @@
-"""One denoiser on a part of the noise axis, and another elsewhere."""
+"""Guidance on an interval of the noise axis: one denoiser inside it, another outside."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class IntervalGuidance:
         return self.inside.schedule
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        """x_t (B, C, H, W) and t (B,) -> the prediction of the one whose turn it is."""
+        """x_t (B, C, H, W) and t (B,) -> the prediction of the denoiser for this time."""
         low, high = self.interval
         fraction = float(t[0]) / max(1, self.schedule.num_timesteps - 1)
         return (self.inside if low <= fraction <= high else self.outside)(x_t, t)

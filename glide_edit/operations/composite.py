@@ -1,4 +1,4 @@
-"""Putting what was drawn back into a picture by the finish that a request names, or by the best one."""
+"""Composites a drawn crop into a picture by the finish that a request names, or by the best one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from masks import FEATHER_RADIUS, Crop, Finish, best_finish, mismatch, put_back
 NOT_FINITE = "The model's output was not finite everywhere; the original was kept there."
 
 AUTO: tuple[Finish, ...] = ("hard", "membrane", "clone")
-"""What "auto" chooses from; not feathering, which hides any edge by letting the old picture shine through."""
+"""What "auto" chooses from; not feathering, which hides any edge by letting the old picture show through."""
 
 
 def composite_into(
@@ -25,16 +25,16 @@ def composite_into(
     allowed: NDArray[np.bool_],
     finish: Finish | Literal["auto"],
     feather: float | None = None,
-    matching: GrainMatch | None = None,
+    grain: GrainMatch | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """The part of a picture in ``crop.box`` with what was drawn for the crop, and what is to be said of it.
+    """The part of a picture in ``crop.box`` with the drawn crop composited into it, and notes for the user.
 
     Args:
         pixels: (H, W, 3), the whole picture, uint8 or uint16.
-        drawn: (S, S, 3), 0 to 255, brought to the crop's side if it has another.
+        drawn: (S, S, 3), 0 to 255, resized to the crop's side.
         allowed: bool, of the size of the box.
         feather: px over which the finish "feather" fades; None for FEATHER_RADIUS.
-        matching: how it is to look like what surrounds it; None for as it was drawn.
+        grain: matches the result to its surroundings; None leaves it as drawn.
     """
     side, white = crop.side, int(np.iinfo(pixels.dtype).max)
     patch = drawn
@@ -46,11 +46,11 @@ def composite_into(
     notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
     old = pixels[y0:y1, x0:x1]
     radius = FEATHER_RADIUS if feather is None else feather
-    if matching is None:
+    if grain is None:
         part, chosen = _put(old, patch, allowed, finish, radius)
     else:
-        part, chosen = _put(old, matching.before(patch, old, allowed), allowed, finish, radius)
-        part = matching.after(part, old, allowed)
+        part, chosen = _put(old, grain.before(patch, old, allowed), allowed, finish, radius)
+        part = grain.after(part, old, allowed)
     return part, (*notes, *chosen)
 
 

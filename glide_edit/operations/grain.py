@@ -1,4 +1,4 @@
-"""Giving what was drawn the grain of the photograph that it is put into."""
+"""Matches the grain of a repaint to the photograph around it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 
 from glide_edit.diffusion.noise import noise_for
 from glide_edit.requests import Inpaint, Outpaint
-from masks import RING_WIDTH, Mask, add_grain, extend_edges, remove_excess_noise, shape
+from masks import RING_WIDTH, BoolArray, FloatArray, Mask, add_grain, extend_edges, remove_excess_noise, shape
 
 STAGE = 1000
 """In the count of the noise: no cascade has so many stages."""
-
-Plane = NDArray[np.bool_]
-Pixels = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +25,18 @@ class GrainMatch:
 
     seed: int
     frame: int
-    known: Plane
+    known: BoolArray
 
-    def before(self, repaint: Pixels, original: NDArray[Any], allowed: Plane) -> Pixels:
-        """The repaint, (H, W, 3) in the original's levels, as it is to be put back: without its noise."""
+    def before(self, repaint: FloatArray, original: NDArray[Any], allowed: BoolArray) -> FloatArray:
+        """The repaint, (H, W, 3) in the original's levels, without its excess noise: what is composited."""
         if not allowed.any() or not np.isfinite(repaint).all():
             return repaint
         hidden = shape.grow(Mask(allowed), RING_WIDTH).selected
         unit = _unit(original)
         return remove_excess_noise(repaint / unit, _of_255(original), self.known, hidden) * unit
 
-    def after(self, finished: NDArray[Any], original: NDArray[Any], allowed: Plane) -> NDArray[Any]:
-        """What was put back, of the original's kind, with its edge led over and the original's grain."""
+    def after(self, finished: NDArray[Any], original: NDArray[Any], allowed: BoolArray) -> NDArray[Any]:
+        """The composite, of the original's dtype, with lines extended over its edge and with its grain."""
         if not allowed.any():
             return finished
         picture = extend_edges(_of_255(finished), self.known, allowed)
@@ -49,7 +46,9 @@ class GrainMatch:
         return np.where(allowed[..., None], levels, finished)
 
 
-def grain_match_for(request: Inpaint | Outpaint, seed: int, frame: int, known: Plane) -> GrainMatch | None:
+def grain_match_for(
+    request: Inpaint | Outpaint, seed: int, frame: int, known: BoolArray
+) -> GrainMatch | None:
     """What the request asks for, None for nothing: for a hard edge, and detail as the model draws it, only
     where it says so."""
     wanted = request.match_grain
@@ -63,5 +62,5 @@ def _unit(original: NDArray[Any]) -> np.float32:
     return np.float32(np.iinfo(original.dtype).max / 255)
 
 
-def _of_255(pixels: NDArray[Any]) -> Pixels:
+def _of_255(pixels: NDArray[Any]) -> FloatArray:
     return pixels.astype(np.float32) / _unit(pixels)

@@ -1,4 +1,4 @@
-"""Pictures of any shape in the model's square frame, and the results cut to their shape again."""
+"""Pictures of any shape padded to the model's square, and results cropped to their shape again."""
 
 from __future__ import annotations
 

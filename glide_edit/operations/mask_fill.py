@@ -1,4 +1,4 @@
-"""What an inpainting begins from where the selection is: noise, or a picture that noise is added to."""
+"""What the selection is filled with before sampling: noise, or a picture that noise is added to."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _TELEA_SHARE = 12
 
 
 def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> InitImage | None:
-    """The picture that the base stage begins from, for a size S as (1, 3, S, S) in [-1, 1]; None for noise.
+    """The init image for a fill, for a size S as (1, 3, S, S) in [-1, 1]; None for noise.
 
-    ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture as it is,
-    "surroundings" the colours around the selection led smoothly inwards, "opencv" OpenCV's inpainting (Telea
-    2004), "patches" what ``masks.patch_fill`` makes, or where it cannot the surroundings' colours. But
-    for "original" nothing that is not kept is looked at.
+    ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture itself,
+    "surroundings" the colours around the selection spread smoothly inwards, "opencv" OpenCV's inpainting
+    (Telea 2004), "patches" the result of ``masks.patch_fill``, or "surroundings" where that fails. Only
+    "original" reads pixels that are not kept.
     """
     if mask_fill == "noise":
         return None

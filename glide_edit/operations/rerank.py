@@ -147,7 +147,7 @@ def seam_mismatch(picture: Tensor, keep_mask: Tensor) -> float | None:
 def _judge(
     request: Request, model: Model, clip: Clip | None, *, has_seam: bool
 ) -> tuple[_Judge | None, tuple[str, ...]]:
-    """The CLIP to rank by, and what there is to say where there is none."""
+    """The CLIP to rank by; without one None and a note that says so."""
     by = "by their seams alone" if has_seam else "by nothing, and kept in the order of their seeds"
     if not read_words(request.prompt).plain:
         return None, (f"Without a prompt CLIP has nothing to judge by: candidates were ranked {by}.",)

@@ -1,4 +1,4 @@
-"""How sharp a repaint is beside its surroundings, and taking away grain that they do not have."""
+"""How sharp a repaint is beside its surroundings, and removing grain that they do not have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glide_edit.errors import InputError
-from masks import shape
+from masks import BoolArray, FloatArray, shape
 
 EDGE = 3
 """px on either side of the boundary that do not count: there a seam would be taken for detail."""
@@ -18,8 +18,6 @@ EDGE = 3
 RING = 48
 """px from the boundary outwards that the repaint is compared with."""
 
-Plane = NDArray[np.bool_]
-Pixels = NDArray[np.float32]
 
 _LEAST = 0.05  # levels of 255: below it there is no detail to speak of
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -27,7 +25,7 @@ _FINE = 1.5  # px: the radius of the blur whose rest is fine detail
 _HALVINGS = 10
 
 
-def sharpness(picture: NDArray[np.uint8], selected: Plane) -> float:
+def sharpness(picture: NDArray[np.uint8], selected: BoolArray) -> float:
     """Detail inside ``selected``, bool (H, W), over detail in the ring around it; 1 is as sharp.
 
     Detail is the mean length of the Laplacian (4 neighbours) of the luma: what changes from pixel to pixel,
@@ -44,7 +42,7 @@ def sharpness(picture: NDArray[np.uint8], selected: Plane) -> float:
     return _ratio(picture.astype(np.float32), inside, ring, np.mean)
 
 
-def without_grain(drawn: Pixels, smooth: Pixels, hidden: Plane) -> Pixels:
+def without_grain(drawn: FloatArray, smooth: FloatArray, hidden: BoolArray) -> FloatArray:
     """``drawn`` with no more grain than the ring around ``hidden`` has.
 
     What it adds to ``smooth`` in fine detail is cored: differences up to a threshold are taken out and larger
@@ -72,15 +70,15 @@ def without_grain(drawn: Pixels, smooth: Pixels, hidden: Plane) -> Pixels:
     return np.where(hidden[..., None], drawn - fine + _cored(fine, high), drawn)
 
 
-def _grain(picture: Pixels, inside: Plane, ring: Plane) -> float:
+def _grain(picture: FloatArray, inside: BoolArray, ring: BoolArray) -> float:
     return min(_ratio(picture, inside, ring, middle) for middle in (np.median, np.mean))
 
 
-def _cored(added: Pixels, threshold: float) -> Pixels:
+def _cored(added: FloatArray, threshold: float) -> FloatArray:
     return np.asarray(np.sign(added) * np.maximum(np.abs(added) - threshold, 0), np.float32)
 
 
-def _places(selected: Plane) -> tuple[Plane, Plane]:
+def _places(selected: BoolArray) -> tuple[BoolArray, BoolArray]:
     """What counts as inside, and the ring, both away from the boundary."""
     if selected.all():
         return selected, ~selected
@@ -88,6 +86,8 @@ def _places(selected: Plane) -> tuple[Plane, Plane]:
     return np.asarray(depth > EDGE), np.asarray((away > EDGE) & (away <= RING))
 
 
-def _ratio(picture: Pixels, inside: Plane, ring: Plane, middle: Callable[[Pixels], Any]) -> float:
+def _ratio(
+    picture: FloatArray, inside: BoolArray, ring: BoolArray, middle: Callable[[FloatArray], Any]
+) -> float:
     detail = np.abs(cv2.Laplacian(picture @ _LUMA, cv2.CV_32F))
     return max(float(middle(detail[inside])), _LEAST) / max(float(middle(detail[ring])), _LEAST)
