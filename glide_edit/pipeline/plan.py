@@ -112,8 +112,9 @@ class Plan:
 
         Weights and activations of the networks are not counted.
         """
-        source = self.request.before
-        canvas = 0 if source is None else source.nbytes * min(self.batch, self.request.n)
+        source, canvas = self.request.source, 0
+        if source is not None and self.allowed is not None:
+            canvas = self.allowed.selected.size * 3 * source.pixels.itemsize * min(self.batch, self.request.n)
         sides = [frame.crop.side for frame in self.frames if frame.crop is not None]
         return canvas + 8 * 3 * 4 * max(sides, default=0) ** 2
 
