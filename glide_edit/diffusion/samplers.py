@@ -1,4 +1,4 @@
-"""The samplers by name."""
+"""The samplers by name; ``glide_edit.sampling`` runs them."""
 
 from __future__ import annotations
 

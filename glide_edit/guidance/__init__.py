@@ -4,7 +4,7 @@ from glide_edit.guidance.cfg import Branch, CFGDenoiser, ScoreFn, cfg_weights
 from glide_edit.guidance.clip import CleanJudge, ClipScore, NoisedClipScore, PictureJudge, prompt_embeddings
 from glide_edit.guidance.differential import DifferentialDiffusion
 from glide_edit.guidance.interval import IntervalGuidance
-from glide_edit.guidance.x0_transform import (
+from glide_edit.guidance.threshold_and_paste import (
     DynamicThreshold,
     PasteKnown,
     StaticThreshold,

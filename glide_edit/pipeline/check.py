@@ -8,7 +8,7 @@ from glide_edit.errors import InputError
 from glide_edit.models.model import Model
 from glide_edit.models.spec import ModelSpec
 from glide_edit.operations.inpaint import context_of
-from glide_edit.pipeline.settings import StageSettings, preset_of, sampling_times
+from glide_edit.pipeline.stage_settings import StageSettings, preset_of, sampling_times
 from glide_edit.requests import Inpaint, Request, Sketch, Upscale
 from glide_edit.text.prompt_weights import read_words
 from masks import Finding, diagnose

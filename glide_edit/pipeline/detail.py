@@ -17,8 +17,8 @@ from torch import Tensor
 from glide_edit.conditioning import Conditioning
 from glide_edit.diffusion.noise import START
 from glide_edit.operations.frame import Known, TiledPass
-from glide_edit.pipeline.settings import StageSettings
 from glide_edit.pipeline.stage import LOW_RES_NOISE, LoadedStage, Row, low_res_of
+from glide_edit.pipeline.stage_settings import StageSettings
 from glide_edit.pipeline.tiles import CanvasNoise, TiledDenoiser
 from glide_edit.sampling import SampleTask
 

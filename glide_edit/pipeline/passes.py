@@ -10,7 +10,7 @@ from torch import Tensor
 
 from glide_edit.models.spec import StageSpec
 from glide_edit.operations.frame import TiledPass
-from glide_edit.pipeline.settings import StageSettings, begin_at, sampling_times
+from glide_edit.pipeline.stage_settings import StageSettings, begin_at, sampling_times
 from glide_edit.pipeline.tiles import ROW, plan_tiles
 
 DETAIL_FROM = 1.25

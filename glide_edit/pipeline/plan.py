@@ -13,7 +13,7 @@ from glide_edit.images import Picture
 from glide_edit.operations.frame import Frame, Operation
 from glide_edit.operations.registry import operation_of
 from glide_edit.pipeline.plain import plain, value_of
-from glide_edit.pipeline.settings import StageSettings
+from glide_edit.pipeline.stage_settings import StageSettings
 from glide_edit.requests import Request, request_from_json
 from masks import Mask, MaskError
 

@@ -17,7 +17,7 @@ from glide_edit.operations.repaint import kept
 from glide_edit.pipeline.check import check, remarks
 from glide_edit.pipeline.passes import PassPlanner
 from glide_edit.pipeline.plan import SIDE_BY_SIDE, Plan
-from glide_edit.pipeline.settings import settings_of
+from glide_edit.pipeline.stage_settings import settings_of
 from glide_edit.requests import Request
 from masks import shrink_keep
 

@@ -29,7 +29,7 @@ from glide_edit.models.presets import StagePreset
 from glide_edit.operations.clip import Clip, clip_score
 from glide_edit.operations.frame import Frame, FrameInputs, Known
 from glide_edit.pipeline.plan import Plan
-from glide_edit.pipeline.settings import PromptBranch, StageSettings
+from glide_edit.pipeline.stage_settings import PromptBranch, StageSettings
 from glide_edit.sampling import SampleTask
 
 LOW_RES_NOISE = -2

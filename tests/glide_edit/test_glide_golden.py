@@ -8,7 +8,7 @@ from glide_edit.diffusion.ddim import ddim
 from glide_edit.diffusion.ddpm import ddpm
 from glide_edit.diffusion.schedule import timesteps
 from glide_edit.guidance.cfg import CFGDenoiser
-from glide_edit.guidance.x0_transform import PasteKnown, StaticThreshold, X0Transform
+from glide_edit.guidance.threshold_and_paste import PasteKnown, StaticThreshold, X0Transform
 from tests.glide_edit import golden, golden_unets
 
 GOLDEN = golden.load()
