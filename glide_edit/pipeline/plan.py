@@ -115,6 +115,13 @@ class Plan:
         source, canvas = self.request.source, 0
         if source is not None and self.allowed is not None:
             canvas = self.allowed.selected.size * 3 * source.pixels.itemsize * min(self.batch, self.request.n)
+        blocks = [frame.block for frame in self.frames if frame.block is not None]
+        if blocks:  # an enlargement is made in float32
+            canvas = (
+                12
+                * max(each.y + each.height for each in blocks)
+                * max(each.x + each.width for each in blocks)
+            )
         sides = [frame.crop.side for frame in self.frames if frame.crop is not None]
         return canvas + 8 * 3 * 4 * max(sides, default=0) ** 2
 
@@ -164,7 +171,8 @@ def describe(plan: Plan) -> str:
     count = f"{request.n} picture{'s' if request.n > 1 else ''}"
     if request.candidates is not None:
         count += f", the best of {request.candidates} candidates"
-    lines = [f"{request.operation} with {plan.model}: {count}, seeds {_listed(request.candidate_seeds)}"]
+    seeds = request.seeds if request.candidates is None else request.candidate_seeds
+    lines = [f"{request.operation} with {plan.model}: {count}, seeds {_listed(seeds)}"]
     if plan.allowed is not None:
         lines.append(f"may change: {plan.allowed.count:,} of {plan.allowed.selected.size:,} px")
     for settings in plan.stages if plan.cascade else plan.stages[-1:]:

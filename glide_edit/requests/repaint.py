@@ -43,7 +43,7 @@ class Repaint(Request):
     """What inpainting and outpainting have in common: a part of the picture is known, the rest is drawn.
 
     ``context_guidance`` is the scale of what is known of the picture beside ``guidance``, that of the words
-    (see ``guidance.weights``). What is known is put back in every step whatever the scale.
+    (see ``guidance.cfg_weights``). What is known is put back in every step whatever the scale.
     """
 
     repaints = True

@@ -150,6 +150,8 @@ def test_it_tells_what_will_be_done(editor: Editor) -> None:
         "detail at",
     ):
         assert part in said
+    assert "seeds 1, 5, 9" in str(editor.plan(Generate(prompt="a ball", seeds=(1, 5, 9))))
+    assert editor.plan(REQUESTS["upscale"]).memory_bytes > 80 * 80 * 3 * 4
     assert "frame 2" in str(editor.plan(REQUESTS["parts"]))
     assert editor.plan(REQUESTS["detail"]).memory_bytes > 200 * 200 * 3 * 2
 
