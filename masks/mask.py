@@ -47,6 +47,11 @@ class Mask:
         pixels.setflags(write=False)
         object.__setattr__(self, "selected", pixels)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickled or copied array forgets that it is read-only.
+        self.__dict__.update(state)
+        self.selected.setflags(write=False)
+
     @classmethod
     def from_array(cls, a: NDArray[Any], *, means: Means) -> Mask:
         """Read a mask from a picture. 128 of 255 and above (32896 of 65535, 0.502 of 1) is *on*.

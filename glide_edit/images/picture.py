@@ -69,6 +69,13 @@ class Picture:
         object.__setattr__(self, "pixels", _read_only(pixels))
         object.__setattr__(self, "alpha", None if alpha is None else _read_only(alpha))
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A pickled or copied array forgets that it is read-only.
+        self.__dict__.update(state)
+        for array in (self.pixels, self.alpha):
+            if array is not None:
+                array.setflags(write=False)
+
     def __repr__(self) -> str:
         return f"<Picture {self.width} x {self.height}, {self.bit_depth} bits, {self.format or 'array'}>"
 

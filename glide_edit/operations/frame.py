@@ -91,11 +91,15 @@ class FrameInputs:
 
 @dataclass(eq=False)
 class Canvas:
-    """A picture in the making: (H, W, 3) pixels, and where they are still to be drawn (bool, H x W)."""
+    """A picture in the making: (H, W, 3) pixels, and where they are still to be drawn (bool, H x W).
+
+    ``owned``: the arrays are the edit's own and may be written; else they are copied first.
+    """
 
     pixels: NDArray[Any]
     unknown: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
+    owned: bool = False
 
 
 @dataclass(frozen=True, eq=False)

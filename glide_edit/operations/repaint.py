@@ -88,13 +88,10 @@ def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Draw
     part, notes = composite_into(
         canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, grain
     )
-    # The source's own arrays are read-only: the first frame copies them.
-    pixels, unknown = (
-        each if each.flags.writeable else each.copy() for each in (canvas.pixels, canvas.unknown)
-    )
+    pixels, unknown = (each if canvas.owned else each.copy() for each in (canvas.pixels, canvas.unknown))
     pixels[inside] = part
     unknown[inside] &= ~allowed
-    return Canvas(pixels, unknown, (*canvas.notes, *notes))
+    return Canvas(pixels, unknown, (*canvas.notes, *notes), owned=True)
 
 
 def as_sharp_as_around(drawn: Tensor, smooth: Tensor, keep_mask: Tensor) -> Tensor:

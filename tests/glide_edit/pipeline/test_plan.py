@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -105,6 +107,21 @@ def test_a_plan_goes_through_json_and_gives_the_same_picture(editor: Editor, req
     first, second = editor.run(made), editor.run(again)
     for one, other in zip(first.pictures, second.pictures, strict=True):
         assert np.array_equal(one.pixels, other.pixels)
+
+
+@pytest.mark.parametrize("name", ["inpaint", "parts", "outpaint", "candidates of parts", "remove"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_a_copy_of_a_request_is_left_as_it_is(editor: Editor, name: str, copied: Any) -> None:
+    """Copied arrays are writable: nothing may be written into them all the same."""
+    request = copied(REQUESTS[name])
+    before = request.image.pixels.copy()
+    for work in (request, copied(editor.plan(request)), editor.plan(request)):
+        expected, made = editor.run(REQUESTS[name]), editor.run(work)
+        assert np.array_equal(request.image.pixels, before)
+        assert made.receipts == expected.receipts
+        assert all(receipt.kept for receipt in made.receipts)
+        for one, other in zip(made.pictures, expected.pictures, strict=True):
+            assert np.array_equal(one.pixels, other.pixels)
 
 
 def test_plans_differ_where_requests_do(editor: Editor) -> None:
