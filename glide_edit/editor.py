@@ -55,20 +55,22 @@ class Editor(EditorMethods, AsyncEditor):
         clip: str | None = None,
         *,
         tune_process: bool = False,
+        threads: int | None = None,
     ) -> Self:
         """Load a model by name or folder, and with ``clip`` an open_clip model to be guided by.
 
         ``clip`` is an architecture and the name or file of its weights: "ViT-B-32/openai". ``tune_process``
         sets up the whole process for speed, as the command line does: PyTorch's number of threads, and how
-        freed memory is kept.
+        freed memory is kept. ``threads`` are then as many as are said, otherwise one for each core that other
+        programs leave free, which is looked at between the steps.
 
         Raises:
             ModelNotFound: no such model.
             ModelFormatError: a folder that is damaged, incomplete or too new.
-            InputError: a device or precision that is unknown or not to be had here, or a CLIP that cannot be
-                loaded.
+            InputError: a device or precision that is unknown or not to be had here, no thread at all, or a
+                CLIP that cannot be loaded.
         """
-        runtime = choose_runtime(device, precision)
+        runtime = choose_runtime(device, precision, threads)
         if tune_process:
             apply(runtime)
         folder = resolve(model)

@@ -37,6 +37,7 @@ class AsyncEditor(ABC):
         clip: str | None = None,
         *,
         tune_process: bool = False,
+        threads: int | None = None,
     ) -> Self: ...
 
     @abstractmethod
@@ -56,9 +57,12 @@ class AsyncEditor(ABC):
         clip: str | None = None,
         *,
         tune_process: bool = False,
+        threads: int | None = None,
     ) -> Self:
         """``load`` in a thread. Raises what it raises."""
-        return await asyncio.to_thread(cls.load, model, device, precision, clip, tune_process=tune_process)
+        return await asyncio.to_thread(
+            cls.load, model, device, precision, clip, tune_process=tune_process, threads=threads
+        )
 
     async def arun(
         self,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from glide_edit import cores
 from glide_edit.conditioning import Denoiser
 from glide_edit.diffusion.samplers import get_sampler
 from glide_edit.diffusion.step import Noise
@@ -62,6 +63,7 @@ def sample(task: SampleTask) -> Iterator[SampleStep]:
     Raises:
         InputError: no sampler of that name.
     """
+    cores.adapt()
     began = time.perf_counter()
     for step in get_sampler(task.sampler)(task.denoiser, task.x_T, task.timesteps, task.noise):
         x0 = step.x0
@@ -71,6 +73,7 @@ def sample(task: SampleTask) -> Iterator[SampleStep]:
             torch.cuda.synchronize(x0.device)  # or the clock would stop before the work does
         seconds = time.perf_counter() - began
         yield SampleStep(task.stage, step.index, step.total, step.t, task.seeds, step.x, x0, seconds)
+        cores.adapt()
         began = time.perf_counter()  # what the caller does between the steps does not count
 
 

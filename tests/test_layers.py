@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = (
     "masks",
     "glide_edit.errors",
+    "glide_edit.openmp",
+    "glide_edit.cores",
     "glide_edit.optional_dependencies",
     "glide_edit.images",
     "glide_edit.selections",

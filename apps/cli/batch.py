@@ -56,7 +56,12 @@ def batch(edits: Edits, out: OutFolder, *, running: options.Running) -> None:
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(
-            running.model, running.device, running.precision, running.clip, tune_process=True
+            running.model,
+            running.device,
+            running.precision,
+            running.clip,
+            tune_process=True,
+            threads=running.threads,
         )
         stopped = _run(editor, lines, out, folder, running, outcomes, display)
     outcomes.close(stopped=stopped)

@@ -368,7 +368,12 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(
-            running.model, running.device, running.precision, running.clip, tune_process=True
+            running.model,
+            running.device,
+            running.precision,
+            running.clip,
+            tune_process=True,
+            threads=running.threads,
         )
     plans = [editor.plan(request) for request in edit.requests]
     if running.as_json:

@@ -28,6 +28,7 @@ from apps.cli import (
     verify,
 )
 from apps.cli.errors import CarefulGroup
+from glide_edit.openmp import spin_briefly
 
 app = typer.Typer(
     name="glide-edit",
@@ -76,6 +77,7 @@ def _top(
 
 def main() -> None:
     """Run `glide-edit` with the arguments of the process and exit."""
+    spin_briefly()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # what a terminal cannot show must not lose the rest
             stream.reconfigure(errors="backslashreplace")

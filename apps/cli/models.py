@@ -44,15 +44,23 @@ def info(
     ],
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    threads: options.Threads = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure this CPU again: it was busy the first time, say.")
+    ] = False,
 ) -> None:
     """Say what a model consists of, where it comes from, and how it would run here."""
-    from glide_edit.models import choose_runtime, describe, read_spec, resolve
+    from glide_edit.models import choose_runtime, describe, probe, read_spec, resolve
 
-    runtime = choose_runtime(device, precision)
+    if measure:
+        probe.forget()
+    runtime = choose_runtime(device, precision, threads)
     folder = resolve(model)
     _print_model(describe(folder), read_spec(folder))
     dtype = str(runtime.dtype).removeprefix("torch.")
     typer.echo(f"runs here    {runtime.device}, {dtype} ({runtime.reason})")
+    for figure in runtime.figures:
+        typer.echo(f"{'':<12} measured     {figure}")
 
 
 @app.command()

@@ -53,6 +53,15 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 Precision = Annotated[
     str, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="CPU threads [default: what is fastest here, fewer beside other programs].",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite what is there already.")]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")
@@ -85,6 +94,7 @@ class Running:
     clip: Clip = None
     device: Device = "auto"
     precision: Precision = "auto"
+    threads: Threads = None
     sheet: SheetFile = None
     force: Force = False
     as_json: Json = False

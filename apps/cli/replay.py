@@ -62,6 +62,7 @@ def replay(
     clip: options.Clip = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    threads: options.Threads = None,
     force: options.Force = False,
     as_json: options.Json = False,
 ) -> None:
@@ -75,7 +76,7 @@ def replay(
 
     recipe, saved = read_recipe(file), open_picture(file)
     running = options.Running(
-        _model_of(recipe, model, file), clip, device, precision, force=force, as_json=as_json
+        _model_of(recipe, model, file), clip, device, precision, threads, force=force, as_json=as_json
     )
     pictures = _open_all(recipe, file, on, image or ())
     changes = _changes(mask, prompt, seed, seeds)

@@ -65,6 +65,7 @@ class Measuring:
     model: options.ModelName = "toybox"
     device: options.Device = "auto"
     precision: options.Precision = "auto"
+    threads: options.Threads = None
     force: options.Force = False
 
     def load(self) -> Model:
@@ -75,7 +76,7 @@ class Measuring:
         """
         from glide_edit.models import apply, choose_runtime, load_model, resolve
 
-        runtime = choose_runtime(self.device, self.precision)
+        runtime = choose_runtime(self.device, self.precision, self.threads)
         apply(runtime)
         return load_model(resolve(self.model), runtime)
 

@@ -39,6 +39,7 @@ def app(
     model: options.ModelName = "toybox",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    threads: options.Threads = None,
     host: Host = "127.0.0.1",
     port: Port = None,
     share: Share = False,
@@ -48,4 +49,4 @@ def app(
     """Open the studio in the browser: paint, name it, see it happen. Ctrl-C closes it."""
     from apps.studio.launch import Settings, serve
 
-    serve(Settings(model, device, precision, host, port, share, password, browser))
+    serve(Settings(model, device, precision, threads, host, port, share, password, browser))

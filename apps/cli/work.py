@@ -58,7 +58,12 @@ def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> list[EditResult]:
     with live() as display:
         task = display.add_task(f"loading {running.model}", total=None, said="")
         editor = Editor.load(
-            running.model, running.device, running.precision, running.clip, tune_process=True
+            running.model,
+            running.device,
+            running.precision,
+            running.clip,
+            tune_process=True,
+            threads=running.threads,
         )
         return [
             _carry_out(editor, request, replace(work, sheet=sheet), partial(display.update, task))

@@ -30,6 +30,7 @@ class Settings:
     model: str = "toybox"
     device: str = "auto"
     precision: str = "auto"
+    threads: int | None = None
     host: str = "127.0.0.1"
     port: int | None = None
     share: bool = False
@@ -97,7 +98,7 @@ def _serve(settings: Settings, folder: Path, password: str | None) -> None:
     from apps.studio.shared import Studio
     from apps.studio.uploads import MAX_BYTES
 
-    models = LoadedModels(settings.model, settings.device, settings.precision)
+    models = LoadedModels(settings.model, settings.device, settings.precision, settings.threads)
     threading.Thread(target=_load, args=(models,), daemon=True).start()
     page = build_page(Studio(Sessions(folder / "sessions", models.default), models), folder / "finished")
     script = (HERE / "page.js").read_text(encoding="utf-8")

@@ -18,11 +18,14 @@ class LoadedModels:
     are loaded: a page cannot name a folder of the server, nor see the path of the default model.
     """
 
-    def __init__(self, default: str, device: str = "auto", precision: str = "auto") -> None:
+    def __init__(
+        self, default: str, device: str = "auto", precision: str = "auto", threads: int | None = None
+    ) -> None:
         self.default = default if default in KNOWN else Path(default).resolve().name
         self._default_path = default
         self._device = device
         self._precision = precision
+        self._threads = threads
         self._editors: dict[str, Editor] = {}
         self._lock = threading.Lock()
 
@@ -49,7 +52,9 @@ class LoadedModels:
                 if name not in self.available:
                     raise ModelNotFound(f"No model {name!r} is here: choose {', '.join(self.available)}.")
                 path = self._default_path if name == self.default else name
-                self._editors[name] = Editor.load(path, self._device, self._precision, tune_process=True)
+                self._editors[name] = Editor.load(
+                    path, self._device, self._precision, tune_process=True, threads=self._threads
+                )
             return self._editors[name]
 
     def unload(self, name: str) -> None:

@@ -28,8 +28,7 @@ class DynamicThreshold:
     """Clip each picture to its own range [-s, s] and divide by s (Saharia et al. 2022, Imagen, sec. 2.3).
 
     s is the given percentile, a fraction in (0, 1], of the picture's |x0|, and at least 1: high guidance
-    weights then cost contrast instead of saturating pixels. A picture may have at most 2**24 values
-    (``torch.quantile``), about 2364 pixels square.
+    weights then cost contrast instead of saturating pixels.
 
     Raises:
         InputError: the percentile is not in (0, 1].
@@ -42,9 +41,20 @@ class DynamicThreshold:
             raise InputError(f"The percentile must be a fraction in (0, 1], not {self.percentile}.")
 
     def __call__(self, x0: Tensor) -> Tensor:
-        quantiles = torch.quantile(x0.abs().flatten(1), self.percentile, dim=1)
-        s = per_image(quantiles.clamp(min=1.0), x0)
+        s = per_image(_quantile(x0.abs().flatten(1), self.percentile).clamp(min=1.0), x0)
         return x0.clamp(-s, s) / s
+
+
+def _quantile(values: Tensor, fraction: float) -> Tensor:
+    """(B, N) -> (B,), what ``torch.quantile`` gives, from the largest values alone.
+
+    It sorts all of them, which took a quarter of an edit.
+    """
+    last = values.shape[1] - 1
+    rank = torch.tensor(fraction, dtype=values.dtype) * last
+    below = int(rank)
+    largest = values.topk(values.shape[1] - below, dim=1).values  # falling
+    return largest[:, -1].lerp(largest[:, max(-2, -largest.shape[1])], float(rank - below))
 
 
 @dataclass(frozen=True, eq=False)

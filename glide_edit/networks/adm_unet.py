@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
-from glide_edit.networks import onednn
+from glide_edit.networks.convolution import Conv2d, beside
 from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
 
 GROUPS = 32
@@ -94,33 +94,6 @@ class ADMUNetConfig:
         return 2 ** (len(self.multipliers) - 1)
 
 
-class Conv2d(nn.Conv2d):
-    """A convolution that keeps the size of the picture; ``onednn`` does it faster where it can."""
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
-        super().__init__(channels_in, channels_out, kernel, padding=kernel // 2)
-
-    def forward(self, *parts: Tensor, add_to: Tensor | None = None) -> Tensor:
-        """``parts`` are pictures (B, C, H, W) whose channels together are the input.
-
-        ``add_to``, shaped like the result, is added to it and may be overwritten by it.
-        """
-        if onednn.can_run(parts[0], self.weight):
-            return onednn.convolve(self, parts, add_to)
-        h = super().forward(_beside(parts))
-        return h if add_to is None else h.add_(add_to)
-
-    def of_doubled(self, x: Tensor) -> Tensor:
-        """The convolution of ``x`` (B, C, H, W) doubled by nearest: (B, C', 2 H, 2 W)."""
-        if onednn.can_run(x, self.weight):
-            return onednn.convolve_doubled(self, x)
-        return self(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-
-
-def _beside(parts: Sequence[Tensor]) -> Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)
-
-
 class ResidualBlock(nn.Module):
     """norm - SiLU - conv, norm - scale and shift by the time embedding - SiLU - conv, beside a shortcut.
 
@@ -161,7 +134,7 @@ class ResidualBlock(nn.Module):
 def _at_groups(parts: Sequence[Tensor], norm: nn.GroupNorm) -> Sequence[Tensor]:
     """The parts as they are where none of the norm's groups reaches from one into the next, else joined."""
     width = norm.num_channels // norm.num_groups
-    return [_beside(parts)] if any(part.shape[1] % width for part in parts) else parts
+    return [beside(parts)] if any(part.shape[1] % width for part in parts) else parts
 
 
 def _normed(norm: nn.GroupNorm, parts: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
+from glide_edit.networks.convolution import Conv2d
 from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
 
 
@@ -125,23 +126,23 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, embedding_width: int) -> None:
         super().__init__()
         self.norm_in = _group_norm(channels_in)
-        self.conv_in = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.conv_in = Conv2d(channels_in, channels_out, 3)
         self.film = nn.Linear(embedding_width, 2 * channels_out)
         self.norm_out = _group_norm(channels_out)
-        self.conv_out = zeroed(nn.Conv2d(channels_out, channels_out, 3, padding=1))
+        self.conv_out = zeroed(Conv2d(channels_out, channels_out, 3))
         # Without a bias: beside conv_out's it would be redundant, and torch.compile fails on the CPU when
         # two parameters have the same bf16 gradient.
         self.shortcut = (
-            nn.Identity()
-            if channels_in == channels_out
-            else nn.Conv2d(channels_in, channels_out, 1, bias=False)
+            nn.Identity() if channels_in == channels_out else Conv2d(channels_in, channels_out, 1, bias=False)
         )
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        h = self.conv_in(F.silu(self.norm_in(x)))
+        """``x`` (B, C, H, W) may be overwritten where no gradients are wanted."""
+        overwriting = not torch.is_grad_enabled()
+        h = self.conv_in(F.silu(self.norm_in(x), inplace=overwriting))
         scale, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
         h = torch.addcmul(shift, self.norm_out(h), 1 + scale)
-        return self.shortcut(x) + self.conv_out(F.silu(h))
+        return self.conv_out(F.silu(h, inplace=overwriting), add_to=self.shortcut(x))
 
 
 class TextAttention(nn.Module):
@@ -175,12 +176,14 @@ class TextAttention(nn.Module):
         q, k, v = self.qkv(h).reshape(batch, cells, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if text_kv is not None:
             k, v = torch.cat([text_kv[0], k], dim=2), torch.cat([text_kv[1], v], dim=2)
-        # Plain products: at these sizes faster on the CPU than scaled_dot_product_attention, whose backward
-        # pass is slow there.
-        weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        if text_bias is not None:
-            weights = weights + F.pad(text_bias, (0, cells))
-        h = (weights.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, cells, channels)
+        bias = None if text_bias is None else F.pad(text_bias, (0, cells))
+        if torch.is_grad_enabled():
+            # Plain products: the fused attention's backward pass is slow on the CPU at these sizes.
+            weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+            h = (weights if bias is None else weights + bias).softmax(dim=-1) @ v
+        else:
+            h = F.scaled_dot_product_attention(q, k, v, bias)
+        h = h.transpose(1, 2).reshape(batch, cells, channels)
         return x + self.out(h).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -243,7 +246,10 @@ class EfficientUNet(nn.Module):
     # -- the contract -------------------------------------------------------------------------------
 
     def prepare(self, conditioning: Conditioning) -> Conditioning:
-        """Project the text into every attention layer's keys and values, once per edit."""
+        """Once per edit: the text's keys and values for every attention layer, the low-resolution picture
+        enlarged where the known one says how far."""
+        if conditioning.low_res is not None and conditioning.known is not None:
+            conditioning = replace(conditioning, low_res=_enlarged(conditioning.low_res, conditioning.known))
         text = conditioning.text
         if text is None or not self.config.text_width or text.keys_values is not None:
             return conditioning
@@ -342,16 +348,26 @@ class EfficientUNet(nn.Module):
             parts.append(x_t.new_zeros(batch, 1, height, width) if drawing is None else drawing)
         if self.config.low_res:
             assert conditioning.low_res is not None, "an upsampler needs a low-resolution image"
-            parts.append(
-                F.interpolate(
-                    conditioning.low_res.float(), (height, width), mode="bicubic", align_corners=False
-                )
-            )
+            parts.append(_enlarged(conditioning.low_res, x_t))
         x = torch.cat([part.to(x_t.dtype) for part in parts], dim=1)
         if margin := self._margin():
             x = F.pad(x, (margin,) * 4, mode="reflect")
-        x = F.pixel_unshuffle(x, self.config.patch)
-        return self.stem(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
+        return self.stem(_unshuffled(x.to(self.dtype), self.config.patch))
+
+
+def _enlarged(low_res: Tensor, like: Tensor) -> Tensor:
+    """By bicubic interpolation to the height and width of ``like``; as it is where it has them."""
+    if low_res.shape[-2:] == like.shape[-2:]:
+        return low_res
+    return F.interpolate(low_res.float(), like.shape[-2:], mode="bicubic", align_corners=False)
+
+
+def _unshuffled(x: Tensor, patch: int) -> Tensor:
+    """``F.pixel_unshuffle`` into channels-last order, in one copy."""
+    batch, channels, height, width = x.shape
+    cells = x.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    cells = cells.permute(0, 2, 4, 1, 3, 5).reshape(batch, height // patch, width // patch, -1)
+    return cells.permute(0, 3, 1, 2)
 
 
 def _merge(branches: Sequence[Conditioning]) -> Conditioning:

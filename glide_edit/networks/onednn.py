@@ -1,8 +1,8 @@
-"""A faster way to run the ADM U-Net's convolutions in bfloat16 on a CPU, by private operators of torch.
+"""A faster way to run convolutions in bfloat16 on a CPU, by private operators of torch.
 
 PyTorch brings weights into oneDNN's own order at every call, which at the coarse levels takes longer than
 the convolution. Here they are kept a second time in that order: made at the first call without gradients,
-and again when the weights or the size of the picture have changed. ``adm_unet.Conv2d`` defines the result.
+and again when the weights or the size of the picture have changed. ``convolution.Conv2d`` defines the result.
 """
 
 from __future__ import annotations

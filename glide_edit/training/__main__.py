@@ -9,8 +9,8 @@ from dataclasses import MISSING
 from typing import get_args
 
 from glide_edit.errors import GlideEditError
+from glide_edit.openmp import spin_briefly
 from glide_edit.training.command_line import OPTIONS, STAGE_HELP, settings_of
-from glide_edit.training.run import run
 from glide_edit.training.settings import Stage
 
 
@@ -24,6 +24,9 @@ def main() -> int:
             *option.flags, type=option.type, metavar=option.metavar, help=option.help, **given
         )
     values = vars(parser.parse_args())
+    spin_briefly()
+    from glide_edit.training.run import run
+
     try:
         outcome = run(settings_of(values), lambda record: print(json.dumps(record), flush=True))
     except GlideEditError as error:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from glide_edit import cores
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
-from glide_edit.models import Runtime, apply, choose_runtime, load_model, runtime
+from glide_edit.models import Runtime, apply, choose_runtime, load_model, probe
 from tests.glide_edit.operations.stand_ins import write_tiny
 
 
@@ -23,19 +24,10 @@ class Machine:
     system: Path
     capabilities: list[tuple[int, int]] = field(default_factory=list)
 
-    def cpu(self, amx: bool = False, avx: bool = False) -> None:
-        self.monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
-        self.monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx, raising=False)
-
-    def cpu_flags(self, flags: str | None) -> None:
-        """As if PyTorch could not tell; None: nor /proc/cpuinfo."""
-        for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
-            self.monkeypatch.delattr(torch.cpu, name, raising=False)
-        if flags is not None:
-            (self.system / "cpuinfo").write_text(
-                f"processor\t: 0\nflags\t\t: fpu {flags}\nbugs\t\t: amx_bf16\n"
-            )
-        self.monkeypatch.setattr(runtime, "CPU_INFO", self.system / "cpuinfo")
+    def cpu(self, *milliseconds: tuple[str, bool, int, float]) -> None:
+        """What was measured: precision, whether channels-last, threads, milliseconds."""
+        found = tuple(probe.Figure(*row) for row in milliseconds)
+        self.monkeypatch.setattr(probe, "figures", lambda threads: found)
 
     def cuda(self, *capabilities: tuple[int, int]) -> None:
         self.monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(capabilities))
@@ -54,50 +46,74 @@ class Machine:
             folder = self.system / f"cpu{cpu}" / "topology"
             folder.mkdir(parents=True)
             (folder / "thread_siblings_list").write_text(text + "\n")
-        self.monkeypatch.setattr(runtime, "CPU_TOPOLOGY", self.system)
+        self.monkeypatch.setattr(cores, "CPU_TOPOLOGY", self.system)
+
+
+SLOW_HALVES = (
+    ("float32", False, 1, 8.4),
+    ("float32", True, 1, 8.0),
+    ("bfloat16", True, 1, 12.0),
+    ("float32", True, 2, 4.2),
+    ("bfloat16", True, 2, 6.2),
+)
+FAST_HALVES = (
+    ("float32", False, 1, 9.0),
+    ("float32", True, 1, 8.0),
+    ("bfloat16", True, 1, 2.0),
+    ("float32", True, 2, 4.2),
+    ("bfloat16", True, 2, 1.0),
+)
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Machine:
-    """A plain CPU and nothing else."""
+    """A CPU with two cores that is slow with bfloat16, and nothing else."""
     plain = Machine(monkeypatch, tmp_path)
-    plain.cpu()
+    plain.cores({0: "0", 1: "1"})
+    plain.cpu(*SLOW_HALVES)
     plain.cuda()
     plain.mps(False)
     return plain
 
 
-def test_a_plain_cpu_gets_float32(machine: Machine) -> None:
+def test_the_faster_precision_is_chosen_whatever_the_processor_is_called(machine: Machine) -> None:
     chosen = choose_runtime()
     assert (chosen.device, chosen.dtype, chosen.channels_last) == (torch.device("cpu"), torch.float32, True)
-    assert chosen.reason == "CPU without AMX-BF16 or AVX512-BF16: float32 weights, channels-last"
-
-
-@pytest.mark.parametrize(
-    ("amx", "avx", "name"),
-    [(True, True, "AMX-BF16"), (True, False, "AMX-BF16"), (False, True, "AVX512-BF16")],
-)
-def test_a_cpu_that_multiplies_bfloat16_gets_it(machine: Machine, amx: bool, avx: bool, name: str) -> None:
-    machine.cpu(amx, avx)
+    assert chosen.threads == 2
+    assert chosen.reason == (
+        "CPU: float32 weights, channels-last, 2 threads (measured: bfloat16 takes 1.5 times as long)"
+    )
+    machine.cpu(*FAST_HALVES)
     chosen = choose_runtime()
-    assert (chosen.device.type, chosen.dtype, chosen.channels_last) == ("cpu", torch.bfloat16, True)
-    assert chosen.reason == f"CPU with {name}: bfloat16 weights, channels-last"
+    assert (chosen.dtype, chosen.channels_last) == (torch.bfloat16, True)
+    assert chosen.reason == (
+        "CPU: bfloat16 weights, channels-last, 2 threads (measured: float32 takes 4.0 times as long)"
+    )
+    assert [str(each) for each in chosen.figures[-2:]] == [
+        "float32, channels-last, 2 threads: 4.20 ms",
+        "bfloat16, channels-last, 2 threads: 1.00 ms",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("flags", "dtype"),
-    [
-        ("sse avx512_bf16 amx_tile amx_bf16", torch.bfloat16),
-        ("sse avx512_bf16", torch.bfloat16),
-        ("sse avx512_bf16x amx_tile", torch.float32),
-        (None, torch.float32),
-    ],
-)
-def test_where_pytorch_cannot_tell_the_system_is_asked(
-    machine: Machine, flags: str | None, dtype: torch.dtype
-) -> None:
-    machine.cpu_flags(flags)
-    assert choose_runtime().dtype == dtype
+def test_the_less_exact_precision_must_gain_a_tenth(machine: Machine) -> None:
+    machine.cpu(("float32", True, 1, 8.0), ("bfloat16", True, 1, 7.5))
+    assert choose_runtime().dtype == torch.float32
+    machine.cpu(("float32", True, 1, 8.0), ("bfloat16", True, 1, 7.0))
+    assert choose_runtime().dtype == torch.bfloat16
+
+
+def test_a_layout_that_is_measured_faster_is_taken(machine: Machine) -> None:
+    machine.cpu(("float32", False, 1, 6.0), ("float32", True, 1, 8.0))
+    chosen = choose_runtime()
+    assert not chosen.channels_last
+    assert chosen.reason == "CPU: float32 weights, 2 threads (bfloat16 is emulated here)"
+
+
+def test_a_second_thread_that_gains_nothing_is_left_out(machine: Machine) -> None:
+    machine.cpu(("float32", True, 1, 8.0), ("float32", True, 2, 9.0))
+    assert choose_runtime().threads == 1
+    machine.cpu(("float32", True, 1, 8.0))  # a busy machine, where nothing was learned of two
+    assert choose_runtime().threads == 2
 
 
 @pytest.mark.parametrize(
@@ -107,7 +123,7 @@ def test_where_pytorch_cannot_tell_the_system_is_asked(
 def test_cuda_goes_first_and_new_cards_get_bfloat16(
     machine: Machine, capability: tuple[int, int], dtype: torch.dtype
 ) -> None:
-    machine.cpu(amx=True)
+    machine.cpu(*FAST_HALVES)
     machine.cuda(capability)
     chosen = choose_runtime()
     assert (chosen.device.type, chosen.dtype) == ("cuda", dtype)
@@ -148,20 +164,22 @@ def test_an_unknown_precision(machine: Machine, precision: str) -> None:
 
 def test_what_is_asked_for_is_done_and_said(machine: Machine) -> None:
     slow = choose_runtime("cpu", "bfloat16")
-    assert slow.dtype == torch.bfloat16
-    assert slow.reason.endswith(": bfloat16 weights as asked, slow here, channels-last")
-    machine.cpu(amx=True)
-    assert (
-        choose_runtime("cpu", "bfloat16").reason
-        == "CPU with AMX-BF16: bfloat16 weights as asked, channels-last"
+    assert (slow.dtype, slow.threads) == (torch.bfloat16, 2)
+    assert slow.reason == (
+        "CPU: bfloat16 weights as asked, channels-last, 2 threads (measured: float32 takes 0.7 times as long)"
     )
+    machine.cpu(*FAST_HALVES)
     assert choose_runtime("cpu", "float32").dtype == torch.float32
+    machine.cpu(("float32", True, 1, 8.0))
+    assert choose_runtime("cpu", "bfloat16").reason == (
+        "CPU: bfloat16 weights as asked, emulated and very slow here, channels-last"
+    )
 
 
 def test_float16_is_for_those_who_ask(machine: Machine) -> None:
     slow = choose_runtime("cpu", "float16")
     assert slow.dtype == torch.float16
-    assert slow.reason.endswith(": float16 weights as asked, slow here, channels-last")
+    assert slow.reason == "CPU: float16 weights as asked, slow here, channels-last"
     machine.cuda((7, 0))
     assert choose_runtime().dtype == torch.float32
     assert choose_runtime("cuda", "float16").reason == (
@@ -199,6 +217,7 @@ def test_this_very_machine_has_an_answer() -> None:
 
 class TestThreads:
     def test_one_a_core(self, machine: Machine) -> None:
+        machine.cpu(("float32", True, 1, 8.0))
         machine.cores({0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3", 6: "6-7"})
         assert choose_runtime().threads == 3
 
@@ -241,3 +260,10 @@ class TestThreads:
         assert choose_runtime(threads=2).threads == 2
         with pytest.raises(InputError, match="threads must be 1 or more, not 0"):
             choose_runtime(threads=0)
+
+    def test_only_what_nobody_asked_for_follows_the_load(self, machine: Machine) -> None:
+        assert choose_runtime().follows_load
+        assert choose_runtime("cpu", "float16").follows_load
+        assert not choose_runtime(threads=2).follows_load
+        machine.monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        assert not choose_runtime().follows_load
