@@ -34,11 +34,14 @@ from glide_edit.errors import InputError
 if TYPE_CHECKING:
     from glide_edit.requests import Request, Setting
 
+app = typer.Typer()
+"""The command of every operation."""
 PLAN = typer.Typer(
     name="plan",
     help="Say what an edit would do and cost, without doing it: the operation and its arguments.",
     no_args_is_help=True,
 )
+"""`plan` with the same ones."""
 
 
 @dataclass(frozen=True)
@@ -172,15 +175,6 @@ class Edit:
     out: Path | None
     notes: tuple[str, ...] = ()
     sweep: bool = False
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command of every operation, and `plan` with the same ones."""
-    for operation in COMMANDS:
-        for group, then in ((app, carry_out), (PLAN, show_plan)):
-            made = partial(_command_of, operation, then)
-            group.command(operation.name, cls=made_when_needed(made), help=operation.help)(lambda: None)
-    app.add_typer(PLAN)
 
 
 def _command_of(
@@ -378,3 +372,9 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     for note in edit.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo("\n\n".join(map(str, plans)))
+
+
+for _operation in COMMANDS:
+    for _group, _then in ((app, carry_out), (PLAN, show_plan)):
+        _made = made_when_needed(partial(_command_of, _operation, _then))
+        _group.command(_operation.name, cls=_made, help=_operation.help)(lambda: None)

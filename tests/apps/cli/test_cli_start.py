@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
+
+from apps.cli.main import COMMANDS as HOMES
+from apps.cli.main import command_at_home
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
@@ -71,6 +75,29 @@ print(codes, before, "numpy" in after, file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     expected = [*[0] * (len(COMMANDS) + 1), 2]
     assert done.stderr.splitlines()[-1] == f"{expected} [] True"  # True: the check does see modules
+
+
+def test_help_on_all_commands_imports_none_of_them() -> None:
+    code = """
+import sys
+sys.argv = ["glide-edit", "--help"]
+from apps.cli.main import main
+try:
+    main()
+finally:
+    print(*[name for name in sys.modules if name.startswith("apps.cli.")], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "inpaint" in done.stdout
+    assert done.stderr.split() == ["apps.cli.errors", "apps.cli.main"]
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_help_on_all_commands_says_what_each_says_itself(name: str) -> None:
+    command = command_at_home(name)
+    assert command.name == name
+    paragraph = " ".join(inspect.cleandoc(command.help).partition("\n\n")[0].split())
+    assert paragraph == HOMES[name].help or paragraph.startswith(f"{HOMES[name].help} ")
 
 
 def test_run_as_a_module() -> None:
