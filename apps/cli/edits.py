@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from apps.cli.importing import many_imports
 from apps.cli.mask_values import usable_mask_file
 from apps.cli.options import (
     MaskMeans,
@@ -325,7 +326,8 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         why = suffix_for(edit.source, like)[1]
         notes = (*(losses(like, targets[0]) if edit.out else (why,) if why else ()), *notes)
 
-    from apps.cli.work import Work, carry_out_all  # torch is imported now that nothing is wrong
+    with many_imports():  # torch is imported now that nothing is wrong
+        from apps.cli.work import Work, carry_out_all
 
     n = edit.requests[0].n
     parts = [targets[k : k + n] for k in range(0, len(targets), n)]
@@ -357,7 +359,8 @@ def _targets(operation: Operation, edit: Edit) -> list[Path]:
 
 def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     """Print what the requests would do and cost; no picture is made and nothing is written."""
-    from glide_edit.editor import Editor
+    with many_imports():
+        from glide_edit.editor import Editor
 
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")

@@ -19,7 +19,7 @@ from apps.cli.errors import CarefulGroup
 
 
 class Home(NamedTuple):
-    """Where a command is defined, a function or a group (``module:name``), and the first sentence of its help."""
+    """Where a command or a group of them is defined (``module:name``); its help's first sentence."""
 
     where: str
     help: str
@@ -61,12 +61,12 @@ COMMANDS = {
 
 
 class _GroupOfHomes(CarefulGroup):
-    """Holds stand-ins for its commands, which say what each is for; the one to run is imported in its place."""
+    """Holds stand-ins for its commands, which say what each is for. The one to run is imported."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that the arguments name, and the rest of them."""
         name, stand_in, rest = super().resolve_command(ctx, args)
-        return name, stand_in and command_at_home(name), rest
+        return name, stand_in if name is None else command_at_home(name), rest
 
 
 def command_at_home(name: str) -> Any:

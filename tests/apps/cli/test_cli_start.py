@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,19 @@ COMMANDS = (
     ["models", "info"],
     ["models", "assemble"],
 )
+UNNEEDED = (
+    *("numba", "scipy", "matplotlib", "gradio", "requests", "glide_edit.training", "glide_edit.evaluation"),
+    *(
+        "transformers",
+        "open_clip",
+        "torchvision",
+        "torchmetrics",
+        "sympy",
+        "torch._dynamo",
+        "torch._inductor",
+    ),
+)
+"""Heavy packages that an edit with a model of one's own has no use for."""
 
 
 def one_error_line(result: Result, code: int = 2) -> str:
@@ -90,6 +104,25 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "inpaint" in done.stdout
     assert done.stderr.split() == ["apps.cli.errors", "apps.cli.main"]
+
+
+def test_an_edit_imports_nothing_that_it_does_not_need(here: Path, tiny: Path) -> None:
+    code = f"""
+import sys
+sys.argv = ["glide-edit", "inpaint", "photo.png", "--mask", "mask.png", "--prompt", "a ball",
+            "--model", {str(tiny / "both")!r}]
+from apps.cli.main import main
+try:
+    main()
+finally:
+    print(*[name for name in {UNNEEDED!r} if name in sys.modules], "torch" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "0 of" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[-1] == "True"
 
 
 @pytest.mark.parametrize("name", HOMES)
