@@ -6,10 +6,12 @@ Each tree has a process of its own, with everything loaded; while one is measure
 take turns, so that whatever else the machine does meets both. The first round is not counted. Times are
 medians; the last column is the range of the ratio, new to old, over the rounds.
 
-    help    the command line's --help
+    help    the command line's --help, from start to end of its process
+    start   an edit on the command line, the same
+    load    reading GLIDE's networks for inpainting at full size, with random weights
     edit    the default edit of a picture of 1500 x 1000
     24 MP   the same of 6000 x 4000, where detail is drawn in tiles
-    GLIDE   3 and 2 steps of its networks at full size with random weights, without the rest of an edit
+    GLIDE   3 and 2 steps of those networks, without the rest of an edit
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,9 +57,15 @@ def edits(models: Path) -> Mapping[str, Callable[[], float]]:
         result = loaded[model].run(request)
         return result.network_seconds if model == "glide" else time.perf_counter() - began
 
+    def load() -> float:
+        began = time.perf_counter()
+        Editor.load(models / "glide").model.cascade(inpainting=True)
+        return time.perf_counter() - began
+
     default, large = edit(1000, 1500, 150), edit(4000, 6000, 350)
     steps = edit(256, 256, 48, steps=3, upsampler_steps=2)
     return {
+        "load": load,
         "edit": lambda: run("toybox", default),
         "24 MP": lambda: run("toybox", large),
         "GLIDE": lambda: run("glide", steps),
@@ -97,7 +105,11 @@ def write_glide(folder: Path) -> None:
 
 
 def environment(tree: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(tree)}
+    """With what Python needs to keep its bytecode, as it does for everybody else."""
+    return {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+        "PYTHONPATH": str(tree),
+    }
 
 
 @contextmanager
@@ -112,8 +124,8 @@ def measuring(tree: Path, models: Path) -> Iterator[Callable[[str], float]]:
     requests, answers = child.stdin, child.stdout
 
     def measure(name: str) -> float:
-        if name == HELP:
-            return seconds_of_help(tree)
+        if name in COMMANDS:
+            return seconds_of_command(tree, COMMANDS[name])
         print(name, file=requests, flush=True)
         answer = answers.readline()
         if not answer:
@@ -127,14 +139,24 @@ def measuring(tree: Path, models: Path) -> Iterator[Callable[[str], float]]:
         child.wait()
 
 
-HELP = "help"
+COMMANDS = {
+    "help": ("--help",),
+    "start": (
+        *("inpaint", "docs/examples/photo.jpg", "--mask", "docs/examples/mask.png"),
+        *("--prompt", "a red ball", "--out"),
+    ),
+}
+"""Command lines that are measured as processes; the file to write comes after --out."""
 
 
-def seconds_of_help(tree: Path) -> float:
-    began = time.perf_counter()
-    command = [sys.executable, "-m", "apps.cli.main", "--help"]
-    subprocess.run(command, env=environment(tree), cwd=tree, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+def seconds_of_command(tree: Path, arguments: Sequence[str]) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "apps.cli.main", *arguments]
+        if arguments[-1] == "--out":
+            command.append(f"{folder}/edit.png")
+        began = time.perf_counter()
+        subprocess.run(command, env=environment(tree), cwd=tree, check=True, capture_output=True)
+        return time.perf_counter() - began
 
 
 def compare(name: str, old: Callable[[str], float], new: Callable[[str], float], repeats: int) -> None:
@@ -154,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         "scripts/bench against", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    names = [HELP, *edits(Path())]
+    names = [*COMMANDS, *edits(Path())]
     parser.add_argument("--commit", help="a commit, or a folder with its tree")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="what to measure")
@@ -167,7 +189,7 @@ def main() -> None:
         parser.error("name the --commit to compare with")
     with tempfile.TemporaryDirectory() as temporary, tree_of(given.commit) as old_tree:
         models = Path(temporary)
-        if "GLIDE" in given.only:
+        if {"GLIDE", "load"} & {*given.only}:
             write_glide(models / "glide")
         with measuring(old_tree, models) as old, measuring(ROOT, models) as new:
             print(f"{'':8} {'old s':>8} {'new s':>8} {'ratio':>7}   of single rounds")

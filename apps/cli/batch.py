@@ -14,13 +14,16 @@ import typer
 
 from apps.cli import options
 from apps.cli.errors import STOPPED, printable
+from apps.cli.importing import many_imports
 from apps.cli.progress import live
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Display
 
     from glide_edit.batch import BatchLine, LineOutcome, LineProgress
-    from glide_edit.editor import Editor
+
+    with many_imports():
+        from glide_edit.editor import Editor
 
 FAILED = 2
 
@@ -50,7 +53,8 @@ def batch(edits: Edits, out: OutFolder, *, running: options.Running) -> None:
         lines, folder = parse_lines(sys.stdin.buffer.read(), "stdin"), Path()
     else:
         lines, folder = read_lines(edits), Path(edits).parent
-    from glide_edit.editor import Editor
+    with many_imports():
+        from glide_edit.editor import Editor
 
     outcomes = _Outcomes(len(lines), as_json=running.as_json)
     with live() as display:

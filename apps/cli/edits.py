@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from apps.cli.importing import many_imports
 from apps.cli.mask_values import usable_mask_file
 from apps.cli.options import (
     MaskMeans,
@@ -34,11 +35,14 @@ from glide_edit.errors import InputError
 if TYPE_CHECKING:
     from glide_edit.requests import Request, Setting
 
+app = typer.Typer()
+"""The command of every operation."""
 PLAN = typer.Typer(
     name="plan",
     help="Say what an edit would do and cost, without doing it: the operation and its arguments.",
     no_args_is_help=True,
 )
+"""`plan` with the same ones."""
 
 
 @dataclass(frozen=True)
@@ -172,15 +176,6 @@ class Edit:
     out: Path | None
     notes: tuple[str, ...] = ()
     sweep: bool = False
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command of every operation, and `plan` with the same ones."""
-    for operation in COMMANDS:
-        for group, then in ((app, carry_out), (PLAN, show_plan)):
-            made = partial(_command_of, operation, then)
-            group.command(operation.name, cls=made_when_needed(made), help=operation.help)(lambda: None)
-    app.add_typer(PLAN)
 
 
 def _command_of(
@@ -331,7 +326,8 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         why = suffix_for(edit.source, like)[1]
         notes = (*(losses(like, targets[0]) if edit.out else (why,) if why else ()), *notes)
 
-    from apps.cli.work import Work, carry_out_all  # torch is imported now that nothing is wrong
+    with many_imports():  # torch is imported now that nothing is wrong
+        from apps.cli.work import Work, carry_out_all
 
     n = edit.requests[0].n
     parts = [targets[k : k + n] for k in range(0, len(targets), n)]
@@ -363,7 +359,8 @@ def _targets(operation: Operation, edit: Edit) -> list[Path]:
 
 def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     """Print what the requests would do and cost; no picture is made and nothing is written."""
-    from glide_edit.editor import Editor
+    with many_imports():
+        from glide_edit.editor import Editor
 
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
@@ -383,3 +380,9 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     for note in edit.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo("\n\n".join(map(str, plans)))
+
+
+for _operation in COMMANDS:
+    for _group, _then in ((app, carry_out), (PLAN, show_plan)):
+        _made = made_when_needed(partial(_command_of, _operation, _then))
+        _group.command(_operation.name, cls=_made, help=_operation.help)(lambda: None)

@@ -11,7 +11,7 @@ import typer
 
 from apps.cli import options
 from apps.cli.errors import FOUND
-from apps.cli.mask import MaskFile, Photo, describe, selected
+from apps.cli.mask import MaskFile, Photo, app, describe, selected
 from apps.cli.mask_values import beside, ground_of, open_mask_file
 from glide_edit.errors import InputError
 
@@ -38,6 +38,7 @@ Mend = Annotated[
 ]
 
 
+@app.command()
 @options.takes_groups
 def doctor(
     mask: MaskFile,
@@ -121,6 +122,7 @@ def _tell(
         typer.echo(f"{target}: {selected(mask)}")
 
 
+@app.command()
 @options.takes_groups
 def preview(
     mask: MaskFile, photo: Photo, mask_means: options.MaskMeans = "change", *, writing: options.Writing

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from apps.cli import options
+from apps.cli.importing import many_imports
 from apps.cli.outputs import check_targets, numbered, suffix_for
 from glide_edit.errors import InputError, ModelNotFound
 
@@ -85,7 +86,8 @@ def replay(
     like = request.source
     targets = numbered(out or _default_name(file, saved, on, like), request.n)
     check_targets(targets, like=like, force=force)
-    from apps.cli.work import Work, carry_out
+    with many_imports():
+        from apps.cli.work import Work, carry_out
 
     unchanged = on is None and not changes
     carry_out(

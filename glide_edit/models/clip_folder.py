@@ -86,7 +86,7 @@ def load_clip(folder: Path, runtime: Runtime | None = None) -> NoisedClip:
     runtime = choose_runtime() if runtime is None else runtime
     record = _read(folder)
     network, config = blank_clip(record.spec), record.spec.config
-    weights.fill(network, [folder / record.spec.weights], runtime.device, runtime.dtype)
+    weights.fill(network, {folder / record.spec.weights: None}, runtime.device, runtime.dtype)
     tokenizer = byte_pairs(folder / record.tokenizer, config.context)
     check_vocabulary(tokenizer, config, str(folder / record.tokenizer), "CLIP")
     return NoisedClip(network, tokenizer)

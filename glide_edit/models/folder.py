@@ -10,7 +10,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -192,55 +191,47 @@ class _Reader:
 
     def __init__(self, folder: Path, spec: ModelSpec, runtime: Runtime, verify: bool) -> None:
         self.folder, self.spec, self.runtime = folder, spec, runtime
-        self._verified: set[str] | None = set() if verify else None
+        self._is_verified = verify
         self._shared_text = cache(self._read_text)
 
     def stage(self, stage: StageSpec) -> Stage:
         network = _blank_network(stage)
         text = self.spec.text_of(stage)
-        self._verify([*stage.weight_files, *(() if text is None else text.files)])
         self._fill(network, stage.weight_files, self.runtime.dtype)
         if self.runtime.channels_last:
             network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Stage(stage, cast("StageNetwork", network), None if text is None else self._shared_text(text))
 
     def clip(self, clip: ClipSpec) -> NoisedClip:
-        self._verify(clip.files)
         network = blank_clip(clip)
         self._fill(network, [clip.weights], self.runtime.dtype)
         context = clip.config.context
         if clip.tokenizer is None:
             return NoisedClip(network, CLIPTokenizer(context))
+        self._verify(clip.tokenizer)
         return NoisedClip(network, byte_pairs(self.folder / clip.tokenizer, context))
 
     def _read_text(self, text: TextSpec) -> TextEncoder:
         network: Any = _blank_transformer(text)
         self._fill(network, [text.weights], torch.float32)
-        path = None if text.tokenizer is None else self.folder / text.tokenizer
-        source = TextSource(
-            text.config, network, self.folder, path, self.runtime.device, self._verified is not None
-        )
+        path = None
+        if text.tokenizer is not None:
+            path = self.folder / text.tokenizer
+            self._verify(text.tokenizer)
+        source = TextSource(text.config, network, self.folder, path, self.runtime.device, self._is_verified)
         tokenizer = kind_of(text.config, TEXT_ENCODERS).open_tokenizer(source)
         if path is not None:
             check_vocabulary(tokenizer, text.config, str(path), "text encoder")
         return TextEncoder(tokenizer, network)
 
     def _fill(self, module: nn.Module, names: Sequence[str], dtype: torch.dtype) -> None:
-        weights.fill(module, [self.folder / name for name in names], self.runtime.device, dtype)
+        files = {self.folder / name: self.spec.files[name] if self._is_verified else None for name in names}
+        weights.fill(module, files, self.runtime.device, dtype)
 
-    def _verify(self, names: Sequence[str]) -> None:
-        if self._verified is None:
-            return
-        pending = [name for name in names if name not in self._verified]
-        with ThreadPoolExecutor(self.runtime.threads) as pool:
-            digests = pool.map(lambda name: weights.sha256(self.folder / name), pending)
-            for name, digest in zip(pending, digests, strict=True):
-                if digest != self.spec.files[name]:
-                    raise ModelFormatError(
-                        f"{self.folder / name} is not the file {SPEC_FILE} names (its sha256 differs): "
-                        "copy or fetch the model folder again."
-                    )
-                self._verified.add(name)
+    def _verify(self, name: str) -> None:
+        if self._is_verified:
+            path = self.folder / name
+            weights.check_digest(path, weights.sha256(path), self.spec.files[name])
 
 
 def _blank_network(stage: StageSpec) -> nn.Module:

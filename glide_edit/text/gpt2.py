@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import tiktoken
@@ -86,7 +87,8 @@ def to_tiktoken(vocab_bpe: bytes, encoder_json: bytes) -> bytes:
     return b"".join(base64.b64encode(token) + b" %d\n" % rank for rank, token in enumerate(tokens))
 
 
-def _parse(data: bytes) -> dict[bytes, int]:
+@lru_cache(maxsize=1)  # GLIDE's stages each have the same vocabulary
+def _parse(data: bytes) -> Mapping[bytes, int]:
     """Raises ValueError, saying what is wrong, unless every byte is a token and the ids have no gaps."""
     ranks = {}
     for number, line in enumerate(data.splitlines()):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
+
+from apps.cli.main import COMMANDS as HOMES
+from apps.cli.main import command_at_home
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
@@ -23,6 +28,19 @@ COMMANDS = (
     ["models", "info"],
     ["models", "assemble"],
 )
+UNNEEDED = (
+    *("numba", "scipy", "matplotlib", "gradio", "requests", "glide_edit.training", "glide_edit.evaluation"),
+    *(
+        "transformers",
+        "open_clip",
+        "torchvision",
+        "torchmetrics",
+        "sympy",
+        "torch._dynamo",
+        "torch._inductor",
+    ),
+)
+"""Heavy packages that an edit with a model of one's own has no use for."""
 
 
 def one_error_line(result: Result, code: int = 2) -> str:
@@ -71,6 +89,48 @@ print(codes, before, "numpy" in after, file=sys.stderr)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     expected = [*[0] * (len(COMMANDS) + 1), 2]
     assert done.stderr.splitlines()[-1] == f"{expected} [] True"  # True: the check does see modules
+
+
+def test_help_on_all_commands_imports_none_of_them() -> None:
+    code = """
+import sys
+sys.argv = ["glide-edit", "--help"]
+from apps.cli.main import main
+try:
+    main()
+finally:
+    print(*[name for name in sys.modules if name.startswith("apps.cli.")], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "inpaint" in done.stdout
+    assert done.stderr.split() == ["apps.cli.errors", "apps.cli.main"]
+
+
+def test_an_edit_imports_nothing_that_it_does_not_need(here: Path, tiny: Path) -> None:
+    code = f"""
+import sys
+sys.argv = ["glide-edit", "inpaint", "photo.png", "--mask", "mask.png", "--prompt", "a ball",
+            "--model", {str(tiny / "both")!r}]
+from apps.cli.main import main
+try:
+    main()
+finally:
+    print(*[name for name in {UNNEEDED!r} if name in sys.modules], "torch" in sys.modules)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=here, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "0 of" in done.stdout.splitlines()[0]
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_the_help_on_all_commands_says_what_each_says_itself(name: str) -> None:
+    command = command_at_home(name)
+    assert command.name == name
+    paragraph = " ".join(inspect.cleandoc(command.help).partition("\n\n")[0].split())
+    assert paragraph == HOMES[name].help or paragraph.startswith(f"{HOMES[name].help} ")
 
 
 def test_run_as_a_module() -> None:

@@ -193,3 +193,16 @@ def test_materials_look_different() -> None:
     assert np.abs(shiny - matte).max() > 50  # a highlight
     assert np.abs(metal - matte).mean() > 15  # mirror images everywhere
     assert np.abs(metal - shiny).mean() > 15
+
+
+def test_the_kernels_are_compiled_once_and_kept() -> None:
+    """By the first process that renders; this one finds them in numba's cache, whose own counts are read."""
+    render(sample_scene(3), 32, threads=1)
+    code = """
+from glide_edit.toybox import kernels, render, sample_scene
+render(sample_scene(3), 32, threads=1)
+entries = kernels.shade_rows, kernels.refine_pixels, kernels.face_pixels
+print([(sum(each.stats.cache_hits.values()), sum(each.stats.cache_misses.values())) for each in entries])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "[(1, 0), (1, 0), (1, 0)]\n"
