@@ -197,9 +197,7 @@ class _Reader:
     def stage(self, stage: StageSpec) -> Stage:
         network = _blank_network(stage)
         text = self.spec.text_of(stage)
-        self._fill(network, stage.weight_files, self.runtime.dtype)
-        if self.runtime.channels_last:
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._fill(network, stage.weight_files, self.runtime.dtype, channels_last=self.runtime.channels_last)
         return Stage(stage, cast("StageNetwork", network), None if text is None else self._shared_text(text))
 
     def clip(self, clip: ClipSpec) -> NoisedClip:
@@ -224,9 +222,11 @@ class _Reader:
             check_vocabulary(tokenizer, text.config, str(path), "text encoder")
         return TextEncoder(tokenizer, network)
 
-    def _fill(self, module: nn.Module, names: Sequence[str], dtype: torch.dtype) -> None:
+    def _fill(
+        self, module: nn.Module, names: Sequence[str], dtype: torch.dtype, *, channels_last: bool = False
+    ) -> None:
         files = {self.folder / name: self.spec.files[name] if self._is_verified else None for name in names}
-        weights.fill(module, files, self.runtime.device, dtype)
+        weights.fill(module, files, self.runtime.device, dtype, channels_last=channels_last)
 
     def _verify(self, name: str) -> None:
         if self._is_verified:

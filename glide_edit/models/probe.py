@@ -237,6 +237,6 @@ def _read() -> dict[str, tuple[Figure, ...]]:
     try:
         rows = json.loads(cache_file().read_bytes())
         found = {key: tuple(Figure(*row) for row in each) for key, each in rows.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
     return {key: each for key, each in found.items() if each and all(figure.is_sound for figure in each)}

@@ -44,7 +44,7 @@ class Machine:
         self.monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(siblings), raising=False)
         for cpu, text in siblings.items():
             folder = self.system / f"cpu{cpu}" / "topology"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / "thread_siblings_list").write_text(text + "\n")
         self.monkeypatch.setattr(cores, "CPU_TOPOLOGY", self.system)
 
