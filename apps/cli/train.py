@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
 BETWEEN_LINES = 60.0
 """Seconds between two lines of progress where stderr is no terminal."""
 
+LOWEST_PRIORITY = 19
+"""What ``os.nice`` takes at most, counted from the normal priority; more has no effect."""
+
 
 def train(**values: Any) -> None:
     """Train one stage of a model, or its CLIP, or go on training it. Ctrl-C saves and stops."""
+    if values.pop("nice"):
+        take_what_is_left()
     settings = settings_of(values)
     from glide_edit.training.run import run
 
@@ -35,6 +41,16 @@ def train(**values: Any) -> None:
     if not outcome.finished:
         typer.echo("stopped: the same command goes on from here", err=True)
         raise typer.Exit(STOPPED)
+
+
+def take_what_is_left() -> None:
+    """Lower the process's priority as far as it goes, where there is such a thing.
+
+    On Linux it is the calling thread's, and that of the threads and processes it starts from now on: call it
+    before torch is loaded, whose threads do the work.
+    """
+    if hasattr(os, "nice"):
+        os.nice(LOWEST_PRIORITY)
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -59,7 +75,15 @@ _STAGE = inspect.Parameter(
     inspect.Parameter.KEYWORD_ONLY,
     annotation=Annotated[Stage, typer.Argument(help=STAGE_HELP, show_default=False)],
 )
-train.__signature__ = inspect.Signature([_STAGE, *map(_parameter, OPTIONS)])  # type: ignore[attr-defined]
+_NICE = inspect.Parameter(
+    "nice",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=True,
+    annotation=Annotated[
+        bool, typer.Option("--nice/--no-nice", help="Leave the processor to other programs that want it.")
+    ],
+)
+train.__signature__ = inspect.Signature([_STAGE, *map(_parameter, OPTIONS), _NICE])  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -277,8 +277,13 @@ class EfficientUNet(nn.Module):
         going_up = [layer for level in reversed(self.up) for layer in level.attentions]
         return cast("list[TextAttention]", [*going_down, *middle, *going_up])
 
-    def forward(self, x_t: Tensor, t: Tensor, conditioning: Conditioning) -> Tensor:
-        """x_t (B, 3, H, W), t (B,) -> what ``config.prediction`` names, (B, 3, H, W)."""
+    def forward(
+        self, x_t: Tensor, t: Tensor, conditioning: Conditioning, features: list[Tensor] | None = None
+    ) -> Tensor:
+        """x_t (B, 3, H, W), t (B,) -> what ``config.prediction`` names, (B, 3, H, W).
+
+        Each level's last cells on the way up, (B, C, h, w), from coarse to fine, are added to ``features``.
+        """
         embedding, kv, bias = self._embed(t, conditioning)
         h = self._stem(x_t, conditioning)
         layers = iter(kv)
@@ -300,6 +305,8 @@ class EfficientUNet(nn.Module):
                 h = block(torch.cat([h, skips.pop()], dim=1), embedding)
                 if level.attentions:
                     h = level.attentions[i](h, next(layers), bias)
+            if features is not None:
+                features.append(h)
             if index:
                 h = F.interpolate(self.upsample[index](h), scale_factor=2.0, mode="nearest")
         output = F.pixel_shuffle(self.head(F.silu(self.norm(h))), self.config.patch)

@@ -47,6 +47,19 @@ class Batch:
     tags: Tensor | None = None
     word_targets: tuple[WordTargets, ...] | None = None
 
+    def of(self, views: slice) -> Batch:
+        """The batch of some of its views."""
+        text = self.text
+        if text is not None:
+            text = TextStates(text.states[views], text.token_mask[views])
+        cut = {field.name: getattr(self, field.name) for field in fields(self)}
+        cut = {
+            name: value if value is None else value[views]
+            for name, value in cut.items()
+            if name not in ("step", "text")
+        }
+        return replace(self, text=text, **cut)
+
 
 def to_device(batch: B, device: torch.device) -> B:
     """The dataclass with its tensors, and those of the dataclasses in it, on the device."""

@@ -8,16 +8,14 @@ with those of another network in the same way; here the renderer knows the answe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from glide_edit.networks.efficient_unet import EfficientUNet, EfficientUNetConfig
+from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.networks.parts import zeroed
 from glide_edit.toybox import COLOURS, KINDS, MATERIALS
 from glide_edit.training.sources import Item
@@ -41,17 +39,24 @@ def tag_map(item: Item, side: int) -> Tensor:
     return torch.from_numpy(tags)
 
 
-def tag_loss(logits: Tensor, tags: Tensor) -> Tensor:
+def are_tagged(tags: Tensor) -> Tensor:
+    """(B,) whether each picture of a batch's tags has any, those of ``tag_map``."""
+    return ~tags[:, 0, 0, 0].isnan()
+
+
+def tag_loss(logits: Tensor, tags: Tensor, count: Tensor | None = None) -> Tensor:
     """Cross-entropy of ``logits`` (B, len(TAGS), h, w), summed over tags, averaged over cells and pictures.
 
     ``tags`` (B, len(TAGS), H, W) is from ``tag_map``, H and W multiples of h and w. Pictures whose tags are
-    NaN do not count; 0 where all are.
+    NaN do not count; 0 where all are. Of a part of a batch the loss is its share, where ``count`` is the
+    number of pictures that count in the whole.
     """
-    known = (~tags[:, 0, 0, 0].isnan()).float()
+    known = are_tagged(tags).float()
+    count = known.sum() if count is None else count
     height, width = logits.shape[-2:]
     tags = F.adaptive_avg_pool2d(tags.nan_to_num(), (height, width))
     errors = F.binary_cross_entropy_with_logits(logits.float(), tags, reduction="none").sum(1).mean((1, 2))
-    return (errors * known).sum() / known.sum().clamp(min=1)
+    return (errors * known).sum() / count.clamp(min=1)
 
 
 class FeatureProbe(nn.Module):
@@ -68,19 +73,8 @@ class FeatureProbe(nn.Module):
             zeroed(nn.Conv2d(config.channels[index], len(TAGS), 1)) for index in self.levels
         )
 
-    @contextmanager
-    def watching(self, network: EfficientUNet) -> Iterator[list[Tensor]]:
-        """Inside, a call of the network fills the list with each level's features, (B, C, h, w)."""
-        features: list[Tensor] = []
-        ends = [cast(Any, network.up[index]).attentions[-1] for index in reversed(self.levels)]
-        hooks = [end.register_forward_hook(lambda module, given, out: features.append(out)) for end in ends]
-        try:
-            yield features
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def loss(self, features: Sequence[Tensor], tags: Tensor) -> Tensor:
-        """The mean of ``tag_loss`` over the levels' features that ``watching`` gave."""
-        pairs = zip(reversed(self.layers), features, strict=True)
-        return torch.stack([tag_loss(layer(cells), tags) for layer, cells in pairs]).mean()
+    def loss(self, features: Sequence[Tensor], tags: Tensor, count: Tensor | None = None) -> Tensor:
+        """The mean of ``tag_loss`` over the levels, of the features that a network's forward pass gave."""
+        pairs = zip(self.levels, self.layers, strict=True)
+        losses = [tag_loss(layer(features[-1 - level]), tags, count) for level, layer in pairs]
+        return torch.stack(losses).mean()

@@ -19,6 +19,7 @@ from glide_edit.training.batches import to_device
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.log import LOG_NAME, RunLog
 from glide_edit.training.settings import LoopOptions
+from glide_edit.training.shares import gradients_of, workers_of
 from glide_edit.training.training_module import ModuleWithLoss
 from glide_edit.training.weights import MasterWeights
 
@@ -57,33 +58,33 @@ def train(
             be read; or the loss is not a number any more.
     """
     out.mkdir(parents=True, exist_ok=True)
-    weights = MasterWeights(module, options.learning_rate, options.ema_decay)
-    progress = _begin(weights, out, recipe, start)
-    log = RunLog(out / LOG_NAME, progress.step)
-    last_save = last_sample = time.monotonic()
-    with _interruptible() as interrupted, closing(plan.stream(progress.step)) as batches:
-        while options.done(progress) < 1 and not interrupted():
-            began = time.monotonic()
-            generator = torch.Generator().manual_seed(options.seed * 1_000_003 + progress.step)
-            loss = module.loss(to_device(next(batches), device), generator)
-            loss.backward()
-            rate = options.rate(progress)
-            norm = weights.step(rate)
-            log.add(float(loss.detach()), norm)
-            now = time.monotonic()
-            # Saving and sampling do not count: --minutes buys training.
-            seconds = progress.seconds + now - began
-            progress = Progress(progress.step + 1, progress.views + plan.batch_size, seconds)
-            if progress.step % options.log_every == 0 and (record := log.write(progress, rate)):
-                on_log(record | {"done": options.done(progress)})
-            if now - last_save > options.checkpoint_seconds:
-                checkpoint.save(out, weights.state(), progress, recipe)
-                last_save = time.monotonic()
-            if now - last_sample > options.sample_seconds:
-                with weights.averaged():
-                    on_sample(progress)
-                last_sample = time.monotonic()
-        checkpoint.save(out, weights.state(), progress, recipe)
+    with closing(workers_of(device, plan.batch_size)) as workers, _interruptible() as interrupted:
+        weights = MasterWeights(module, options.learning_rate, options.ema_decay, workers)
+        progress = _begin(weights, out, recipe, start)
+        log = RunLog(out / LOG_NAME, progress.step)
+        last_save = last_sample = time.monotonic()
+        with closing(plan.stream(progress.step)) as batches:
+            while options.done(progress) < 1 and not interrupted():
+                began = time.monotonic()
+                generator = torch.Generator().manual_seed(options.seed * 1_000_003 + progress.step)
+                terms = module.terms(to_device(next(batches), device), generator, workers.count)
+                loss, gradients = gradients_of(terms, weights.parameters, workers)
+                rate = options.rate(progress)
+                log.add(loss, weights.step(rate, gradients=gradients))
+                now = time.monotonic()
+                # Saving and sampling do not count: --minutes buys training.
+                seconds = progress.seconds + now - began
+                progress = Progress(progress.step + 1, progress.views + plan.batch_size, seconds)
+                if progress.step % options.log_every == 0 and (record := log.write(progress, rate)):
+                    on_log(record | {"done": options.done(progress)})
+                if now - last_save > options.checkpoint_seconds:
+                    checkpoint.save(out, weights.state(), progress, recipe)
+                    last_save = time.monotonic()
+                if now - last_sample > options.sample_seconds:
+                    with weights.averaged():
+                        on_sample(progress)
+                    last_sample = time.monotonic()
+            checkpoint.save(out, weights.state(), progress, recipe)
     return weights, progress
 
 

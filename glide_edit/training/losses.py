@@ -57,7 +57,11 @@ def pixel_weight(foreground: Tensor, keep_mask: Tensor, alpha_bar: Tensor) -> Te
     return objects * (1 - (1 - KEPT_WEIGHT) * keep_mask)
 
 
-def weighted_error(output: Tensor, target: Tensor, pixel_weight: Tensor) -> Tensor:
-    """(B,) mean squared errors; ``pixel_weight`` (B, 1, H, W) is normalised over the batch."""
+def weighted_error(
+    output: Tensor, target: Tensor, pixel_weight: Tensor, mean: Tensor | None = None
+) -> Tensor:
+    """(B,) mean squared errors; ``pixel_weight`` (B, 1, H, W) is normalised over the batch, or by ``mean``,
+    where this is a part of one."""
     error = (output - target).square().mean(dim=1, keepdim=True)
-    return (error * (pixel_weight / pixel_weight.mean())).mean(dim=(1, 2, 3))
+    mean = pixel_weight.mean() if mean is None else mean
+    return (error * (pixel_weight / mean)).mean(dim=(1, 2, 3))

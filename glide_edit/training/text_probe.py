@@ -58,22 +58,29 @@ class TextProbe(nn.Module):
         }
         self.layer = zeroed(nn.Linear(width, len(TAGS) + 2))
 
-    def loss(self, states: Tensor, ids: Tensor, targets: Sequence[WordTargets]) -> Tensor:
+    def told(self, ids: Tensor, targets: Sequence[WordTargets]) -> list[tuple[int, int, Tensor]]:
+        """The row and column of each of the tokens ``ids`` (B, L) that has a target, and that target."""
+        return [
+            (row, column, target)
+            for row, (tokens, known) in enumerate(zip(ids.tolist(), targets, strict=True))
+            for column, token in enumerate(tokens)
+            if (target := known.get(self.words.get(token, ""))) is not None
+        ]
+
+    def loss(
+        self, states: Tensor, ids: Tensor, targets: Sequence[WordTargets], count: int | None = None
+    ) -> Tensor:
         """The cross-entropy of the tags, summed, plus the weighted squared error of the position.
 
         ``states`` (B, L, width) are those of the captions' tokens ``ids`` (B, L), ``targets`` those of their
-        pictures. Averaged over the words that have a target, 0 where none has.
+        pictures. Averaged over the words that have a target, 0 where none has. Of a part of a batch the loss
+        is its share, where ``count`` is the number of such words in the whole.
         """
-        positions, wanted = [], []
-        for row, (tokens, known) in enumerate(zip(ids.tolist(), targets, strict=True)):
-            for column, token in enumerate(tokens):
-                if (target := known.get(self.words.get(token, ""))) is not None:
-                    positions.append((row, column))
-                    wanted.append(target)
-        if not wanted:
+        told = self.told(ids, targets)
+        if not told:
             return states.new_zeros((), dtype=torch.float32)
-        rows, columns = torch.tensor(positions, device=states.device).T
+        rows, columns, wanted = zip(*told, strict=True)
         output, true = self.layer(states[rows, columns]).float(), torch.stack(wanted).to(states.device)
         tags = F.binary_cross_entropy_with_logits(output[:, :-2], true[:, :-2], reduction="none").sum(1)
         place = (output[:, -2:] - true[:, -2:]).square().sum(1)
-        return (tags + PLACE_WEIGHT * place).mean()
+        return (tags + PLACE_WEIGHT * place).sum() / (count or len(told))

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def lowered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """By how much the priority was lowered. Not really: a process cannot raise it again."""
+    asked: list[int] = []
+    monkeypatch.setattr(os, "nice", asked.append, raising=False)
+    return asked
 
 
 @pytest.fixture
@@ -90,6 +99,21 @@ def test_a_clip_on_the_toybox(cli, here: Path, stage: str, monkeypatch: pytest.M
 
 
 @pytest.mark.usefixtures("small_networks")
+def test_training_takes_what_other_programs_leave_unless_told_otherwise(cli, lowered: list[int]) -> None:
+    train = ("train", "upsampler", "--out", "run", "--batch-size", 1)
+    assert cli(*train, "--steps", 1, "--no-nice").exit_code == 0
+    assert lowered == []
+    assert cli(*train, "--steps", 2).exit_code == 0
+    assert lowered == [19]
+
+
+def test_a_machine_without_priorities_trains_as_well(cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "nice")
+    refused = cli("train", "base", "--out", "run", "--steps", 0)
+    assert "more than 0" in refused.stderr
+
+
+@pytest.mark.usefixtures("small_networks")
 def test_stopped_training_says_how_to_go_on(cli, monkeypatch: pytest.MonkeyPatch) -> None:
     import signal
 
@@ -145,8 +169,10 @@ def test_defaults_are_the_settings_own() -> None:
 
     parameters = inspect.signature(train).parameters
     fields = TrainSettings.__dataclass_fields__
-    assert set(parameters) <= set(fields)
+    assert set(parameters) <= {*fields, "nice"}
     for name, parameter in parameters.items():
+        if name == "nice":
+            continue
         # None where it depends on the stage: the settings' own then.
         if parameter.default is not inspect.Parameter.empty and parameter.default is not None:
             assert parameter.default == fields[name].default, name

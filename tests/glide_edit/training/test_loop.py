@@ -6,7 +6,7 @@ import json
 import math
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ from glide_edit.training.log import LOG_NAME, PATIENCE
 from glide_edit.training.loop import train
 from glide_edit.training.settings import LoopOptions
 from glide_edit.training.sources import RenderedToybox
-from glide_edit.training.training_module import TrainingModule
+from glide_edit.training.training_module import ModuleWithLoss, TrainingModule
 from glide_edit.training.views import Mixture
 from glide_edit.training.weights import MasterWeights
 
@@ -70,7 +70,7 @@ def test_a_few_pictures_are_learnt(
     assert logged[-1] < 0.7 * logged[0]
 
 
-class Line(nn.Module):
+class Line(ModuleWithLoss[Batch]):
     """Learns one number; ``bad`` steps give no number for a loss."""
 
     def __init__(self, bad: range = range(0)) -> None:
@@ -90,7 +90,7 @@ def plan(squares: Any) -> BatchPlan:
 def run_line(
     plan: BatchPlan, options: LoopOptions, out: Path, bad: range = range(0), **hooks: Any
 ) -> tuple[MasterWeights, Progress]:
-    return train(cast("TrainingModule", Line(bad)), plan, options, out, {}, CPU, **hooks)
+    return train(Line(bad), plan, options, out, {}, CPU, **hooks)
 
 
 def test_a_few_bad_steps_are_skipped(plan: BatchPlan, tmp_path: Path) -> None:
