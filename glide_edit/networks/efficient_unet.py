@@ -248,8 +248,8 @@ class EfficientUNet(nn.Module):
     def prepare(self, conditioning: Conditioning) -> Conditioning:
         """Once per edit: the text's keys and values for every attention layer, the low-resolution picture
         enlarged where the known one says how far."""
-        if conditioning.low_res is not None and conditioning.known is not None:
-            conditioning = replace(conditioning, low_res=_enlarged(conditioning.low_res, conditioning.known))
+        if conditioning.known is not None:
+            conditioning = _sized(conditioning, conditioning.known)
         text = conditioning.text
         if text is None or not self.config.text_width or text.keys_values is not None:
             return conditioning
@@ -258,7 +258,7 @@ class EfficientUNet(nn.Module):
 
     def predict(self, x_t: Tensor, t: Tensor, branches: Sequence[Conditioning]) -> list[Prediction]:
         """One batched call over all branches. x_t (B, 3, H, W), t (B,); x0 comes in float32, unclipped."""
-        merged = _merge([self.prepare(branch) for branch in branches])
+        merged = _merge([_sized(self.prepare(branch), x_t) for branch in branches])
         count = len(branches)
         output = self(x_t.repeat(count, 1, 1, 1), t.repeat(count), merged).float()
         to_x0 = self.schedule.x0_from_v if self.config.prediction == "v" else self.schedule.x0_from_eps
@@ -367,6 +367,13 @@ def _enlarged(low_res: Tensor, like: Tensor) -> Tensor:
     if low_res.shape[-2:] == like.shape[-2:]:
         return low_res
     return F.interpolate(low_res.float(), like.shape[-2:], mode="bicubic", align_corners=False)
+
+
+def _sized(conditioning: Conditioning, like: Tensor) -> Conditioning:
+    """With the low-resolution picture, if there is one, as large as ``like``."""
+    if conditioning.low_res is None:
+        return conditioning
+    return replace(conditioning, low_res=_enlarged(conditioning.low_res, like))
 
 
 def _unshuffled(x: Tensor, patch: int) -> Tensor:

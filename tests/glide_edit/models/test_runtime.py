@@ -216,8 +216,12 @@ def test_this_very_machine_has_an_answer() -> None:
 
 
 class TestThreads:
-    def test_one_a_core(self, machine: Machine) -> None:
+    @pytest.fixture(autouse=True)
+    def busy(self, machine: Machine) -> None:
+        """Nothing was learned of more threads than one, so that there is one a core."""
         machine.cpu(("float32", True, 1, 8.0))
+
+    def test_one_a_core(self, machine: Machine) -> None:
         machine.cores({0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3", 6: "6-7"})
         assert choose_runtime().threads == 3
 
