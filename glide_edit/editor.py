@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -136,8 +137,10 @@ class Editor(EditorMethods, AsyncEditor):
         copies of its latents. What they raise stops the work.
 
         Raises:
-            InputError, MaskError: as ``stream``.
+            InputError, MaskError: as ``stream``; InputError for an ``async`` callback, which ``arun`` awaits.
         """
+        if inspect.iscoroutinefunction(callback):
+            raise _never_awaited("callback")
         with closing(self.stream(request, on_step=on_step)) as events:
             for event in events:
                 if isinstance(event, EditResult):
@@ -160,6 +163,8 @@ class Editor(EditorMethods, AsyncEditor):
                 on the same device.
             MaskError: the protected area leaves nothing to change.
         """
+        if inspect.iscoroutinefunction(on_step):
+            raise _never_awaited("on_step")
         made = request if isinstance(request, Plan) else self.plan(request)
         if made.model != self.label(made.request):
             raise InputError(
@@ -200,7 +205,7 @@ class Editor(EditorMethods, AsyncEditor):
     def _events(
         self, made: Plan, drafts: Drafts | None, on_step: Callable[[SampleStep], None] | None
     ) -> Generator[Progress | EditResult, None, None]:
-        with self._lock.lease() as lease:
+        with self._lock.lease(f"{made.request.operation} with {made.model}") as lease:
             for event in run(made, self.model, self.clip, drafts, on_step):
                 if isinstance(event, EditResult):
                     break
@@ -213,3 +218,10 @@ class Editor(EditorMethods, AsyncEditor):
         if isinstance(self.clip, OpenClip) and request.clip_guidance:
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label
+
+
+def _never_awaited(name: str) -> InputError:
+    awaits = "pass a plain function" if name == "on_step" else "use arun, which awaits it"
+    return InputError(
+        f"{name} is an async function, which nobody would await here: {awaits}.", code=f"{name}_is_async"
+    )

@@ -86,8 +86,8 @@ def _progress(
 ) -> Progress:
     """The only place where ``Progress`` is made."""
     sampled = step.sample
-    if on_step is not None:  # with copies, so that nothing it does to them changes the picture
-        on_step(replace(sampled, latents=sampled.latents.clone(), x0=sampled.x0.clone()))
+    if on_step is not None:
+        _told(on_step, sampled)
     return Progress(
         sampled.stage,
         sampled.index + 1,
@@ -99,6 +99,14 @@ def _progress(
         candidates=ranking.candidates,
         share=count.add(step),
     )
+
+
+def _told(on_step: OnStep, step: SampleStep) -> None:
+    """With copies, so that nothing ``on_step`` does to them changes the picture."""
+    try:
+        on_step(replace(step, latents=step.latents.clone(), x0=step.x0.clone()))
+    except StopIteration as error:  # which no generator can hand on
+        raise RuntimeError("on_step raised StopIteration: to stop the work, raise something else.") from error
 
 
 def _candidates(

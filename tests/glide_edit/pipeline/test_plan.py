@@ -221,6 +221,21 @@ def test_a_callback_that_raises_stops_the_work(editor: Editor) -> None:
     assert editor.run(Generate(prompt="a ball")).pictures, "the device is free again"
 
 
+def test_callbacks_that_nobody_would_await_are_refused(editor: Editor) -> None:
+    async def tell(event: Any) -> None:
+        raise AssertionError("never awaited")
+
+    with pytest.raises(InputError, match=r"callback is an async function.* use arun"):
+        editor.run(Generate(prompt="a ball"), callback=tell)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="on_step is an async function"):
+        editor.run(Generate(prompt="a ball"), on_step=tell)  # type: ignore[arg-type]
+
+
+def test_an_exhausted_iterator_in_on_step_is_told_as_its_own(editor: Editor) -> None:
+    with pytest.raises(RuntimeError, match="on_step raised StopIteration"):
+        editor.run(Generate(prompt="a ball"), on_step=lambda step: next(iter(())))
+
+
 def test_a_preview_is_made_only_where_somebody_looks(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     from glide_edit.pipeline import run as running
 
