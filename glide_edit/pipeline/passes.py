@@ -35,6 +35,7 @@ def pass_sides(side: int, drawn: int, factor: int) -> list[int]:
     Each is at most ``factor`` * STRETCH times the one before it; the last is ``side``. None where the frame
     is hardly larger than what was drawn.
     """
+    assert factor > 1, "an upsampler enlarges"
     if side < DETAIL_FROM * drawn:
         return []
     sides = [side]
