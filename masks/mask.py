@@ -24,8 +24,8 @@ Severity = Literal["error", "warning", "note"]
 TURNING = (5, 6, 7, 8)
 """The EXIF orientations with which width and height change places."""
 
-LARGEST_RLE = 2**31
-"""Pixels. A short record can unfold to any size, so what is read from a file is bounded."""
+LARGEST_RLE = 100_000_000
+"""Pixels, as many as a picture may have: a short record could unfold to any size."""
 
 
 class MaskError(ValueError):
@@ -142,7 +142,7 @@ class Mask:
     def from_rle(cls, record: Mapping[str, Any]) -> Mask:
         """The mask that ``to_rle`` wrote.
 
-        Raises MaskError for another record, runs that do not add up to the size, and over 2**31 pixels.
+        Raises MaskError for another record, runs that do not add up to the size, and over 100 megapixels.
         """
         try:
             size, counts, order = record["size"], record["counts"], record["order"]
@@ -154,7 +154,9 @@ class Mask:
             raise MaskError(f'a run-length mask of order {order!r}: only "row" is read')
         height, width = as_size(size)
         if height * width > LARGEST_RLE:
-            raise MaskError(f"a run-length mask of {height} x {width} pixels: at most {LARGEST_RLE} are read")
+            raise MaskError(
+                f"a run-length mask of {height} x {width} pixels: at most {LARGEST_RLE:,} are read"
+            )
         if not isinstance(counts, (list, tuple)) or not all(_is_int(run) and run >= 0 for run in counts):
             raise MaskError("the counts of a run-length mask are whole numbers from 0 up")
         if sum(counts) != height * width:

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
 from glide_edit.operations.frame import Frame, Operation
 from glide_edit.operations.registry import operation_of
-from glide_edit.pipeline.plain import plain, value_of
+from glide_edit.pipeline.plain import plain
 from glide_edit.pipeline.stage_settings import StageSettings
-from glide_edit.requests import Request, request_from_json
-from masks import Mask, MaskError
+from glide_edit.requests import Request
+from masks import Mask
 
 FORMAT = 1
 """Of plans as JSON."""
@@ -71,7 +70,9 @@ class Plan:
     @property
     def signature(self) -> object:
         """Equal for plans that can be drawn in one batch: they differ in words, pictures and seeds."""
-        return self.request.operation, self.model, tuple(settings.signature for settings in self.stages)
+        request = self.request
+        clip = (request.clip_cuts, request.clip_interval)
+        return request.operation, self.model, clip, tuple(settings.signature for settings in self.stages)
 
     def settings_at(self, index: int) -> StageSettings:
         """The settings of the stage at this place of the cascade."""
@@ -135,34 +136,15 @@ class Plan:
         """The plan that ``to_json`` wrote, with the pictures that the request starts from.
 
         Raises:
-            InputError: not a plan, or other pictures. MaskError: a mask that cannot be read.
+            InputError: not a plan, other pictures, or one that its request would not give (``Editor.stream``
+                compares it with what this model makes of the request). MaskError: a mask that cannot be read.
         """
-        if not isinstance(record, Mapping) or record.get("plan") != FORMAT:
-            raise InputError(f"Not a plan of format {FORMAT}: Plan.to_json writes one.")
-        try:
-            request = request_from_json(record["request"], source)
-            fields = {name: value_of(kind, record[name]) for name, kind in _KINDS.items()}
-            return cls(request=request, **fields)
-        except (GlideEditError, MaskError):
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"Not a plan that can be used: {error}.") from error
+        from glide_edit.pipeline.plan_check import read_plan  # which makes plans of its own to compare
+
+        return read_plan(record, source)
 
     def __str__(self) -> str:
         return describe(self)
-
-
-_KINDS: dict[str, Any] = {
-    "model": str,
-    "stages": tuple[StageSettings, ...],
-    "frames": tuple[Frame, ...],
-    "allowed": Mask | None,
-    "batch": int,
-    "cascade": bool,
-    "is_one_draft": bool,
-    "factor": int,
-    "notes": tuple[str, ...],
-}
 
 
 def describe(plan: Plan) -> str:

@@ -131,26 +131,6 @@ def test_plans_differ_where_requests_do(editor: Editor) -> None:
     assert one != "a plan"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"plan": 99},
-        {"stages": 3},
-        {"stages": [{}]},
-        {"batch": "four"},
-        {"frames": [{"number": 0, "surprise": 1}]},
-        {"request": {"operation": "generate"}},
-        {"factor": True},
-    ],
-)
-def test_what_is_no_plan_is_refused(editor: Editor, change: dict[str, Any]) -> None:
-    record = editor.plan(Generate(prompt="a ball")).to_json()
-    with pytest.raises(InputError):
-        Plan.from_json(record | change)
-    with pytest.raises(InputError, match="Not a plan"):
-        Plan.from_json([])  # type: ignore[arg-type]
-
-
 def test_a_plan_of_another_model_is_refused(editor: Editor) -> None:
     made = editor.plan(Generate(prompt="a ball"))
     with pytest.raises(InputError, match="The plan is for tiny"):
