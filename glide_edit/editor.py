@@ -196,7 +196,7 @@ class Editor(EditorMethods, AsyncEditor):
             InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
-        check(self.model.spec, request, has_clip=self.clip is not None)
+        check(self.model, request, has_clip=self.clip is not None)
         if request not in self._diagnosed:
             self._diagnosed[request] = findings(self.model.spec, request)
         return self._diagnosed[request]

@@ -34,7 +34,8 @@ from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 class NetworkConfig(Protocol):
     """What a stage's configuration must say: a frozen dataclass whose fields are plain values or tuples.
 
-    ``image_size`` is the side of its pictures, px; other sizes must be multiples of ``stride``.
+    ``image_size`` is the side of its pictures, px; other sizes must be multiples of ``stride``,
+    and ``stride`` one of the factor of the stage's codec.
     ``text_width`` is the width of the text states that it reads, 0 for no text. ``known``, ``drawing`` and
     ``low_res``: it takes a known picture with a keep-mask, a drawing, the picture of the stage before.
     ``soft_masks``: keep-masks may have values between 0 and 1. ``instruction``: its text says what to change,

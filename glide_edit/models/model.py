@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from glide_edit.codecs import PIXELS, Codec
@@ -57,18 +57,23 @@ class NoisedClip:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model folder ready to run. A stage is read when it is first needed, and then kept."""
+    """A model folder ready to run. A stage is read when it is first needed, and then kept.
+
+    ``codecs`` holds those of stages that do not denoise pixels, by name; it is known before they are read.
+    """
 
     spec: ModelSpec
     runtime: Runtime
     load_stage: Mapping[str, Callable[[], Stage]]
     load_clip: Callable[[], NoisedClip] | None = None
+    codecs: Mapping[str, Codec] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: ModelSpec, runtime: Runtime, stages: Sequence[Stage]) -> Model:
         """A model of stages that are loaded already."""
         ready = {stage.name: stage for stage in stages}
-        return cls(spec, runtime, {name: partial(ready.__getitem__, name) for name in ready})
+        load = {name: partial(ready.__getitem__, name) for name in ready}
+        return cls(spec, runtime, load, codecs={name: stage.codec for name, stage in ready.items()})
 
     @property
     def name(self) -> str:
@@ -96,6 +101,9 @@ class Model:
     def cascade(self, inpainting: bool) -> tuple[Stage, ...]:
         """The stages that run, in order; see ``ModelSpec.cascade``."""
         return tuple(self.load_stage[stage.name]() for stage in self.spec.cascade(inpainting))
+
+    def codec_of(self, stage: StageSpec) -> Codec:
+        return self.codecs.get(stage.name, PIXELS)
 
     @property
     def text_encoder(self) -> TextEncoder | None:

@@ -65,7 +65,7 @@ class Cascade:
                     yield DrawStep(step.sample, rows, finished, step.picture)
                 picture = step.picture()
             if drafts is not None and last == 0:
-                yield _whole_draft(plan, rows, drafts)
+                yield _whole_draft(self.stages[0], plan, rows, drafts)
         else:
             picture = torch.cat([_low_res(row) for row in rows]).to(self.device)
         if passes:
@@ -104,8 +104,8 @@ def _low_res(row: Row) -> Tensor:
     return row.inputs.low_res
 
 
-def _whole_draft(plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:
+def _whole_draft(loaded: LoadedStage, plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:
     """A model of one stage has nothing left to do after its drafts, and says so in one step."""
-    seeds = tuple(row.seed for row in rows)
-    step = SampleStep(plan.stages[0].label, 0, 1, 0.0, seeds, drafts, drafts)
+    seeds, values = tuple(row.seed for row in rows), loaded.stage.codec.encode(drafts)
+    step = SampleStep(plan.stages[0].label, 0, 1, 0.0, seeds, values, values)
     return DrawStep(step, rows, True, lambda: drafts, calls=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from glide_edit.codecs import PixelCodec
 from glide_edit.errors import InputError
 from glide_edit.models.model import Model
 from glide_edit.models.spec import ModelSpec
@@ -14,13 +15,15 @@ from glide_edit.text.prompt_weights import read_words
 from masks import Finding, diagnose
 
 
-def check(spec: ModelSpec, request: Request, *, has_clip: bool = False) -> None:
+def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
     """Refuse what this model cannot do; ``has_clip``: a CLIP is there in place of the model's own.
 
     Raises:
         InputError: no stage for this operation, a selection or a drawing for a model without that channel, a
-            preset it does not have, guidance by CLIP without one, or more steps than a schedule has.
+            preset it does not have, guidance by CLIP without one or of latents, or more steps than a schedule
+            has.
     """
+    spec = model.spec
     stages = spec.cascade(request.repaints)
     if request.preset is not None and request.preset not in spec.preset_names:
         raise InputError(
@@ -53,10 +56,21 @@ def check(spec: ModelSpec, request: Request, *, has_clip: bool = False) -> None:
         )
     for index, stage in enumerate(stages):
         sampling_times(stage.schedule, preset_of(stage, index, request))
-    if preset_of(stages[0], 0, request).clip_guidance and not has_clip and not capabilities.clip_score:
+    if not preset_of(stages[0], 0, request).clip_guidance:
+        return
+    if not isinstance(model.codec_of(stages[0]), PixelCodec):
+        raise InputError(
+            f"The {stages[0].label} of the model {spec.name} denoises latents, which no CLIP can look at: "
+            "leave guidance by CLIP out.",
+            code="clip_guidance_of_latents",
+            field="clip_guidance",
+        )
+    if not has_clip and not capabilities.clip_score:
         raise InputError(
             f"The model {spec.name} has no CLIP of its own to be guided by: name one (clip), or leave "
-            "guidance by CLIP out."
+            "guidance by CLIP out.",
+            code="clip_missing",
+            field="clip_guidance",
         )
 
 

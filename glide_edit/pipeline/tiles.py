@@ -80,7 +80,7 @@ class TiledDenoiser:
     Args:
         schedule: that of the tiles' denoisers.
         tiles: each with the denoiser that was told of this part of the canvas.
-        elsewhere: (1, 3, H, W) in [-1, 1].
+        elsewhere: (1, C, H, W), as the network has it.
     """
 
     def __init__(self, schedule: Schedule, tiles: Sequence[tuple[Tile, Denoiser]], elsewhere: Tensor) -> None:
@@ -96,7 +96,7 @@ class TiledDenoiser:
         return self._schedule
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        """x_t (B, 3, H, W), t (B,) -> a Prediction of the whole canvas."""
+        """x_t (B, C, H, W), t (B,) -> a Prediction of the whole canvas."""
         drawn = self._weight > 0
         weight = self._weight.clamp(min=1e-12)
         x0 = torch.zeros_like(x_t)
