@@ -34,7 +34,7 @@ class EditorMethods(ABC):
         prompt: What to draw, in words.
         negative_prompt: What not to draw; a guidance above 1 pushes away from it.
         n: How many pictures to make.
-        seed: Seed of the first picture; the others have the seeds after it.
+        seed: Seed of the first picture; the others have the seeds after it (None: 0).
         seeds: In place of seed and n, a picture for each of these seeds.
         candidates: Draw so many small pictures, rank them, and finish the best n.
         steps: Steps of the first stage (None: the model's).
@@ -80,7 +80,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -107,7 +107,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -128,7 +128,7 @@ class EditorMethods(ABC):
         feather: float | None = None,
         detail: bool | None = None,
         match_grain: bool | None = None,
-        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] = "noise",
+        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
         callback: Callable[[Progress], None] | None = None,
@@ -145,7 +145,7 @@ class EditorMethods(ABC):
             context: The model sees a square so many times as wide as the selection (None: where it is best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            mask_fill: What the selection begins from; patches are of what surrounds it.
+            mask_fill: What the selection begins from; patches are of what surrounds it (None: noise).
             strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Inpaint, locals()), callback=callback, on_step=on_step)
@@ -157,7 +157,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -201,7 +201,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -222,7 +222,7 @@ class EditorMethods(ABC):
         feather: float | None = None,
         detail: bool | None = None,
         match_grain: bool | None = None,
-        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] = "patches",
+        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
         callback: Callable[[Progress], None] | None = None,
@@ -239,7 +239,7 @@ class EditorMethods(ABC):
             context: The model sees a square so many times as wide as the selection (None: where it is best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            mask_fill: What the selection begins from; patches are of what surrounds it.
+            mask_fill: What the selection begins from; patches are of what surrounds it (None: patches).
             strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Remove, locals()), callback=callback, on_step=on_step)
@@ -251,7 +251,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -286,7 +286,7 @@ class EditorMethods(ABC):
         prompt: str = "",
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -317,7 +317,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,

@@ -266,11 +266,22 @@ def _edit_of(operation: Operation, values: dict[str, Any]) -> Edit:
 
 
 def _take_old_names(kind: type[Request], values: dict[str, Any]) -> tuple[str, ...]:
-    """Move values to the names that fields have now; a note for each."""
+    """Move values to the names that fields have now; a note for each.
+
+    Raises:
+        InputError: a field is given by both its names, with different values.
+    """
+    from glide_edit.requests import settings_of
+    from glide_edit.requests.request import with_new_names
+
+    defaults = {each.name: each.default for each in settings_of(kind)}
     notes = []
     for old, new in kind.old_names.items():
         if (value := values.pop(old)) is not None:
-            values[new] = value
+            given = {old: value}
+            if values[new] != defaults[new]:
+                given[new] = values[new]
+            values[new] = with_new_names(kind, given, warn=False)[new]
             notes.append(f"--{old} is called --{new.replace('_', '-')} now: the old name goes")
     return tuple(notes)
 

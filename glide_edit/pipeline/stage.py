@@ -152,8 +152,8 @@ class LoadedStage:
                 picture = picture * keep_mask
             return picture, keep_mask
 
-        picture, keep_mask = (self._batch(rows, lambda inputs, k=k: known(inputs)[k]) for k in (0, 1))
-        return encode_known(self.stage.codec, picture, keep_mask)
+        keep_mask = self._batch(rows, lambda inputs: known(inputs)[1])
+        return encode_known(self.stage.codec, self._batch(rows, lambda inputs: known(inputs)[0]), keep_mask)
 
     def _condition(self, rows: Sequence[Row], known: Known | None) -> Conditioning:
         """What the network is told of the pictures, apart from the words and the picture before."""

@@ -29,21 +29,28 @@ def request_of(kind: type[R], given: Mapping[str, Any]) -> R:
     from glide_edit.selections import open_mask
 
     settings = {each.name: each for each in settings_of(kind)}
-    values = {name: given[name] for name in settings if name in given}
-    for old, new in kind.old_names.items():
-        if given.get(old) is not None:
-            values[new] = with_new_names(kind, {old: given[old]}, stacklevel=4)[new]
+    names = (name for name in (*settings, *kind.old_names) if name in given)
+    values = {
+        name: given[name]
+        for name in names
+        if given[name] is not None or (name in settings and settings[name].optional)
+    }
+    values = with_new_names(kind, values)
     for name, value in values.items():
         if settings[name].kind == "picture":
             values[name] = open_picture(value)
         elif settings[name].kind == "mask" and value is not None:
             values[name] = open_mask(value)
     if given.get("generator") is not None:
-        if values.get("seed") or values.get("seeds"):
+        if "seed" in values or not _is_empty(values.get("seeds", ())):
             said = "Give either generator, or seed or seeds: a generator draws the seed."
             raise InputError(said, code="generator_contradicts_seed", field="seed")
         values["seed"] = _drawn_seed(given["generator"])
     return kind(**values)
+
+
+def _is_empty(seeds: object) -> bool:
+    return isinstance(seeds, tuple | list | range) and not seeds
 
 
 def _drawn_seed(generator: object) -> int:

@@ -114,7 +114,9 @@ def same(one: Request, other: Request) -> bool:
         ({"n": True}, "not True"),
         ({"n": "2"}, "not '2'"),
         ({"seed": -1}, "seed must be"),
-        ({"seed": LARGEST_SEED}, "seed must be"),
+        ({"seed": LARGEST_SEED + 1}, "seed must be"),
+        ({"seed": LARGEST_SEED, "n": 2}, f"seed must be at most {LARGEST_SEED - 1} for 2 pictures"),
+        ({"seed": LARGEST_SEED - 2, "candidates": 4}, "seed must be at most"),
         ({"candidates": 0}, "candidates must be a whole number between 1 and 64, not 0"),
         ({"candidates": 3, "n": 4}, "candidates must be a whole number between 4 and 64, not 3"),
         ({"candidates": 65}, "not 65"),
@@ -195,7 +197,7 @@ def test_requests_do_not_change() -> None:
 def test_the_limits_themselves_are_taken(finish: Any) -> None:
     request = inpaint(
         n=MOST_IMAGES,
-        seed=LARGEST_SEED - MOST_IMAGES,
+        seed=LARGEST_SEED - MOST_IMAGES + 1,
         steps=MOST_STEPS,
         upsampler_steps=1,
         guidance=0,
@@ -203,7 +205,7 @@ def test_the_limits_themselves_are_taken(finish: Any) -> None:
         context=16,
         finish=finish,
     )
-    assert request.seeds[-1] == LARGEST_SEED - 1
+    assert request.seeds[-1] == LARGEST_SEED
     assert len(request.seeds) == MOST_IMAGES
 
 
@@ -409,7 +411,7 @@ def test_replacing_one_way_of_naming_seeds_by_the_other() -> None:
         ({"seeds": (1, -1)}, "not -1"),
         ({"seeds": (1, 2.0)}, "not 2.0"),
         ({"seeds": (True,)}, "not True"),
-        ({"seeds": (LARGEST_SEED,)}, "seeds must be whole numbers"),
+        ({"seeds": (LARGEST_SEED + 1,)}, "seeds must be whole numbers"),
         ({"seeds": "1,2"}, "a list or range"),
         ({"seeds": 7}, "a list or range"),
         ({"seeds": range(10**30)}, "more than the 64"),
@@ -434,10 +436,13 @@ def test_seeds_as_people_write_them(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@given(st.lists(st.integers(0, LARGEST_SEED - 1), min_size=1, max_size=MOST_IMAGES, unique=True))
+@given(st.lists(st.integers(0, LARGEST_SEED), min_size=1, max_size=MOST_IMAGES, unique=True))
 def test_any_seeds_can_be_written(seeds: list[int]) -> None:
     assert parse_seeds(",".join(map(str, seeds))) == tuple(seeds)
-    assert Generate(prompt="x", seeds=tuple(seeds)).seeds == tuple(seeds)
+    request = Generate(prompt="x", seeds=tuple(seeds))
+    assert request.seeds == tuple(seeds)
+    for seed in seeds:
+        assert request.alone(seed).seeds == (seed,), "every picture has a recipe"
 
 
 def test_a_request_with_several_pictures_gets_each_where_its_hash_is() -> None:
