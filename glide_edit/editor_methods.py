@@ -36,7 +36,7 @@ class EditorMethods(ABC):
         n: How many pictures to make.
         seed: Seed of the first picture; the others have the seeds after it (None: 0).
         seeds: In place of seed and n, a picture for each of these seeds.
-        candidates: Draw so many small pictures, rank them, and finish the best n.
+        candidates: Draw this many small pictures, rank them, and finish the best n.
         steps: Steps of the first stage (None: the model's).
         guidance: How strongly to follow the words (classifier-free guidance); 1 is plain (None: the model's).
         sampler: ddpm, ddim or dpm-solver++, for the first stage (None: the model's).
@@ -46,7 +46,8 @@ class EditorMethods(ABC):
         clip_guidance: How strongly CLIP pulls the first stage towards the words; 0 is not at all (None: the
             model's).
         clip_cuts: Random crops that a CLIP looks at in each step if it was not trained on noise.
-        clip_interval: The part of the noise axis, 0 clean to 1 noise, where CLIP pulls (None: all of it).
+        clip_interval: The part of the noise axis, 0 clean to 1 noise, where CLIP pulls (None: all of it, or 0
+            to 0.8 of a CLIP that was not trained on noise).
         callback: Called with every ``Progress``.
         on_step: Called with every ``SampleStep``: the latents and the x0 of each step of a sampler.
         generator: A seed is drawn from it, so that two calls differ; in place of seed and seeds.

@@ -110,6 +110,11 @@ class TextKind(Kind):
     tokenizer_file: str | None = None
     outside_hashes: Callable[[Any], list[str]] = lambda config: []
 
+    @property
+    def opens_alone(self) -> bool:
+        """Whether the tokenizer is a file that is read without the network."""
+        return self.open_tokenizer in (_byte_pairs, _gpt2)
+
 
 K = TypeVar("K", bound=Kind)
 NETWORKS: dict[str, Kind] = {}

@@ -67,7 +67,7 @@ class Request:
         written="1,5,9 or 10-19",
     )
     candidates: int | None = setting(
-        None, "Draw so many small pictures, rank them, and finish the best n", within=(1, MOST_IMAGES)
+        None, "Draw this many small pictures, rank them, and finish the best n", within=(1, MOST_IMAGES)
     )
     steps: int | None = setting(None, "Steps of the first stage", within=(1, MOST_STEPS), unset="the model's")
     guidance: float | None = setting(
@@ -113,7 +113,9 @@ class Request:
         within=(1, MOST_CUTS),
     )
     clip_interval: tuple[float, float] | None = setting(
-        None, "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls", unset="all of it"
+        None,
+        "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls",
+        unset="all of it, or 0 to 0.8 of a CLIP that was not trained on noise",
     )
 
     def __post_init__(self) -> None:
