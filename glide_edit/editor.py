@@ -21,7 +21,7 @@ from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.device_lock import device_lock
 from glide_edit.operations.registry import operation_of
 from glide_edit.operations.rerank import Drafts
-from glide_edit.pipeline.check import check, findings
+from glide_edit.pipeline.check import check, findings, is_guided_by_clip
 from glide_edit.pipeline.plan import Plan
 from glide_edit.pipeline.plan_check import check_unchanged
 from glide_edit.pipeline.planner import plan
@@ -230,7 +230,7 @@ class Editor(EditorMethods, AsyncEditor):
 
     def label(self, request: Request) -> str:
         """What makes a request's pictures, as recipes name it: the model, and a CLIP of open_clip."""
-        if isinstance(self.clip, OpenClip) and request.clip_guidance:
+        if isinstance(self.clip, OpenClip) and is_guided_by_clip(self.model.spec, request):
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label
 

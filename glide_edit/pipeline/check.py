@@ -64,7 +64,7 @@ def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
         raise _lacking(spec, "network that was trained to inpaint")
     for index, stage in enumerate(stages):
         _check_steps(stage, index, request)
-    if not preset_of(stages[0], 0, request).clip_guidance:
+    if not is_guided_by_clip(spec, request):
         return
     if not isinstance(model.codec_of(stages[0]), PixelCodec):
         raise InputError(
@@ -80,6 +80,14 @@ def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
             code="clip_missing",
             field="clip_guidance",
         )
+
+
+def is_guided_by_clip(spec: ModelSpec, request: Request) -> bool:
+    """Whether the request, or the preset that it names, asks for guidance by CLIP where one acts."""
+    stages = spec.cascade(request.repaints)
+    if isinstance(request, Upscale) or not stages or request.preset not in (None, *spec.preset_names):
+        return False
+    return preset_of(stages[0], 0, request).clip_guidance > 0
 
 
 def _check_steps(stage: StageSpec, index: int, request: Request) -> None:
