@@ -181,9 +181,11 @@ class Editor(EditorMethods, AsyncEditor):
         """
         drafts = {each.seed: each.drafts for each in result.candidates if each.seed == seed}
         if not drafts:
-            raise InputError(f"No candidate has the seed {seed}: run a request with candidates first.")
+            said = f"No candidate has the seed {seed}: run a request with candidates first."
+            raise InputError(said, code="candidate_unknown", field="seed")
         if result.model != self.label(result.request):
-            raise InputError(f"The candidates were drawn by {result.model}: only it can finish them.")
+            said = f"The candidates were drawn by {result.model}: only it can finish them."
+            raise InputError(said, code="candidates_of_another_model", field="result")
         return self._events(self.plan(result.request.alone(seed)), drafts, None)
 
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
@@ -196,6 +198,7 @@ class Editor(EditorMethods, AsyncEditor):
             InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
+        operation_of(request)
         check(self.model, request, has_clip=self.clip is not None)
         if request not in self._diagnosed:
             self._diagnosed[request] = findings(self.model.spec, request)

@@ -204,4 +204,5 @@ class EditResult:
 
     def _check(self, index: int) -> None:
         if not 0 <= index < len(self.pictures):
-            raise InputError(f"No picture {index}: there are {len(self.pictures)}, counted from 0.")
+            said = f"No picture {index}: there are {len(self.pictures)}, counted from 0."
+            raise InputError(said, code="index_out_of_range", field="index")

@@ -29,7 +29,17 @@ LARGEST_RLE = 100_000_000
 
 
 class MaskError(ValueError):
-    """A selection that cannot be used. The message says what is wrong and how to fix it."""
+    """A selection that cannot be used. The message says what is wrong and how to fix it.
+
+    Attributes:
+        code: what is wrong, for programs; without anything more exact "bad_mask".
+        field: the name of the field of a request that is at fault, if it is known.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "bad_mask", field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -250,7 +260,7 @@ def require_usable(mask: Mask, size: Size | None = None, orientation: int = 1) -
     """Raise MaskError with everything that ``faults`` finds."""
     found = faults(mask, size, orientation)
     if found:
-        raise MaskError("; ".join(each.text for each in found))
+        raise MaskError("; ".join(each.text for each in found), code=f"mask_{found[0].code}", field="mask")
 
 
 def as_size(size: object) -> Size:
