@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from apps.cli.errors import printable
 from apps.cli.mask_values import usable_mask_file
 from apps.cli.options import (
     MaskMeans,
@@ -352,7 +353,7 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         from glide_edit.operations.strengths import strengths_sheet
 
         save_picture(strengths_sheet(results), sheet, force=running.force)
-        typer.echo(f"{sheet}: {len(results)} strengths", err=running.as_json)
+        typer.echo(f"{printable(str(sheet))}: {len(results)} strengths", err=running.as_json)
 
 
 def _targets(operation: Operation, edit: Edit) -> list[Path]:
@@ -374,6 +375,9 @@ def _targets(operation: Operation, edit: Edit) -> list[Path]:
 
 def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     """Print what the requests would do and cost; no picture is made and nothing is written."""
+    if edit.out is not None:
+        like = None if operation.new else edit.requests[0].source
+        check_targets(_targets(operation, edit), like=like, force=running.force)
     from glide_edit.editor import Editor
 
     with live() as display:
@@ -387,5 +391,6 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
         typer.echo(json.dumps(records[0] if len(records) == 1 else {"plans": records}))
         return
     for note in edit.notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo("\n\n".join(map(str, plans)))
+        typer.echo(f"note: {printable(note)}", err=True)
+    for line in "\n\n".join(map(str, plans)).splitlines():
+        typer.echo(printable(line))

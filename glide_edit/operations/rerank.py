@@ -102,7 +102,9 @@ def rank(
         fit, margin, seam = (_mean(values) for values in zip(*measured, strict=True))
         previews = tuple(preview(draft) for draft in pictures)
         new.append(
-            Candidate(Score(seed, fit, margin, seam), tuple(draft.cpu() for draft in pictures), previews)
+            Candidate(
+                Score(seed, fit, margin, seam), tuple(draft.cpu().clone() for draft in pictures), previews
+            )
         )
     return Ranking(_ordered([*before, *new]), notes)
 

@@ -150,24 +150,24 @@ class Plan:
 def describe(plan: Plan) -> str:
     """A few lines for a person: size of each frame, settings of each stage, network calls."""
     request = plan.request
-    count = f"{request.n} picture{'s' if request.n > 1 else ''}"
+    count = _counted(request.n, "picture")
     if request.candidates is not None:
-        count += f", the best of {request.candidates} candidates"
+        count += f", the best of {_counted(request.candidates, 'candidate')}"
     seeds = request.seeds if request.candidates is None else request.candidate_seeds
     lines = [f"{request.operation} with {plan.model}: {count}, seeds {_listed(seeds)}"]
     if plan.allowed is not None:
         lines.append(f"may change: {plan.allowed.count:,} of {plan.allowed.selected.size:,} px")
     for settings in plan.stages if plan.cascade else plan.stages[-1:]:
-        preset = settings.preset
+        preset, steps = settings.preset, _counted(len(settings.timesteps), "step")
         lines.append(
-            f"stage {settings.label}, {settings.image_size} px: {len(settings.timesteps)} steps of "
-            f"{preset.sampler}, guidance {preset.guidance:g}, {len(settings.branches)} branches"
+            f"stage {settings.label}, {settings.image_size} px: {steps} of {preset.sampler}, "
+            f"guidance {preset.guidance:g}, {_counted(len(settings.branches), 'branch', 'es')}"
             + (", from an init image" if settings.from_init else "")
         )
     for frame in plan.frames[:_MOST_LINES]:
         lines.append(_frame_line(frame))
     if len(plan.frames) > _MOST_LINES:
-        lines.append(f"... and {len(plan.frames) - _MOST_LINES} more frames")
+        lines.append(f"... and {_counted(len(plan.frames) - _MOST_LINES, 'more frame')}")
     lines.append(
         f"network calls: {plan.network_calls:,}; pictures in memory: {plan.memory_bytes / 1e6:.0f} MB"
     )
@@ -184,10 +184,14 @@ def _frame_line(frame: Frame) -> str:
     elif frame.block is not None:
         what = f"block of {frame.block.width} x {frame.block.height} px at {frame.block.x}, {frame.block.y}"
     passes = "".join(
-        f", {tiled.label} at {tiled.size[1]} x {tiled.size[0]} px in {len(tiled.tiles)} tiles"
+        f", {tiled.label} at {tiled.size[1]} x {tiled.size[0]} px in {_counted(len(tiled.tiles), 'tile')}"
         for tiled in frame.passes
     )
     return f"frame {frame.number + 1}: {what}{passes}"
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count} {what}{'' if count == 1 else plural}"
 
 
 def _listed(seeds: Sequence[int]) -> str:

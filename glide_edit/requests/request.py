@@ -216,9 +216,9 @@ class Request:
 def check_names(kind: type[Request], given: Mapping[Any, object]) -> None:
     """Raise InputError for a name that is no field of the request."""
     if unknown := set(given) - {each.name for each in fields(kind)}:
-        names = sorted(map(str, unknown))
+        names = sorted(unknown, key=str)
         said = f"{kind.operation} has no {', '.join(map(repr, names))}."
-        raise InputError(said, code="unknown_field", field=names[0])
+        raise InputError(said, code="unknown_field", field=str(names[0]))
 
 
 def with_new_names(kind: type[Request], given: Mapping[str, Any], *, warn: bool = True) -> dict[str, Any]:

@@ -190,6 +190,20 @@ def test_requests_do_not_change() -> None:
         request.n = 2
 
 
+# Names that were elsewhere ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["CONTENTS", "LONGEST_SIDE", "MOST_CUTS", "SketchMode", "checked_seeds"])
+def test_names_that_moved_are_found_with_a_warning(name: str) -> None:
+    from glide_edit import requests
+
+    with pytest.warns(DeprecationWarning, match=rf"requests\.{name} is glide_edit\.requests\.") as warned:
+        assert getattr(requests, name) is not None
+    assert warned[0].filename == __file__
+    with pytest.raises(AttributeError, match="no attribute 'NONSENSE'"):
+        getattr(requests, "NONSENSE")  # noqa: B009
+
+
 # What is taken ---------------------------------------------------------------------------------------------
 
 

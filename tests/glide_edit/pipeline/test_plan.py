@@ -153,6 +153,13 @@ def test_it_tells_what_will_be_done(editor: Editor) -> None:
     assert editor.plan(REQUESTS["detail"]).memory_bytes > 200 * 200 * 3 * 2
 
 
+def test_one_of_something_is_told_in_the_singular(editor: Editor) -> None:
+    said = str(editor.plan(Generate(prompt="a ball", steps=1, upsampler_steps=1, candidates=1)))
+    assert "1 picture, the best of 1 candidate, " in said
+    assert "upsampler, 64 px: 1 step of ddim, guidance 1, 1 branch" in said
+    assert "1 steps" not in said
+
+
 def test_every_stage_may_have_its_own_steps(editor: Editor) -> None:
     made = editor.plan(Generate(prompt="a ball", stage_steps=(5, 4)))
     assert [len(settings.timesteps) for settings in made.stages] == [5, 4]
