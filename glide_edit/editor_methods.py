@@ -141,9 +141,10 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            grow: Grow the selection by so many pixels.
+            grow: Grow the selection by this many pixels.
             protect: What never changes, also where grow reaches: white = protect.
-            context: The model sees a square so many times as wide as the selection (None: where it is best).
+            context: The model sees a square this many times as wide as the selection (None: where it is
+                best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
             mask_fill: What the selection begins from; patches are of what surrounds it (None: noise).
@@ -235,9 +236,10 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            grow: Grow the selection by so many pixels.
+            grow: Grow the selection by this many pixels.
             protect: What never changes, also where grow reaches: white = protect.
-            context: The model sees a square so many times as wide as the selection (None: where it is best).
+            context: The model sees a square this many times as wide as the selection (None: where it is
+                best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
             mask_fill: What the selection begins from; patches are of what surrounds it (None: patches).

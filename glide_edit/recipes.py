@@ -39,7 +39,7 @@ class Recipe:
 
     @classmethod
     def from_json(cls, record: object) -> Recipe:
-        """Raises InputError for what is no recipe, or one of a newer glide-edit."""
+        """Raises InputError for what is not a recipe, or one of a newer glide-edit."""
         if not isinstance(record, Mapping) or not isinstance(record.get(RECIPE_KEY), int):
             said = "Not a recipe: it must be a JSON object that names glide-edit."
             raise InputError(said, code="recipe_malformed")
@@ -67,7 +67,7 @@ def read_recipe(path: str | Path) -> Recipe:
     """The recipe in a picture that glide-edit saved: PNG, JPEG, WebP or TIFF.
 
     Raises:
-        ImageError: a file that is no picture.
+        ImageError: a file that is not a picture.
         InputError: a picture without a recipe, or with one that cannot be read.
     """
     text = read_text(path).get(RECIPE_KEY)

@@ -14,7 +14,7 @@ from glide_edit.pipeline.stage_settings import StageSettings, begin_at, sampling
 from glide_edit.pipeline.tiles import ROW, plan_tiles
 
 DETAIL_FROM = 1.25
-"""A frame so many times wider than the model's picture gets detail; below it there is none to be gained."""
+"""A frame this many times wider than the model's picture gets detail; below it there is none to be gained."""
 
 STRETCH = 1.5
 """The picture before may be enlarged so far to stand for the upsampler's low-resolution picture."""

@@ -138,7 +138,7 @@ def _finished(
 ) -> Iterator[tuple[DrawStep, list[Postprocessed]]]:
     """All steps of a plan, each with the pictures that it finished.
 
-    Edits of several frames are drawn anew, not from drafts: a frame may show those before it.
+    Edits of several frames are drawn again, not from drafts: a frame may show those before it.
     """
     operation, request = plan.operation, plan.request
     for seeds in _batches(request.seeds if drafts is None else tuple(drafts), plan.batch):

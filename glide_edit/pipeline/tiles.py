@@ -1,4 +1,4 @@
-"""Pictures larger than a network's own: overlapping tiles, blended anew at each step.
+"""Pictures larger than a network's own: overlapping tiles, blended again at each step.
 
 Each step asks the network for the clean picture of every tile and blends the answers (MultiDiffusion, Bar-Tal
 et al. 2023, for x0), so that all tiles move towards one picture and no border of a tile shows.
@@ -18,7 +18,7 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.operations.frame import Tile
 
 OVERLAP_SHARE = 4
-"""Neighbouring tiles share one part in so many of a tile's side."""
+"""Neighbouring tiles share one part in this many of a tile's side."""
 
 ROW = 2**16
 """Cell (row, column) of a canvas has the tile number row * ROW + column."""

@@ -76,11 +76,11 @@ class Inpaint(Repaint):
 
     image: Picture = field(metadata=IMAGE)
     mask: Mask = field(metadata=about("What to change: a picture of the same size, white = change"))
-    grow: int = setting(0, "Grow the selection by so many pixels", within=(0, 4096), unit="px")
+    grow: int = setting(0, "Grow the selection by this many pixels", within=(0, 4096), unit="px")
     protect: Mask | None = setting(None, "What never changes, also where grow reaches: white = protect")
     context: float | None = setting(
         None,
-        "The model sees a square so many times as wide as the selection",
+        "The model sees a square this many times as wide as the selection",
         within=(1, 16),
         unset="where it is best",
     )

@@ -214,7 +214,7 @@ class Request:
 
 
 def check_names(kind: type[Request], given: Mapping[Any, object]) -> None:
-    """Raise InputError for a name that is no field of the request."""
+    """Raise InputError for a name that is not a field of the request."""
     if unknown := set(given) - {each.name for each in fields(kind)}:
         names = sorted(unknown, key=str)
         said = f"{kind.operation} has no {', '.join(map(repr, names))}."

@@ -176,7 +176,7 @@ def test_folders_that_will_not_do_are_told(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match="holds no object"):
         LanguageModel.load(folder, CPU)
     (folder / "config.json").unlink()
-    with pytest.raises(ModelFormatError, match="is no language model"):
+    with pytest.raises(ModelFormatError, match="is not a language model"):
         LanguageModel.load(folder, CPU)
 
 
