@@ -65,6 +65,8 @@ class Lease:
 
     def is_held_by(self, caller: Caller) -> bool:
         """Whether the caller itself holds the device, so that waiting for it would never end."""
+        if self._caller.gone:
+            return False  # the step under way is the last
         if caller.blocks and caller.loop is not None and caller.loop is self._caller.loop:
             return True  # waiting would stop the loop, whichever of its tasks has the stream
         return any(lease is self and taken_by is self._caller for lease, taken_by in _OPEN.get())

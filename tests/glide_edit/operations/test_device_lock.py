@@ -262,6 +262,41 @@ def test_tasks_beside_each_other_wait(editor: Editor) -> None:
     assert len(in_thread(lambda: asyncio.run(main()))()) == 4
 
 
+def _leave(editor: Editor) -> Any:
+    async def main() -> None:
+        async with aclosing(editor.astream(REQUEST)) as events:
+            async for _ in events:
+                break
+
+    return main()
+
+
+def _time_out(editor: Editor) -> Any:
+    async def main() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await editor.arun(REQUEST)
+
+    return main()
+
+
+@pytest.mark.parametrize("leave", [_leave, _time_out])
+def test_after_a_run_that_was_left_the_same_task_waits_for_its_last_step(leave: Any) -> None:
+    def slow(x_t: torch.Tensor) -> torch.Tensor:
+        threading.Event().wait(0.3)
+        return torch.zeros_like(x_t)
+
+    editor = stand_in_editor(slow)
+
+    async def main() -> list[EditResult]:
+        await leave(editor)
+        first = await editor.arun(REQUEST)
+        await leave(editor)
+        return [first, editor.run(REQUEST)]
+
+    assert len(in_thread(lambda: asyncio.run(main()))()) == 2
+
+
 def test_a_task_that_is_cancelled_while_it_waits_draws_nothing(editor: Editor) -> None:
     other = stand_in_editor(torch.ones_like)
     stream = editor.stream(REQUEST)
