@@ -30,11 +30,11 @@ def request_of(kind: type[R], given: Mapping[str, Any]) -> R:
     from glide_edit.selections import open_mask
 
     settings = {each.name: each for each in settings_of(kind)}
-    names = (name for name in (*settings, *kind.old_names) if name in given)
+    may_be_unset = {"seed", *kind.old_names, *kind.old_names.values()}
     values = {
         name: given[name]
-        for name in names
-        if given[name] is not None or (name in settings and settings[name].optional)
+        for name in (*settings, *kind.old_names)
+        if name in given and not (given[name] is None and name in may_be_unset)
     }
     values = with_new_names(kind, values)
     for name, value in values.items():
