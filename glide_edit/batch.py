@@ -30,6 +30,7 @@ from glide_edit.requests import (
     parse_steps,
     settings_of,
 )
+from glide_edit.requests.inputs import naming
 from glide_edit.results import EditResult, Progress
 from glide_edit.selections import open_mask
 from masks import Mask, MaskError
@@ -180,16 +181,22 @@ def request_of(line: BatchLine, folder: str | Path) -> Request:
     given = checked_fields(kind, line.fields, besides=_OWN)
     means = line.fields.get("mask_means", "change")
     if means not in ("change", "keep"):
-        raise InputError(f"mask_means must be change or keep, not {means!r}.", code="mask_means_unknown")
+        raise InputError(
+            f"mask_means must be change or keep, not {means!r}.",
+            code="mask_means_unknown",
+            field="mask_means",
+        )
     for name, parse in (("seeds", parse_seeds), ("stage_steps", parse_steps)):
         if isinstance(given.get(name), str | int):
             given[name] = parse(str(given[name]))
     for name in fields_of(kind, Picture):
         if given.get(name) is not None:
-            given[name] = open_picture(_path(name, given[name], folder))
+            with naming(name):
+                given[name] = open_picture(_path(name, given[name], folder))
     for name in fields_of(kind, Mask):
         if given.get(name) is not None:
-            mask = _mask(name, given[name], folder)
+            with naming(name):
+                mask = _mask(name, given[name], folder)
             given[name] = ~mask if name == "mask" and means == "keep" else mask
     return kind(**given)
 
@@ -208,7 +215,7 @@ def _mask(name: str, value: object, folder: str | Path) -> Mask:
     try:
         return open_mask(path)
     except MaskError as error:
-        raise MaskError(f"{path}: {error}") from error
+        raise MaskError(f"{path}: {error}", code=error.code) from error
 
 
 # Running ---------------------------------------------------------------------------------------------------

@@ -58,6 +58,15 @@ class PixelCodec:
 PIXELS = PixelCodec()
 
 
+def encode_known(codec: Codec, picture: Tensor, keep_mask: Tensor) -> tuple[Tensor, Tensor]:
+    """A known picture (B, 3, H, W), zero where not kept, and its keep-mask (B, 1, H, W) as a stage has them.
+
+    Cells that are not kept are zero as well.
+    """
+    keep_mask, values = codec.keep(keep_mask), codec.encode(picture)
+    return values * keep_mask if codec.factor > 1 else values, keep_mask
+
+
 def shape_of(codec: Codec, image_size: int) -> tuple[int, int, int]:
     """(C, H, W) of what a stage denoises for square pictures of ``image_size`` pixels."""
     side = image_size // codec.factor

@@ -33,10 +33,11 @@ class TextStates:
 class Conditioning:
     """One branch of conditions. None means not given: the network fills in its own "nothing given".
 
-    ``known`` is (B, 3, H, W) in [-1, 1], zero wherever ``keep_mask`` is 0; ``keep_mask`` is (B, 1, H, W),
-    1 = keep, 0 = repaint; ``drawing`` is (B, 1, H, W), ink +1, paper -1, no drawing 0; ``low_res`` is
-    (B, 3, h, w) in [-1, 1], the picture of the stage before; ``low_res_noise`` is (B,), how much Gaussian
-    noise was mixed into ``low_res`` (its standard deviation in a variance-preserving mix, 0 ... 1).
+    ``known`` is (B, C, H, W), pixels in [-1, 1] or what the stage's codec makes of them, zero wherever
+    ``keep_mask`` is 0; ``keep_mask`` is (B, 1, H, W), 1 = keep, 0 = repaint; ``drawing`` is (B, 1, H, W), ink
+    +1, paper -1, no drawing 0; all are of the size of x_t. ``low_res`` is (B, 3, h, w) in [-1, 1], the
+    picture of the stage before; ``low_res_noise`` is (B,), how much Gaussian noise was mixed into ``low_res``
+    (its standard deviation in a variance-preserving mix, 0 ... 1).
     """
 
     text: TextStates | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from glide_edit.editor_async import AsyncEditor
 from glide_edit.editor_methods import EditorMethods
@@ -20,8 +21,9 @@ from glide_edit.operations.clip import Clip, OpenClip, load_open_clip
 from glide_edit.operations.device_lock import device_lock
 from glide_edit.operations.registry import operation_of
 from glide_edit.operations.rerank import Drafts
-from glide_edit.pipeline.check import check, findings
+from glide_edit.pipeline.check import check, findings, is_guided_by_clip
 from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.plan_check import check_unchanged
 from glide_edit.pipeline.planner import plan
 from glide_edit.pipeline.run import run
 from glide_edit.recipes import Recipe, another_model, read_recipe, rebuild
@@ -44,6 +46,7 @@ class Editor(EditorMethods, AsyncEditor):
         self.model = model
         self.clip = clip
         self._lock = device_lock(model.runtime.device)
+        self._own_plans: WeakValueDictionary[int, Plan] = WeakValueDictionary()
         self._diagnosed: WeakKeyDictionary[Request, tuple[Finding, ...]] = WeakKeyDictionary()
 
     @classmethod
@@ -120,10 +123,11 @@ class Editor(EditorMethods, AsyncEditor):
         Raises:
             InputError: this model cannot do it. MaskError: the protected area leaves nothing to change.
         """
-        operation_of(request)
-        made = plan(request, self.model, label=self.label(request), has_clip=self.clip is not None)
+        made = self._planned(request)
         warnings = (each.text for each in self.diagnose(request) if each.severity == "warning")
-        return replace(made, notes=(*made.notes, *warnings))
+        made = replace(made, notes=(*made.notes, *warnings))
+        self._own_plans[id(made)] = made
+        return made
 
     def run(
         self,
@@ -132,14 +136,16 @@ class Editor(EditorMethods, AsyncEditor):
         callback: Callable[[Progress], None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> EditResult:
-        """Carry out a request, or a plan of this editor's.
+        """Carry out a request, or a plan of it that this model's editor made.
 
         ``callback`` is called with every ``Progress``, ``on_step`` before it with every step of a sampler and
         copies of its latents. What they raise stops the work.
 
         Raises:
-            InputError, MaskError: as ``stream``.
+            InputError, MaskError: as ``stream``; InputError for an ``async`` callback, which ``arun`` awaits.
         """
+        if inspect.iscoroutinefunction(callback):
+            raise _never_awaited("callback")
         with closing(self.stream(request, on_step=on_step)) as events:
             for event in events:
                 if isinstance(event, EditResult):
@@ -158,15 +164,13 @@ class Editor(EditorMethods, AsyncEditor):
         stops; pictures that were finished by then came with the events.
 
         Raises:
-            InputError: this model cannot do it, or (with the first event) the caller has another open stream
-                on the same device.
+            InputError: this model cannot do it, a plan is not what its request gives with this model, or
+                (with the first event) the caller has another open stream on the same device.
             MaskError: the protected area leaves nothing to change.
         """
-        made = request if isinstance(request, Plan) else self.plan(request)
-        if made.model != self.label(made.request):
-            raise InputError(
-                f"The plan is for {made.model}, not for {self.label(made.request)}: plan it anew."
-            )
+        if inspect.iscoroutinefunction(on_step):
+            raise _never_awaited("on_step")
+        made = self._checked(request) if isinstance(request, Plan) else self.plan(request)
         return self._events(made, None, on_step)
 
     def stream_candidate(self, result: EditResult, seed: int) -> Generator[Progress | EditResult, None, None]:
@@ -179,9 +183,11 @@ class Editor(EditorMethods, AsyncEditor):
         """
         drafts = {each.seed: each.drafts for each in result.candidates if each.seed == seed}
         if not drafts:
-            raise InputError(f"No candidate has the seed {seed}: run a request with candidates first.")
+            said = f"No candidate has the seed {seed}: run a request with candidates first."
+            raise InputError(said, code="candidate_unknown", field="seed")
         if result.model != self.label(result.request):
-            raise InputError(f"The candidates were drawn by {result.model}: only it can finish them.")
+            said = f"The candidates were drawn by {result.model}: only it can finish them."
+            raise InputError(said, code="candidates_of_another_model", field="result")
         return self._events(self.plan(result.request.alone(seed)), drafts, None)
 
     def diagnose(self, request: Request) -> tuple[Finding, ...]:
@@ -194,15 +200,32 @@ class Editor(EditorMethods, AsyncEditor):
             InputError: this model cannot do it.
             MaskError: the protected area leaves nothing to change.
         """
-        check(self.model.spec, request, has_clip=self.clip is not None)
+        operation_of(request)
+        check(self.model, request, has_clip=self.clip is not None)
         if request not in self._diagnosed:
             self._diagnosed[request] = findings(self.model.spec, request)
         return self._diagnosed[request]
 
+    def _planned(self, request: Request) -> Plan:
+        operation_of(request)
+        return plan(request, self.model, label=self.label(request), has_clip=self.clip is not None)
+
+    def _checked(self, given: Plan) -> Plan:
+        """A plan that may be carried out: this editor's own, or one that is like it."""
+        operation_of(given.request)
+        if given.model != (label := self.label(given.request)):
+            said = f"The plan is for {given.model}, not for {label}: plan its request again."
+            raise InputError(said, code="plan_for_another_model", field="model")
+        if self._own_plans.get(id(given)) is given:
+            return given
+        again = self._planned(given.request)
+        check_unchanged(given, again)
+        return replace(again, notes=given.notes)
+
     def _events(
         self, made: Plan, drafts: Drafts | None, on_step: Callable[[SampleStep], None] | None
     ) -> Generator[Progress | EditResult, None, None]:
-        with self._lock.lease() as lease:
+        with self._lock.lease(f"{made.request.operation} with {made.model}") as lease:
             for event in run(made, self.model, self.clip, drafts, on_step):
                 if isinstance(event, EditResult):
                     break
@@ -212,6 +235,13 @@ class Editor(EditorMethods, AsyncEditor):
 
     def label(self, request: Request) -> str:
         """What makes a request's pictures, as recipes name it: the model, and a CLIP of open_clip."""
-        if isinstance(self.clip, OpenClip) and request.clip_guidance:
+        if isinstance(self.clip, OpenClip) and is_guided_by_clip(self.model.spec, request):
             return f"{self.model.label}, guided by {self.clip.name}"
         return self.model.label
+
+
+def _never_awaited(name: str) -> InputError:
+    awaits = "pass a plain function" if name == "on_step" else "use arun, which awaits it"
+    return InputError(
+        f"{name} is an async function, which nobody would await here: {awaits}.", code=f"{name}_is_async"
+    )

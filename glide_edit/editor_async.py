@@ -1,15 +1,18 @@
-"""An editor in asyncio: the work goes on in threads, and cancelling a task stops it."""
+"""An editor in asyncio: the work is done in threads, and cancelling a task stops it."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from glide_edit.operations.device_lock import InAnotherThread
 from glide_edit.results import EditResult, Progress
 
 if TYPE_CHECKING:
@@ -68,16 +71,22 @@ class AsyncEditor(ABC):
         self,
         request: Request | Plan,
         *,
-        callback: Callable[[Progress], None] | None = None,
+        callback: Callable[[Progress], Awaitable[None] | None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
     ) -> EditResult:
-        """``run`` in a thread. ``callback`` is called in the event loop, ``on_step`` in that thread."""
+        """``run`` in a thread. ``callback`` is called in the event loop, and awaited where it is ``async``;
+        ``on_step`` is called in that thread.
+
+        Raises:
+            InputError: as ``run``; also where this task has another stream on the same device open.
+        """
         async with aclosing(self.astream(request, on_step=on_step)) as events:
             async for event in events:
                 if isinstance(event, EditResult):
                     return event
-                if callback is not None:
-                    callback(event)
+                said = None if callback is None else callback(event)
+                if inspect.isawaitable(said):
+                    await said
         raise AssertionError("a stream ends with its result")
 
     async def astream(
@@ -88,16 +97,26 @@ class AsyncEditor(ABC):
     ) -> AsyncGenerator[Progress | EditResult, None]:
         """``stream`` in a thread of its own: ``Progress`` events, and the ``EditResult`` last.
 
-        Leave it early only within ``contextlib.aclosing``, as any asynchronous generator.
+        Leave it early only within ``contextlib.aclosing``, as any asynchronous generator. Until its last
+        event the device is this stream's: a run that is begun inside it, by a task or thread begun there as
+        well, is an InputError, since it would wait for ever.
         """
         loop = asyncio.get_running_loop()
-        thread = ThreadPoolExecutor(1, "glide-edit")
-        work = thread.submit(self.stream, request, on_step=on_step)
+        thread, ours = ThreadPoolExecutor(1, "glide-edit"), InAnotherThread()
+        work = thread.submit(ours.call, self.stream, request, on_step=on_step)
         try:
             events = await asyncio.wrap_future(work)
-            while (event := await loop.run_in_executor(thread, next, events, None)) is not None:
+            while (
+                event := await loop.run_in_executor(thread, partial(ours.call, _next, events))
+            ) is not None:
+                ours.take_over()
                 yield event
         finally:
+            ours.leave()
             # Behind the step that is under way, if one is: a generator cannot be closed while it runs.
-            thread.submit(lambda: work.result().close())
+            thread.submit(lambda: ours.call(work.result().close))
             thread.shutdown(wait=False)
+
+
+def _next(events: Generator[Progress | EditResult, None, None]) -> Progress | EditResult | None:
+    return next(events, None)

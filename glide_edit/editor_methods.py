@@ -34,9 +34,9 @@ class EditorMethods(ABC):
         prompt: What to draw, in words.
         negative_prompt: What not to draw; a guidance above 1 pushes away from it.
         n: How many pictures to make.
-        seed: Seed of the first picture; the others have the seeds after it.
+        seed: Seed of the first picture; the others have the seeds after it (None: 0).
         seeds: In place of seed and n, a picture for each of these seeds.
-        candidates: Draw so many small pictures, rank them, and finish the best n.
+        candidates: Draw this many small pictures, rank them, and finish the best n.
         steps: Steps of the first stage (None: the model's).
         guidance: How strongly to follow the words (classifier-free guidance); 1 is plain (None: the model's).
         sampler: ddpm, ddim or dpm-solver++, for the first stage (None: the model's).
@@ -46,7 +46,8 @@ class EditorMethods(ABC):
         clip_guidance: How strongly CLIP pulls the first stage towards the words; 0 is not at all (None: the
             model's).
         clip_cuts: Random crops that a CLIP looks at in each step if it was not trained on noise.
-        clip_interval: The part of the noise axis, 0 clean to 1 noise, where CLIP pulls (None: all of it).
+        clip_interval: The part of the noise axis, 0 clean to 1 noise, where CLIP pulls (None: all of it, or 0
+            to 0.8 of a CLIP that was not trained on noise).
         callback: Called with every ``Progress``.
         on_step: Called with every ``SampleStep``: the latents and the x0 of each step of a sampler.
         generator: A seed is drawn from it, so that two calls differ; in place of seed and seeds.
@@ -80,7 +81,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -107,7 +108,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -128,7 +129,7 @@ class EditorMethods(ABC):
         feather: float | None = None,
         detail: bool | None = None,
         match_grain: bool | None = None,
-        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] = "noise",
+        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
         callback: Callable[[Progress], None] | None = None,
@@ -140,12 +141,13 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            grow: Grow the selection by so many pixels.
+            grow: Grow the selection by this many pixels.
             protect: What never changes, also where grow reaches: white = protect.
-            context: The model sees a square so many times as wide as the selection (None: where it is best).
+            context: The model sees a square this many times as wide as the selection (None: where it is
+                best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            mask_fill: What the selection begins from; patches are of what surrounds it.
+            mask_fill: What the selection begins from; patches are of what surrounds it (None: noise).
             strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Inpaint, locals()), callback=callback, on_step=on_step)
@@ -157,7 +159,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -201,7 +203,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -222,7 +224,7 @@ class EditorMethods(ABC):
         feather: float | None = None,
         detail: bool | None = None,
         match_grain: bool | None = None,
-        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] = "patches",
+        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
         callback: Callable[[Progress], None] | None = None,
@@ -234,12 +236,13 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            grow: Grow the selection by so many pixels.
+            grow: Grow the selection by this many pixels.
             protect: What never changes, also where grow reaches: white = protect.
-            context: The model sees a square so many times as wide as the selection (None: where it is best).
+            context: The model sees a square this many times as wide as the selection (None: where it is
+                best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            mask_fill: What the selection begins from; patches are of what surrounds it.
+            mask_fill: What the selection begins from; patches are of what surrounds it (None: patches).
             strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Remove, locals()), callback=callback, on_step=on_step)
@@ -251,7 +254,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -286,7 +289,7 @@ class EditorMethods(ABC):
         prompt: str = "",
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,
@@ -317,7 +320,7 @@ class EditorMethods(ABC):
         *,
         negative_prompt: str | None = None,
         n: int = 1,
-        seed: int = 0,
+        seed: int | None = None,
         seeds: Sequence[int] = (),
         candidates: int | None = None,
         steps: int | None = None,

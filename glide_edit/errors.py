@@ -16,7 +16,8 @@
 
 A message is one sentence or two on one line: what is wrong, then what to do about it. The command line
 prints it and exits non-zero, without a traceback. Anything else that escapes is a defect. For programs there
-is ``code``, which stays the same from release to release, and ``field``, the request's field at fault.
+is ``code``, which stays the same from release to release, and ``field``, the request's field at fault; a
+MaskError has both as well.
 """
 
 from __future__ import annotations

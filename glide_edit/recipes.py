@@ -39,14 +39,16 @@ class Recipe:
 
     @classmethod
     def from_json(cls, record: object) -> Recipe:
-        """Raises InputError for what is no recipe, or one of a newer glide-edit."""
+        """Raises InputError for what is not a recipe, or one of a newer glide-edit."""
         if not isinstance(record, Mapping) or not isinstance(record.get(RECIPE_KEY), int):
-            raise InputError("Not a recipe: it must be a JSON object that names glide-edit.")
+            said = "Not a recipe: it must be a JSON object that names glide-edit."
+            raise InputError(said, code="recipe_malformed")
         if record[RECIPE_KEY] > VERSION:
-            raise InputError("This recipe was written by a newer glide-edit: install that.")
+            said = "This recipe was written by a newer glide-edit: install that."
+            raise InputError(said, code="recipe_too_new")
         model, request, picture = (record.get(name) for name in ("model", "request", "picture"))
         if not isinstance(model, str) or not isinstance(request, Mapping):
-            raise InputError("Not a recipe: it must say the model and the request.")
+            raise InputError("Not a recipe: it must say the model and the request.", code="recipe_malformed")
         sha256 = picture.get("sha256") if isinstance(picture, Mapping) else None
         return cls(model, request, sha256 if isinstance(sha256, str) else None)
 
@@ -65,21 +67,24 @@ def read_recipe(path: str | Path) -> Recipe:
     """The recipe in a picture that glide-edit saved: PNG, JPEG, WebP or TIFF.
 
     Raises:
-        ImageError: a file that is no picture.
+        ImageError: a file that is not a picture.
         InputError: a picture without a recipe, or with one that cannot be read.
     """
     text = read_text(path).get(RECIPE_KEY)
     if text is None:
         raise InputError(
             f"{path} carries no recipe: only pictures that glide-edit wrote do, as long as no other program "
-            "saved them again."
+            "saved them again.",
+            code="recipe_missing",
         )
     try:
         return Recipe.from_json(json.loads(text))
     except InputError as error:
-        raise InputError(f"The recipe in {path} cannot be used. {error}") from None
+        said = f"The recipe in {path} cannot be used. {error}"
+        raise InputError(said, code=error.code, field=error.field) from None
     except (ValueError, RecursionError):
-        raise InputError(f"The recipe in {path} is damaged: it is not JSON.") from None
+        said = f"The recipe in {path} is damaged: it is not JSON."
+        raise InputError(said, code="recipe_malformed") from None
 
 
 def text_for(recipe: Recipe, picture: Picture, path: str | Path) -> dict[str, str]:

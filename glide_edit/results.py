@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +23,10 @@ from masks import Mask, Preservation, compare_outside
 if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor
+
+
+_SHOWN = 256
+"""px, the height of a picture in a notebook; its width is at most four times that."""
 
 
 @dataclass(frozen=True)
@@ -156,9 +161,13 @@ class EditResult:
 
     def _repr_png_(self) -> bytes:
         """How notebooks show a result: the pictures side by side, small."""
-        tiles = [Tile((to_uint8(picture.pixels),), f"seed {seed}") for picture, seed in self._seeded()]
+        tiles = [Tile((_small(picture),), f"seed {seed}") for picture, seed in self._seeded()]
+        if not tiles:
+            tiles = [Tile((np.full((32, 256, 3), 255, np.uint8),), "no picture")]
         buffer = BytesIO()
-        open_picture(contact_sheet(tiles, across=min(4, len(tiles)), size=256)).to_pil().save(buffer, "PNG")
+        open_picture(contact_sheet(tiles, across=min(4, len(tiles)), size=_SHOWN)).to_pil().save(
+            buffer, "PNG"
+        )
         return buffer.getvalue()
 
     def recipe(self, index: int = 0) -> dict[str, Any]:
@@ -204,4 +213,18 @@ class EditResult:
 
     def _check(self, index: int) -> None:
         if not 0 <= index < len(self.pictures):
-            raise InputError(f"No picture {index}: there are {len(self.pictures)}, counted from 0.")
+            said = f"No picture {index}: there are {len(self.pictures)}, counted from 0."
+            raise InputError(said, code="index_out_of_range", field="index")
+
+
+def _small(picture: Picture) -> NDArray[np.uint8]:
+    """A picture on white that is at most four times as wide as high, however long it is: for notebooks."""
+    pixels = to_uint8(picture.pixels)
+    height, width = pixels.shape[:2]
+    if width <= 4 * height:
+        return pixels
+    size = (4 * _SHOWN, max(1, round(4 * _SHOWN * height / width)))
+    wide = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    shown = np.full((_SHOWN, 4 * _SHOWN, 3), 255, np.uint8)
+    shown[: len(wide)] = wide
+    return shown

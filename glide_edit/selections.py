@@ -45,7 +45,7 @@ def open_mask(source: MaskLike, *, means: Means = "change", channel: Channel = "
     Raises:
         ImageError: a picture that cannot be opened, or one without the alpha that was asked for.
         InputError: a file of run lengths that cannot be read.
-        MaskError: a picture or a record that is no mask.
+        MaskError: a picture or a record that is not a mask.
     """
     if isinstance(source, Mask):
         return source if means == "change" else ~source

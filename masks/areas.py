@@ -60,7 +60,11 @@ def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) 
     if protect is not None:
         allowed = allowed - protect
         if allowed.is_empty:
-            raise MaskError("the protected area covers the whole selection: select more or protect less")
+            raise MaskError(
+                "the protected area covers the whole selection: select more or protect less",
+                code="protect_covers_mask",
+                field="protect",
+            )
     return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
 
 

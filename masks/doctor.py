@@ -171,7 +171,7 @@ class _Region:
     @classmethod
     def of(cls, mask: Mask, grow: float, protect: Mask | None) -> _Region:
         x0, y0, x1, y1 = mask.bounding_box()
-        # derive_areas refuses what is no radius.
+        # derive_areas refuses what is not a radius.
         margin = ceil(grow if 0 <= grow <= max(mask.size) else max(mask.size)) + 2 * RING_WIDTH
         x, y = max(x0 - margin, 0), max(y0 - margin, 0)
         window = np.s_[y : y1 + margin, x : x1 + margin]

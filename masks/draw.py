@@ -2,7 +2,7 @@
 
 Points are (x, y) in pixels and may be fractions; (0, 0) is the *centre* of the top left pixel. Boxes are (x0,
 y0, x1, y1) in whole pixels with x1 and y1 exclusive, as ``Mask.bounding_box`` returns them. Sizes are
-(height, width). What lies beyond the picture is cut off; a mask that is empty for that reason is no error
+(height, width). What lies beyond the picture is cut off; a mask that is empty for that reason is not an error
 here.
 
 Every function raises MaskError for a bad size, and for points that are not finite pairs or more than FARTHEST

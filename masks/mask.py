@@ -24,12 +24,22 @@ Severity = Literal["error", "warning", "note"]
 TURNING = (5, 6, 7, 8)
 """The EXIF orientations with which width and height change places."""
 
-LARGEST_RLE = 2**31
-"""Pixels. A short record can unfold to any size, so what is read from a file is bounded."""
+LARGEST_RLE = 100_000_000
+"""Pixels, as many as a picture may have: a short record could unfold to any size."""
 
 
 class MaskError(ValueError):
-    """A selection that cannot be used. The message says what is wrong and how to fix it."""
+    """A selection that cannot be used. The message says what is wrong and how to fix it.
+
+    Attributes:
+        code: what is wrong, for programs; without anything more exact "bad_mask".
+        field: the name of the field of a request that is at fault, if it is known.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "bad_mask", field: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.field = field
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,7 +152,7 @@ class Mask:
     def from_rle(cls, record: Mapping[str, Any]) -> Mask:
         """The mask that ``to_rle`` wrote.
 
-        Raises MaskError for another record, runs that do not add up to the size, and over 2**31 pixels.
+        Raises MaskError for another record, runs that do not add up to the size, and over 100 megapixels.
         """
         try:
             size, counts, order = record["size"], record["counts"], record["order"]
@@ -154,7 +164,9 @@ class Mask:
             raise MaskError(f'a run-length mask of order {order!r}: only "row" is read')
         height, width = as_size(size)
         if height * width > LARGEST_RLE:
-            raise MaskError(f"a run-length mask of {height} x {width} pixels: at most {LARGEST_RLE} are read")
+            raise MaskError(
+                f"a run-length mask of {height} x {width} pixels: at most {LARGEST_RLE:,} are read"
+            )
         if not isinstance(counts, (list, tuple)) or not all(_is_int(run) and run >= 0 for run in counts):
             raise MaskError("the counts of a run-length mask are whole numbers from 0 up")
         if sum(counts) != height * width:
@@ -248,7 +260,7 @@ def require_usable(mask: Mask, size: Size | None = None, orientation: int = 1) -
     """Raise MaskError with everything that ``faults`` finds."""
     found = faults(mask, size, orientation)
     if found:
-        raise MaskError("; ".join(each.text for each in found))
+        raise MaskError("; ".join(each.text for each in found), code=f"mask_{found[0].code}", field="mask")
 
 
 def as_size(size: object) -> Size:

@@ -331,7 +331,7 @@ def _colours(image: object) -> NDArray[Any]:
 
 
 def rgb8(image: object) -> NDArray[np.uint8]:
-    """A picture's colours, uint8 (H, W, 3); MaskError for anything that is no picture."""
+    """A picture's colours, uint8 (H, W, 3); MaskError for anything that is not a picture."""
     pixels = _colours(image)
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

@@ -29,7 +29,7 @@ def preview(image: NDArray[Any], mask: Mask) -> NDArray[np.uint8]:
     """The picture with the selection tinted red, its edge white inside and black outside: uint8 (H, W, 3).
 
     ``image`` is (H, W) or (H, W, 1, 3 or 4), uint8 or uint16; the mask may be empty. Raises MaskError for
-    anything that is no picture, or of another size than the mask.
+    anything that is not a picture, or of another size than the mask.
     """
     pixels = rgb8(image)
     if pixels.shape[:2] != mask.size:

@@ -28,6 +28,8 @@ POSITIONAL = {
 
 LEFT_OUT = {"remove": ("prompt",)}
 REQUIRED = {"generate": ("prompt",)}
+UNSET = {"seed"} | {new for kind in OPERATIONS.values() for new in kind.old_names.values()}
+"""Parameters that are None unless they are given, so that what contradicts them is seen."""
 
 TYPES = {
     "text": "str",
@@ -153,10 +155,11 @@ def _type(each: Setting) -> str:
 
 
 def _parameter(operation: str, each: Setting) -> str:
-    kind = f"{_type(each)} | None" if each.optional else _type(each)
+    unset = each.name in UNSET
+    kind = f"{_type(each)} | None" if each.optional or unset else _type(each)
     if each.required or each.name in REQUIRED.get(operation, ()):
         return f"        {each.name}: {kind},"
-    return f"        {each.name}: {kind} = {_quoted(each.default)},"
+    return f"        {each.name}: {kind} = {None if unset else _quoted(each.default)},"
 
 
 def _quoted(value: object) -> str:
@@ -165,6 +168,8 @@ def _quoted(value: object) -> str:
 
 def _explained(each: Setting, indent: int = 12) -> str:
     unset = f" (None: {each.unset})" if each.unset else ""
+    if each.name in UNSET:
+        unset = f" (None: {each.default})"
     text = f"{each.name}: {each.help}{unset}."
     return textwrap.fill(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 4))
 

@@ -36,7 +36,9 @@ Edits = Annotated[
 ]
 OutFolder = Annotated[
     Path,
-    typer.Option("--out", "-o", metavar="FOLDER", help="Where to write; a batch that was stopped goes on."),
+    typer.Option(
+        "--out", "-o", metavar="FOLDER", help="Where to write; a batch that was stopped is resumed."
+    ),
 ]
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from apps.cli.errors import printable
 from apps.cli.importing import many_imports
 from apps.cli.mask_values import usable_mask_file
 from apps.cli.options import (
@@ -261,11 +262,22 @@ def _edit_of(operation: Operation, values: dict[str, Any]) -> Edit:
 
 
 def _take_old_names(kind: type[Request], values: dict[str, Any]) -> tuple[str, ...]:
-    """Move values to the names that fields have now; a note for each."""
+    """Move values to the names that fields have now; a note for each.
+
+    Raises:
+        InputError: a field is given by both its names, with different values.
+    """
+    from glide_edit.requests import settings_of
+    from glide_edit.requests.request import with_new_names
+
+    defaults = {each.name: each.default for each in settings_of(kind)}
     notes = []
     for old, new in kind.old_names.items():
         if (value := values.pop(old)) is not None:
-            values[new] = value
+            given = {old: value}
+            if values[new] != defaults[new]:
+                given[new] = values[new]
+            values[new] = with_new_names(kind, given, warn=False)[new]
             notes.append(f"--{old} is called --{new.replace('_', '-')} now: the old name goes")
     return tuple(notes)
 
@@ -337,7 +349,7 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         from glide_edit.operations.strengths import strengths_sheet
 
         save_picture(strengths_sheet(results), sheet, force=running.force)
-        typer.echo(f"{sheet}: {len(results)} strengths", err=running.as_json)
+        typer.echo(f"{printable(str(sheet))}: {len(results)} strengths", err=running.as_json)
 
 
 def _targets(operation: Operation, edit: Edit) -> list[Path]:
@@ -359,6 +371,9 @@ def _targets(operation: Operation, edit: Edit) -> list[Path]:
 
 def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     """Print what the requests would do and cost; no picture is made and nothing is written."""
+    if edit.out is not None:
+        like = None if operation.new else edit.requests[0].source
+        check_targets(_targets(operation, edit), like=like, force=running.force)
     with many_imports():
         from glide_edit.editor import Editor
 
@@ -378,8 +393,9 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
         typer.echo(json.dumps(records[0] if len(records) == 1 else {"plans": records}))
         return
     for note in edit.notes:
-        typer.echo(f"note: {note}", err=True)
-    typer.echo("\n\n".join(map(str, plans)))
+        typer.echo(f"note: {printable(note)}", err=True)
+    for line in "\n\n".join(map(str, plans)).splitlines():
+        typer.echo(printable(line))
 
 
 for _operation in COMMANDS:

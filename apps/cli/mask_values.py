@@ -81,7 +81,9 @@ def box_in(text: str) -> tuple[int, int, int, int]:
     """A box X0,Y0,X1,Y1. Raises InputError."""
     numbers = _numbers(text)
     if len(numbers) != 4 or any(number != int(number) for number in numbers):
-        raise InputError(f"{text!r} is no box: give X0,Y0,X1,Y1 in whole pixels, X1 and Y1 just beyond it.")
+        raise InputError(
+            f"{text!r} is not a box: give X0,Y0,X1,Y1 in whole pixels, X1 and Y1 just beyond it."
+        )
     x0, y0, x1, y1 = (int(number) for number in numbers)
     return x0, y0, x1, y1
 
@@ -94,7 +96,7 @@ def colour_in(text: str) -> tuple[float, float, float]:
         return red, green, blue
     numbers = _numbers(text)
     if len(numbers) != 3 or not all(0 <= number <= 255 for number in numbers):
-        raise InputError(f"{text!r} is no colour: give #RRGGBB, or R,G,B with numbers from 0 to 255.")
+        raise InputError(f"{text!r} is not a colour: give #RRGGBB, or R,G,B with numbers from 0 to 255.")
     red, green, blue = numbers
     return red, green, blue
 
@@ -135,7 +137,7 @@ def beside(mask: Path, what: str) -> Path:
 def _point(word: str) -> Point:
     numbers = _numbers(word)
     if len(numbers) != 2:
-        raise InputError(f"{word!r} is no point: give X,Y in pixels from the top left corner, as 120,45.")
+        raise InputError(f"{word!r} is not a point: give X,Y in pixels from the top left corner, as 120,45.")
     return numbers[0], numbers[1]
 
 

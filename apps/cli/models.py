@@ -86,7 +86,7 @@ def assemble(
             "--largest-file",
             metavar="MB",
             min=0.1,
-            help="Split weights into files of at most so many megabytes [default: one file a stage].",
+            help="Split weights into files of at most this many megabytes [default: one file a stage].",
         ),
     ] = None,
     force: options.Force = False,
@@ -133,7 +133,7 @@ def fetch(
 ) -> None:
     """Fetch OpenAI's released GLIDE, 7 GB in all, and convert it once.
 
-    What is here already is not fetched again, and a download that broke off goes on where it was. It is kept
+    What is here already is not fetched again, and a download that broke off is resumed. It is kept
     in the folder that GLIDE_EDIT_HOME names, by default in the user's data folder. Proxies are those of
     HTTPS_PROXY.
     """

@@ -169,7 +169,7 @@ def with_parameters(command: Callable[..., None], parameters: Sequence[inspect.P
 def takes_groups(command: Callable[..., None] | partial[None]) -> Callable[..., None]:
     """Let a command take whole groups, as ``Running``: typer sees their fields as its options.
 
-    What a partial has filled in is no option.
+    What a partial has filled in is not an option.
     """
     inner, filled = (command.func, command.keywords) if isinstance(command, partial) else (command, {})
     hints = typing.get_type_hints(inner, include_extras=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def live() -> Iterator[Progress]:
     """A rich progress display; its tasks show their description, a bar and the field ``said``.
 
-    Where stderr is no terminal nothing is shown, and the caller need not care.
+    Where stderr is not a terminal nothing is shown, and the caller need not care.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from glide_edit.training.run import TrainOutcome
 
 BETWEEN_LINES = 60.0
-"""Seconds between two lines of progress where stderr is no terminal."""
+"""Seconds between two lines of progress where stderr is not a terminal."""
 
 LOWEST_PRIORITY = 19
 """What ``os.nice`` takes at most, counted from the normal priority; more has no effect."""
@@ -39,7 +39,7 @@ def train(**values: Any) -> None:
         outcome = run(settings, on_log, on_cache)
     _report(settings.out, outcome)
     if not outcome.finished:
-        typer.echo("stopped: the same command goes on from here", err=True)
+        typer.echo("stopped: the same command resumes it from here", err=True)
         raise typer.Exit(STOPPED)
 
 

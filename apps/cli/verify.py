@@ -22,7 +22,7 @@ def verify(
     ],
     mask_means: options.MaskMeans = "change",
     grow: Annotated[
-        float, typer.Option("--grow", metavar="PX", help="The selection was extended by so many pixels.")
+        float, typer.Option("--grow", metavar="PX", help="The selection was extended by this many pixels.")
     ] = 0,
     protect: Annotated[
         Path | None, typer.Option("--protect", metavar="MASK", help="What was not to change for certain.")

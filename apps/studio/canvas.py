@@ -173,12 +173,12 @@ def _open_layer(file: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(file), formats=["PNG", "WEBP", "JPEG"])
         if image.width * image.height > MAX_LAYER_PIXELS:
-            raise ImageError("what was painted is larger than the canvas: paint it anew.")
+            raise ImageError("what was painted is larger than the canvas: paint it again.")
         return image.convert("RGBA")
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, ImageError):
             raise
-        raise ImageError("what was painted cannot be read: paint it anew.") from error
+        raise ImageError("what was painted cannot be read: paint it again.") from error
 
 
 def _flatten(files: list[bytes]) -> NDArray[np.uint8] | None:

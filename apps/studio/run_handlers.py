@@ -135,7 +135,7 @@ class RunHandlers:
             traceback.print_exc(file=sys.stderr)
             name = type(error).__name__
             yield self._failed(
-                session, f"Something went wrong that should not have ({name}). The studio goes on."
+                session, f"Something went wrong that should not have ({name}). The studio keeps running."
             )
         finally:
             run.is_stopped = True

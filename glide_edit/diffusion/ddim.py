@@ -19,7 +19,7 @@ def ddim(
 ) -> Iterator[Step]:
     """Step along the noise direction that the clean picture implies (Song et al. 2021, eq. 12 and 16).
 
-    The noise is worked out anew from the finished clean picture, so thresholds and pasted pixels count; a
+    The noise is worked out again from the finished clean picture, so thresholds and pasted pixels count; a
     score is already in that picture (``Prediction.solver_x0``). ``noise`` is not called at eta 0.
 
     Raises:

@@ -195,7 +195,7 @@ def timesteps(schedule: Schedule | int, spec: int | str) -> list[int]:
 
     ``schedule`` is a Schedule or its T. ``spec`` is the number of evenly spaced steps N, from T-1 down to
     0 (one step alone is T-1), or a published rule as text: "100", a list such as "10,10,3,2,2" that cuts
-    the axis into equal sections and spends so many steps in each (the first is the cleanest), "ddim50" for
+    the axis into equal sections and spends that many steps in each (the first is the cleanest), "ddim50" for
     the whole-number stride that gives 50 steps, or "fast27", GLIDE's choice for its upsampler.
 
     Raises:

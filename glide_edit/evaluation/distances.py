@@ -107,7 +107,7 @@ def _checked(
 
 
 def _mean_pair(kernel: NDArray[np.float64], counts: NDArray[np.int64]) -> float:
-    """The kernel's mean over pairs of different rows, each row counted so many times."""
+    """The kernel's mean over pairs of different rows, each row counted this many times."""
     total = counts @ kernel @ counts - (counts**2 * np.diagonal(kernel)).sum()
     return float(total / (counts.sum() ** 2 - (counts**2).sum()))
 

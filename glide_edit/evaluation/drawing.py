@@ -56,7 +56,7 @@ def check_settings(model: Model, settings: Settings | None = None) -> None:
         InputError: no base network, guidance by CLIP with a model that has no CLIP of its own, or a value out
             of range.
     """
-    check(model.spec, Generate(prompt="anything", **vars(settings or Settings())))
+    check(model, Generate(prompt="anything", **vars(settings or Settings())))
 
 
 def draw(

@@ -90,7 +90,7 @@ def read_labels(path: Path) -> dict[int, tuple[Wanted, ...]]:
     for line in list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))[1:]:
         if len(line) != 2 or not line[0].isdigit():
             raise InputError(
-                f"{path}: {','.join(line)!r} is no number and objects, as in 3,red ball; blue cube."
+                f"{path}: {','.join(line)!r} is not a number and objects, as in 3,red ball; blue cube."
             )
         text = line[1].strip()
         if text in ("", "?"):
@@ -119,7 +119,7 @@ def agreement(verifier: Verifier, pictures: Pictures, labels: dict[int, tuple[Wa
 def _wanted(path: Path, words: str) -> Wanted:
     parts = words.split()
     if len(parts) != 2:
-        raise InputError(f"{path}: {words.strip()!r} is no colour and kind, as in red ball.")
+        raise InputError(f"{path}: {words.strip()!r} is not a colour and kind, as in red ball.")
     return Wanted(parts[1], parts[0])
 
 

@@ -189,7 +189,7 @@ def _question(
 
 
 def _scenes(first: int, toys: int, split: Split = "train") -> Iterator[Scene]:
-    """Scenes of so many toys by day, which plain prompts need not mention."""
+    """Scenes of this many toys by day, which plain prompts need not mention."""
     for seed in range(first, first + _SPAN):
         scene = sample_scene(seed, split)
         if len(scene.toys) == toys and scene.light == "day":

@@ -151,7 +151,7 @@ def seam_accuracy(real: Floats, edited: Floats, fitted: int) -> tuple[float, Log
 
 def _ring(area: BoolArray) -> BoolArray:
     """The pixels of the area within RING of its outside."""
-    padded = np.pad(area, 1, mode="edge").astype(np.uint8)  # the picture's border is no boundary
+    padded = np.pad(area, 1, mode="edge").astype(np.uint8)  # the picture's border is not a boundary
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     return np.asarray(area & (depth <= RING), np.bool_)
 

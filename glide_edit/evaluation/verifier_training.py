@@ -1,6 +1,6 @@
 """Trains the verifier: ``python -m glide_edit.evaluation.verifier_training --out DIR --minutes N``.
 
-``DIR`` gets ``renders/`` (rendered once), ``checkpoint.safetensors`` (repeating the command goes on from it),
+``DIR`` gets ``renders/`` (rendered once), ``checkpoint.safetensors`` (repeating the command resumes from it),
 ``log.jsonl``, and at the end ``verifier.safetensors`` with ``verifier.json``.
 """
 
@@ -86,7 +86,7 @@ def train_verifier(out: Path, options: LoopOptions, scenes: int, start: Path | N
     A new run begins from the verifier in the folder ``start``, or from nothing.
 
     Raises:
-        TrainingError: renders or checkpoint cannot be used or written, or the loss is no number any more.
+        TrainingError: renders or checkpoint cannot be used or written, or the loss is not a number any more.
         ModelFormatError: ``start`` cannot be read.
     """
     size = default_config().image_size

@@ -15,10 +15,10 @@ from glide_edit.diffusion.schedule import Schedule, per_image
 class DifferentialDiffusion:
     """SDEdit (Meng et al. 2021, arXiv 2108.01073) with a strength for each pixel.
 
-    ``init`` is (B or 1, C, H, W) in [-1, 1]; ``strengths`` is (B or 1, 1, H, W) in [0, 1], as fractions
-    t / (T-1) of the noise axis. While the time is above a pixel's strength, ``init`` is its predicted clean
-    value: a sampler that began with the noised ``init`` then keeps it there, noised for its time. At 0 it
-    comes out as given; at 1 it is never held.
+    ``init`` is (B or 1, C, H, W), what the network denoises; ``strengths`` is (B or 1, 1, H, W)
+    in [0, 1], as fractions t / (T-1) of the noise axis. While the time is above a pixel's strength, ``init``
+    is its predicted clean value: a sampler that began with the noised ``init`` then keeps it there, noised
+    for its time. At 0 it comes out as given; at 1 it is never held.
     """
 
     denoiser: Denoiser

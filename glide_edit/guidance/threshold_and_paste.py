@@ -61,14 +61,15 @@ def _quantile(values: Tensor, fraction: float) -> Tensor:
 class PasteKnown:
     """Put the known pixels back: ``known`` is (B, C, H, W) in [-1, 1], ``keep_mask`` (B, 1, H, W), 1 = keep.
 
-    Either may have a batch of 1, for all pictures alike.
+    Either may have a batch of 1, for all pictures alike. Where it is 1, nothing of x0 is left, finite or not.
     """
 
     known: Tensor
     keep_mask: Tensor
 
     def __call__(self, x0: Tensor) -> Tensor:
-        return x0 * (1 - self.keep_mask) + self.known * self.keep_mask
+        mixed = x0 * (1 - self.keep_mask) + self.known * self.keep_mask
+        return torch.where(self.keep_mask == 1, self.known.to(mixed.dtype), mixed)
 
 
 @dataclass(frozen=True, eq=False)

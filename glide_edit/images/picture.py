@@ -117,6 +117,8 @@ def check_size(width: int, height: int, name: str) -> None:
 
 def picture_from_tensor(tensor: Any) -> Picture:
     said = f"the tensor is {tuple(tensor.shape)} of {str(tensor.dtype).removeprefix('torch.')}"
+    if tensor.is_meta or tensor.is_nested or tensor.is_quantized or str(tensor.layout) != "torch.strided":
+        raise ImageError(f"{said}, without plain values: give a dense tensor, as to_dense() makes one.")
     single = tensor[0] if tensor.ndim == 4 and len(tensor) == 1 else tensor
     if single.ndim not in (2, 3) or (single.ndim == 3 and len(single) not in (1, 3, 4)):
         raise ImageError(

@@ -81,7 +81,7 @@ def losses(picture: Picture, path: str | os.PathLike[str]) -> tuple[str, ...]:
     if output_format in ("JPEG", "WEBP") and picture.bit_depth == 16:
         said.append(f"{Path(path).suffix} keeps 8 of the 16 bits")
     if output_format == "JPEG":
-        said.append(f"{Path(path).suffix} encodes anew, so that pixels may change everywhere")
+        said.append(f"{Path(path).suffix} encodes again, so that pixels may change everywhere")
     return tuple(said)
 
 

@@ -190,7 +190,7 @@ class _Download:
                 if failures >= self.retry.tries:
                     raise ModelError(
                         f"{self.url} cannot be fetched: {broken}. Check the network and HTTPS_PROXY and try "
-                        f"again, which goes on from what has come, or {_ELSEWHERE}."
+                        f"again, which resumes from what has come, or {_ELSEWHERE}."
                     ) from broken
                 pause = min(self.retry.pause * 2.0 ** max(failures - 1, 0), self.retry.longest_pause)
                 what = f"{broken}; trying again in {pause:.0f} s"
@@ -250,7 +250,7 @@ class _Download:
             if self.expected is not None and found != self.expected:
                 raise ModelError(
                     f"{self.url} is not the file that is expected (its size or sha256 differs): it was "
-                    f"published anew or a proxy is in the way, so {_ELSEWHERE}."
+                    f"published again or a proxy is in the way, so {_ELSEWHERE}."
                 )
             if self.check is not None:
                 self.check(self.part)
@@ -286,13 +286,13 @@ class _Download:
             )
         if self.expected is not None and int(length) != self.expected.size:
             raise ModelError(
-                f"{self.url} has {int(length):,} bytes and not {self.expected.size:,}: it was published anew "
-                f"or a proxy is in the way, so {_ELSEWHERE}."
+                f"{self.url} has {int(length):,} bytes and not {self.expected.size:,}: it was published "
+                f"again or a proxy is in the way, so {_ELSEWHERE}."
             )
         return _Origin(self.url, _validator(headers), int(length))
 
     def _check_continued(self, response: Response, offset: int, origin: _Origin) -> None:
-        """Raises _Broken, after which the file is fetched anew, unless the server sends exactly the rest."""
+        """Raises _Broken, after which the file is fetched again, unless the server sends exactly the rest."""
         headers = response.headers
         said = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
         rest = (offset, origin.total - 1, origin.total)

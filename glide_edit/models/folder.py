@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
+from threading import RLock
 from typing import Any, cast
 
 import torch
@@ -22,7 +23,7 @@ from glide_edit.errors import InputError, ModelError, ModelFormatError, OutputEx
 from glide_edit.images import write_atomically
 from glide_edit.models import tensors as weights
 from glide_edit.models.kinds import NETWORKS, TEXT_ENCODERS, StageNetwork, TextSource, byte_pairs, kind_of
-from glide_edit.models.model import Model, NoisedClip, Stage
+from glide_edit.models.model import Model, NoisedClip, Stage, once
 from glide_edit.models.runtime import Runtime, choose_runtime
 from glide_edit.models.spec import SPEC_FILE, ClipSpec, ModelSpec, StageSpec, TextSpec, read_spec
 from glide_edit.networks.noised_clip import NoisedCLIP
@@ -50,11 +51,16 @@ def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bo
     reader = _Reader(folder, spec, runtime if runtime is not None else choose_runtime(), verify)
     for name in spec.file_names:
         weights.file_size(folder / name)
+    lock = RLock()
+    texts = ((stage.name, spec.text_of(stage)) for stage in spec.stages)
     model = Model(
         spec,
         reader.runtime,
-        {stage.name: cache(partial(reader.stage, stage)) for stage in spec.stages},
-        None if spec.clip is None else cache(partial(reader.clip, spec.clip)),
+        {stage.name: once(partial(reader.stage, stage), lock) for stage in spec.stages},
+        None if spec.clip is None else once(partial(reader.clip, spec.clip), lock),
+        load_tokenizer={
+            name: once(partial(reader.tokenizer, text), lock) for name, text in texts if text is not None
+        },
     )
     if spec.cascade(inpainting=True) == spec.cascade(inpainting=False):
         _ = model.stages
@@ -209,9 +215,18 @@ class _Reader:
         self._verify(clip.tokenizer)
         return NoisedClip(network, byte_pairs(self.folder / clip.tokenizer, context))
 
+    def tokenizer(self, text: TextSpec) -> Tokenizer:
+        """The tokenizer of a text encoder, without the encoder's weights where it can be read alone."""
+        if not kind_of(text.config, TEXT_ENCODERS).opens_alone or text.tokenizer is None:
+            return self._shared_text(text).tokenizer
+        return self._open_tokenizer(text, None)
+
     def _read_text(self, text: TextSpec) -> TextEncoder:
         network: Any = _blank_transformer(text)
         self._fill(network, [text.weights], torch.float32)
+        return TextEncoder(self._open_tokenizer(text, network), network)
+
+    def _open_tokenizer(self, text: TextSpec, network: Any) -> Tokenizer:
         path = None
         if text.tokenizer is not None:
             path = self.folder / text.tokenizer
@@ -220,7 +235,7 @@ class _Reader:
         tokenizer = kind_of(text.config, TEXT_ENCODERS).open_tokenizer(source)
         if path is not None:
             check_vocabulary(tokenizer, text.config, str(path), "text encoder")
-        return TextEncoder(tokenizer, network)
+        return tokenizer
 
     def _fill(
         self, module: nn.Module, names: Sequence[str], dtype: torch.dtype, *, channels_last: bool = False

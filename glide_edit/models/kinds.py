@@ -8,7 +8,7 @@ before a model of that kind is read or written.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -34,7 +34,8 @@ from glide_edit.text.transformer import TextTransformer, TextTransformerConfig
 class NetworkConfig(Protocol):
     """What a stage's configuration must say: a frozen dataclass whose fields are plain values or tuples.
 
-    ``image_size`` is the side of its pictures, px; other sizes must be multiples of ``stride``.
+    ``image_size`` is the side of its pictures, px; other sizes must be multiples of ``stride``,
+    and ``stride`` one of the factor of the stage's codec.
     ``text_width`` is the width of the text states that it reads, 0 for no text. ``known``, ``drawing`` and
     ``low_res``: it takes a known picture with a keep-mask, a drawing, the picture of the stage before.
     ``soft_masks``: keep-masks may have values between 0 and 1. ``instruction``: its text says what to change,
@@ -109,8 +110,24 @@ class TextKind(Kind):
     tokenizer_file: str | None = None
     outside_hashes: Callable[[Any], list[str]] = lambda config: []
 
+    @property
+    def opens_alone(self) -> bool:
+        """Whether the tokenizer is a file that is read without the network."""
+        return self.open_tokenizer in (_byte_pairs, _gpt2)
+
 
 K = TypeVar("K", bound=Kind)
+_SAID_OF_NETWORKS = (
+    "image_size",
+    "stride",
+    "text_width",
+    "known",
+    "drawing",
+    "low_res",
+    "soft_masks",
+    "instruction",
+)
+"""What ``NetworkConfig`` asks for."""
 NETWORKS: dict[str, Kind] = {}
 TEXT_ENCODERS: dict[str, TextKind] = {}
 CLIPS = {"noised_clip": Kind("noised_clip", NoisedCLIPConfig, NoisedCLIP)}
@@ -121,9 +138,11 @@ def register_network(
 ) -> None:
     """Add a kind of network: ``config`` is a frozen dataclass, ``build(config, schedule)`` makes the network.
 
-    Raises InputError if the name or the configuration class belongs to another kind, or it is no dataclass.
+    Registered again, as by a notebook's cell, it takes its own place. Raises InputError if the name or the
+    configuration class belongs to another kind, or the class is not a dataclass that says all of
+    ``NetworkConfig``.
     """
-    _register(NETWORKS, Kind(name, config, build))
+    _register(NETWORKS, Kind(name, config, build), _SAID_OF_NETWORKS)
 
 
 def register_text_encoder(
@@ -135,9 +154,12 @@ def register_text_encoder(
 ) -> None:
     """Add a kind of text encoder; by default its tokenizer is a ``BytePairTokenizer``.
 
-    Raises InputError if the name or the configuration class belongs to another kind, or it is no dataclass.
+    Registered again, as by a notebook's cell, it takes its own place. Raises InputError if the name or the
+    configuration class belongs to another kind, or the class is not a dataclass that says all of
+    ``TextConfig``.
     """
-    _register(TEXT_ENCODERS, TextKind(name, config, build, open_tokenizer or _byte_pairs, tokenizer_file))
+    kind = TextKind(name, config, build, open_tokenizer or _byte_pairs, tokenizer_file)
+    _register(TEXT_ENCODERS, kind, ("width",) if tokenizer_file is None else ("width", "vocabulary"))
 
 
 def kind_of(config: object, kinds: Mapping[str, K]) -> K:
@@ -158,15 +180,31 @@ def byte_pairs(path: Path, context: int) -> BytePairTokenizer:
         ) from error
 
 
-def _register(kinds: dict[str, K], kind: K) -> None:
+def _register(kinds: dict[str, K], kind: K, needed: Sequence[str] = ()) -> None:
     if not dataclasses.is_dataclass(kind.config):
         raise InputError(f"The configuration of the kind {kind.name!r} must be a dataclass.")
     for other in kinds.values():
-        if other != kind and (other.name == kind.name or other.config is kind.config):
+        if _is_another(other, kind):
             raise InputError(
-                f"The kind {other.name!r}, configured by {other.config.__name__}, is registered already."
+                f"The kind {other.name!r}, configured by {other.config.__name__}, is registered already: "
+                "take another name and a configuration of its own."
             )
+    said = {*dir(kind.config), *(field.name for field in dataclasses.fields(kind.config))}
+    if missing := [name for name in needed if name not in said]:
+        what = f"{kind.config.__name__}, the configuration of the kind {kind.name!r},"
+        raise InputError(f"{what} must say {', '.join(missing)}.")
     kinds[kind.name] = kind
+
+
+def _is_another(there: Kind, new: Kind) -> bool:
+    """Whether a kind stands in the way of a new one, and is not the same, registered again.
+
+    A notebook's cell that is run again makes its classes again.
+    """
+    if there.name != new.name:
+        return there.config is new.config
+    names = [(config.__module__, config.__qualname__) for config in (there.config, new.config)]
+    return names[0] != names[1]
 
 
 def _byte_pairs(source: TextSource) -> Tokenizer:

@@ -145,7 +145,7 @@ def weights_sha256(folder: Path) -> str:
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelFormatError(f"{index} is damaged: save the language model anew ({error}).") from error
+        raise ModelFormatError(f"{index} is damaged: save the language model again ({error}).") from error
     lines = [f"{name} {sha256(folder / Path(name).name)}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

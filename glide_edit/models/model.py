@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
 from glide_edit.codecs import PIXELS, Codec
 from glide_edit.diffusion.schedule import Schedule
@@ -15,6 +17,8 @@ from glide_edit.models.runtime import Runtime
 from glide_edit.models.spec import ModelSpec, StageSpec
 from glide_edit.networks.noised_clip import NoisedCLIP
 from glide_edit.text.encoder import TextEncoder, Tokenizer
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,19 @@ class Stage:
         return self.spec.config.image_size
 
 
+def once(load: Callable[[], T], lock: AbstractContextManager[Any]) -> Callable[[], T]:
+    """What ``load`` gives, loaded when it is first asked for, by one thread at a time."""
+    loaded: list[T] = []
+
+    def get() -> T:
+        with lock:
+            if not loaded:
+                loaded.append(load())
+            return loaded[0]
+
+    return get
+
+
 @dataclass(frozen=True, eq=False)
 class NoisedClip:
     """GLIDE's noised CLIP with its tokenizer: it judges how well a noisy picture fits a prompt."""
@@ -57,18 +74,31 @@ class NoisedClip:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A model folder ready to run. A stage is read when it is first needed, and then kept."""
+    """A model folder ready to run. A stage is read when it is first needed, and then kept.
+
+    ``codecs`` holds those of stages that do not denoise pixels, by name, and ``load_tokenizer`` gives the
+    tokenizers of those that read text: neither needs a stage to be read.
+    """
 
     spec: ModelSpec
     runtime: Runtime
     load_stage: Mapping[str, Callable[[], Stage]]
     load_clip: Callable[[], NoisedClip] | None = None
+    codecs: Mapping[str, Codec] = field(default_factory=dict)
+    load_tokenizer: Mapping[str, Callable[[], Tokenizer]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: ModelSpec, runtime: Runtime, stages: Sequence[Stage]) -> Model:
         """A model of stages that are loaded already."""
         ready = {stage.name: stage for stage in stages}
-        return cls(spec, runtime, {name: partial(ready.__getitem__, name) for name in ready})
+        load = {name: partial(ready.__getitem__, name) for name in ready}
+        tokenizers = {
+            name: partial(getattr, stage.text_encoder, "tokenizer")
+            for name, stage in ready.items()
+            if stage.text_encoder is not None
+        }
+        codecs = {name: stage.codec for name, stage in ready.items()}
+        return cls(spec, runtime, load, codecs=codecs, load_tokenizer=tokenizers)
 
     @property
     def name(self) -> str:
@@ -96,6 +126,14 @@ class Model:
     def cascade(self, inpainting: bool) -> tuple[Stage, ...]:
         """The stages that run, in order; see ``ModelSpec.cascade``."""
         return tuple(self.load_stage[stage.name]() for stage in self.spec.cascade(inpainting))
+
+    def codec_of(self, stage: StageSpec) -> Codec:
+        return self.codecs.get(stage.name, PIXELS)
+
+    def tokenizer_of(self, stage: StageSpec) -> Tokenizer | None:
+        """What makes tokens of this stage's prompts; None where it reads none."""
+        load = self.load_tokenizer.get(stage.name)
+        return None if load is None else load()
 
     @property
     def text_encoder(self) -> TextEncoder | None:

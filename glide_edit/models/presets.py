@@ -15,7 +15,7 @@ class StagePreset:
     """A stage's settings, as its model's author recommends them.
 
     ``steps`` is the number of network calls; ``respacing`` a named choice of the times they are made at, see
-    ``timesteps``, which must be so many; ``guidance`` the classifier-free weight, 1 for none; ``interval``
+    ``timesteps``, which must be that many; ``guidance`` the classifier-free weight, 1 for none; ``interval``
     the part (low, high) of the noise axis, 0 clean to 1 noise, where guidance acts, None for all of it;
     ``percentile`` belongs to the dynamic threshold; ``temperature`` multiplies the noise that sampling starts
     from; ``clip_guidance`` is the scale of guidance by CLIP, 0 for none, and with ``mask_score`` that

@@ -27,7 +27,8 @@ _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or 
 def parse(text: str) -> dict[str, Any]:
     """The JSON object in a text.
 
-    Raises ModelFormatError if it is not JSON, holds NaN or an infinity, names a key twice, or is no object.
+    Raises ModelFormatError if it is not JSON, holds NaN or an infinity, names a key twice, or is not an
+    object.
     """
     try:
         value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_distinct)

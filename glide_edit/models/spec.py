@@ -252,10 +252,12 @@ def _check_cascade(stages: tuple[StageSpec, ...]) -> None:
             raise ModelFormatError(
                 f"The stage {larger.name} needs a low-resolution picture as input (low_res)."
             )
-        if larger.config.image_size % smaller.config.image_size:
+        factor, rest = divmod(larger.config.image_size, smaller.config.image_size)
+        if factor < 2 or rest:
             raise ModelFormatError(
                 f"The {larger.name} makes pictures of {larger.config.image_size} pixels: after a "
-                f"{smaller.name} of {smaller.config.image_size} it must make a whole multiple of that."
+                f"{smaller.name} of {smaller.config.image_size} it must make a whole multiple of that, "
+                "2 times as large or more."
             )
 
 

@@ -68,4 +68,4 @@ def _put(
     best = best_finish(old, made, allowed)
     white = int(np.iinfo(old.dtype).max)
     levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
-    return made[best], (f"Finish {best} was chosen; the edge is off by so many levels of 255: {levels}.",)
+    return made[best], (f"Finish {best} was chosen; the edge is off by this many levels of 255: {levels}.",)

@@ -2,71 +2,143 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 import torch
 
-from glide_edit.errors import InputError
+from glide_edit.errors import Cancelled, InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _LOCKS: dict[str, DeviceLock] = {}
 _LOCKS_GUARD = threading.Lock()
 
+_RECHECK = 1.0
+"""s. A generator that is collected while its thread is about to wait here frees the device unheard."""
+
+
+@dataclass(eq=False)
+class Caller:
+    """Who takes the events of a run: a thread, and the event loop that runs in it, if one does.
+
+    ``blocks`` says whether the loop stands still while this caller waits. ``gone``: nobody waits any more.
+    """
+
+    thread: int
+    loop: asyncio.AbstractEventLoop | None
+    blocks: bool = True
+    gone: bool = False
+
+    @classmethod
+    def here(cls) -> Caller:
+        return cls(threading.get_ident(), asyncio._get_running_loop())
+
+
+_CALLER: ContextVar[Caller | None] = ContextVar("the caller that a thread works for", default=None)
+_OPEN: ContextVar[tuple[tuple[Lease, Caller], ...]] = ContextVar("the streams that are open here", default=())
+"""Each with who took its last event. Tasks and threads that are started here inherit it."""
+
 
 class Lease:
-    """One run's hold on a device."""
+    """One run's hold on a device; ``name`` says what is run."""
 
-    def __init__(self, latest: ContextVar[Lease | None]) -> None:
-        self.ended = False
-        self._latest = latest
+    def __init__(self, name: str) -> None:
+        self.name, self.ended = name, False
+        self._caller = _CALLER.get() or Caller.here()
         self.renew()
 
     def renew(self) -> None:
-        """Note which thread is at work: a stream may be passed from thread to thread."""
-        self._thread = threading.get_ident()
+        """Note who takes the events: a stream may be passed from thread to thread."""
+        caller = _CALLER.get() or Caller.here()
+        if (caller.thread, caller.loop) != (self._caller.thread, self._caller.loop):
+            self._caller = caller
         # Pools lend one thread to several callers in turn; each of them has its own context.
-        self._latest.set(self)
+        others = (each for each in _OPEN.get() if not each[0].ended and each[0] is not self)
+        _OPEN.set((*others, (self, self._caller)))
 
-    @property
-    def is_the_callers(self) -> bool:
+    def is_held_by(self, caller: Caller) -> bool:
         """Whether the caller itself holds the device, so that waiting for it would never end."""
-        return not self.ended and self._thread == threading.get_ident()
+        if self._caller.gone:
+            return False  # the step under way is the last
+        if caller.blocks and caller.loop is not None and caller.loop is self._caller.loop:
+            return True  # waiting would stop the loop, whichever of its tasks has the stream
+        return any(lease is self and taken_by is self._caller for lease, taken_by in _OPEN.get())
 
 
 class DeviceLock:
     """The lock of a device that all editors of the process share."""
 
-    def __init__(self, name: str) -> None:
-        self._free = threading.Lock()
-        self._latest: ContextVar[Lease | None] = ContextVar(f"the lease on {name}", default=None)
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self._holder: Lease | None = None
 
     @contextmanager
-    def lease(self) -> Iterator[Lease]:
-        """Wait until the device is free, and hold it.
+    def lease(self, name: str) -> Iterator[Lease]:
+        """Wait until the device is free, and hold it; ``name`` says what for.
 
         Raises:
             InputError: the caller holds it already, by a stream that is neither finished nor closed.
+            Cancelled: the caller was gone before the device was free.
         """
-        latest = self._latest.get()
-        if latest is not None and latest.is_the_callers:
-            raise InputError(
-                "A stream that was started here is still open, and a device does one run at a time: "
-                "finish it or close() it first."
-            )
-        with self._free:
-            lease = Lease(self._latest)
-            try:
-                yield lease
-            finally:
-                lease.ended = True
+        caller = _CALLER.get() or Caller.here()
+        with self.changed:
+            while self._holder is not None and not caller.gone:
+                if self._holder.is_held_by(caller):
+                    raise InputError(
+                        f"A stream that was started here is still open ({self._holder.name}), and a device "
+                        "does one run at a time: finish it or close() it first.",
+                        code="stream_still_open",
+                    )
+                self.changed.wait(_RECHECK)
+            if caller.gone:
+                raise Cancelled("The run was cancelled before the device was free.")
+            self._holder = lease = Lease(name)
+        try:
+            yield lease
+        finally:
+            lease.ended = True
+            with self.changed:
+                self._holder = None
+                self.changed.notify_all()
+
+
+class InAnotherThread:
+    """Lets another thread work for a task of an event loop: the task holds what the thread leases."""
+
+    def __init__(self) -> None:
+        self._caller = Caller(threading.get_ident(), asyncio.get_running_loop(), blocks=False)
+        self._context = copy_context()
+        self._context.run(_CALLER.set, self._caller)
+
+    def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Called in the other thread: what ``work`` gives."""
+        return self._context.run(work, *args, **kwargs)
+
+    def take_over(self) -> None:
+        """Called in the task after a call: it holds now what the other thread leased."""
+        _OPEN.set(self._context.get(_OPEN, ()))
+
+    def leave(self) -> None:
+        """Called in the task: the thread does not wait for a device any more."""
+        self._caller.gone = True
+        with _LOCKS_GUARD:
+            locks = tuple(_LOCKS.values())
+        for lock in locks:
+            with lock.changed:
+                lock.changed.notify_all()
 
 
 def device_lock(device: torch.device) -> DeviceLock:
-    """The same object for the same device, however it is written ("cuda" is "cuda:0")."""
-    name = f"{device.type}:{device.index or 0}"
+    """The same object for the same device, however it is written ("cuda" is the current one, as "cuda:0")."""
+    index = device.index
+    if index is None:
+        index = torch.cuda.current_device() if device.type == "cuda" and torch.cuda.is_available() else 0
     with _LOCKS_GUARD:
-        if name not in _LOCKS:
-            _LOCKS[name] = DeviceLock(name)
-        return _LOCKS[name]
+        return _LOCKS.setdefault(f"{device.type}:{index}", DeviceLock())

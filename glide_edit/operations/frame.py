@@ -31,6 +31,10 @@ class Tile:
         y, x, height, width = (n // scale for n in (self.y, self.x, self.height, self.width))
         return canvas[..., y : y + height, x : x + width]
 
+    def in_cells(self, scale: int) -> Tile:
+        """The same in cells that are ``scale`` px wide; its place and sides are multiples of that."""
+        return Tile(*(n // scale for n in (self.y, self.x, self.height, self.width)))
+
 
 @dataclass(frozen=True)
 class TiledPass:

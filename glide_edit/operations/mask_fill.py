@@ -18,7 +18,7 @@ Pixels = NDArray[np.float32]
 InitImage = Callable[[int], Tensor]
 
 _TELEA_SHARE = 12
-"""OpenCV's inpainting looks around as far as one part in so many of the picture's side."""
+"""OpenCV's inpainting looks around as far as one part in this many of the picture's side."""
 
 
 def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> InitImage | None:

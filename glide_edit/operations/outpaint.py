@@ -81,7 +81,8 @@ def frames_of(request: Outpaint) -> Iterator[Frame]:
             for frame in _strip(strip, side, request):
                 if count == MOST_FRAMES:
                     raise InputError(
-                        f"So large a picture would take more than {MOST_FRAMES} frames: add less."
+                        f"So large a picture would take more than {MOST_FRAMES} frames: add less.",
+                        code="result_too_large",
                     )
                 yield replace(frame, number=count)
                 count += 1

@@ -19,7 +19,8 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def operation_of(request: Request) -> Operation:
-    """Raises InputError for what is no request that can be run."""
+    """Raises InputError for what is not a request that can be run."""
     if not isinstance(request, Request) or getattr(request, "operation", None) not in OPERATIONS:
-        raise InputError(f"A request is needed, such as Inpaint, not {type(request).__name__}.")
+        said = f"A request is needed, such as Inpaint, not {type(request).__name__}."
+        raise InputError(said, code="request_wrong_type", field="request")
     return OPERATIONS[request.operation]

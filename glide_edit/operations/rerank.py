@@ -67,7 +67,7 @@ class _Judge(Protocol):
 
 
 def as_candidates(request: Request) -> Request:
-    """A request for several pictures as one for so many candidates, of which the best is finished.
+    """A request for several pictures as one for that many candidates, of which the best is finished.
 
     ``Editor.stream_candidate`` finishes others of them. A request for one picture, with seeds of its own, or
     for an operation without drafts stays as it is: all its pictures are finished.
@@ -102,7 +102,9 @@ def rank(
         fit, margin, seam = (_mean(values) for values in zip(*measured, strict=True))
         previews = tuple(preview(draft) for draft in pictures)
         new.append(
-            Candidate(Score(seed, fit, margin, seam), tuple(draft.cpu() for draft in pictures), previews)
+            Candidate(
+                Score(seed, fit, margin, seam), tuple(draft.cpu().clone() for draft in pictures), previews
+            )
         )
     return Ranking(_ordered([*before, *new]), notes)
 

@@ -58,7 +58,8 @@ def scribble_lines(drawing: Picture) -> tuple[Ink, tuple[str, ...]]:
     sheet = _reduced(colours, SHEET)
     jumps = cv2.morphologyEx(sheet, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     if jumps.max() < max(FAINTEST, GRAIN * float(np.quantile(jumps, 0.1))):
-        raise InputError("The drawing is an empty sheet: draw dark lines on light paper.")
+        said = "The drawing is an empty sheet: draw dark lines on light paper."
+        raise InputError(said, code="drawing_empty", field="drawing")
     inverted = _has_light_lines(sheet)
     depth = _below_paper(1 - colours if inverted else colours)
     # Grain makes most of the paper a little darker than its brightest spots, which are taken for the paper.

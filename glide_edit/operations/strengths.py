@@ -31,7 +31,9 @@ def read_strengths(text: str) -> tuple[float, ...]:
     if len(parts) > 3 or not 1 <= count <= MOST_STRENGTHS or not 0 < low <= high <= 1:
         raise InputError(
             f"Strengths are given as LOW:HIGH or LOW:HIGH:COUNT, with 0 < LOW <= HIGH <= 1 and a COUNT of at "
-            f"most {MOST_STRENGTHS}, as 0.4:0.9, not {text!r}."
+            f"most {MOST_STRENGTHS}, as 0.4:0.9, not {text!r}.",
+            code="strengths_malformed",
+            field="strengths",
         )
     return tuple(round(low + (high - low) * k / max(1, count - 1), 4) for k in range(count))
 
@@ -43,9 +45,11 @@ def over_strengths(request: Request, strengths: Sequence[float]) -> tuple[Reques
         InputError: the request has no strength, or one that is not used, or a strength is out of range.
     """
     if not isinstance(request, Sketch | Vary):
-        raise InputError(f"{request.operation} has no strength: sketch and vary have.")
+        said = f"{request.operation} has no strength: sketch and vary have."
+        raise InputError(said, code="strength_unused", field="strength")
     if isinstance(request, Sketch) and request.mode == "lines":
-        raise InputError("By its lines alone (mode lines) a sketch has no strength: take tone or both.")
+        said = "By its lines alone (mode lines) a sketch has no strength: take tone or both."
+        raise InputError(said, code="strength_unused", field="mode")
     return tuple(request.replace(strength=strength) for strength in strengths)
 
 

@@ -1,4 +1,4 @@
-"""Variations of a picture: noised in part, and drawn anew from there."""
+"""Variations of a picture: noised in part, and drawn again from there."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,9 +34,9 @@ class DrawStep:
 
 @dataclass(frozen=True, eq=False)
 class Cascade:
-    """The stages of a plan, loaded."""
+    """The stages that a plan runs, loaded, by their place."""
 
-    stages: tuple[LoadedStage, ...]
+    stages: Mapping[int, LoadedStage]
     device: torch.device
 
     @classmethod
@@ -45,10 +45,16 @@ class Cascade:
         guide = None
         if any(settings.clip_prompt for settings in plan.stages):
             guide = clip or model.clip
-        loaded = model.cascade(plan.request.repaints)
+        specs = list(enumerate(model.spec.cascade(plan.request.repaints)))
+        run = specs if plan.cascade else specs[-1:]
+        loaded = {index: model.load_stage[spec.name]() for index, spec in run}
         return cls(
-            tuple(LoadedStage(stage, index, device, guide) for index, stage in enumerate(loaded)), device
+            {index: LoadedStage(stage, index, device, guide) for index, stage in loaded.items()}, device
         )
+
+    @property
+    def last(self) -> LoadedStage:
+        return self.stages[max(self.stages)]
 
     def draw(self, rows: Sequence[Row], drafts: Tensor | None = None) -> Iterator[DrawStep]:
         """Draw a batch of rows through all stages, then the passes of each.
@@ -58,14 +64,14 @@ class Cascade:
         plan, rows = rows[0].plan, tuple(rows)
         picture, passes = drafts, rows[0].frame.passes
         if plan.cascade:
-            last = len(self.stages) - 1
+            last = self.last.index
             for index in range(0 if drafts is None else 1, last + 1):
                 for step in self.draw_stage(rows, index, picture):
                     finished = step.sample.is_last and index == last and not passes
                     yield DrawStep(step.sample, rows, finished, step.picture)
                 picture = step.picture()
             if drafts is not None and last == 0:
-                yield _whole_draft(plan, rows, drafts)
+                yield _whole_draft(self.stages[0], plan, rows, drafts)
         else:
             picture = torch.cat([_low_res(row) for row in rows]).to(self.device)
         if passes:
@@ -83,7 +89,7 @@ class Cascade:
 
     def _passes(self, row: Row, before: Tensor) -> Iterator[DrawStep]:
         for number, tiled in enumerate(row.frame.passes):
-            run = PassRun(self.stages[-1], row, tiled, before.float(), row.plan.factor)
+            run = PassRun(self.last, row, tiled, before.float(), row.plan.factor)
             for step in sample(run.task()):
                 if step.is_last:
                     before = run.result(step.x0)
@@ -104,8 +110,8 @@ def _low_res(row: Row) -> Tensor:
     return row.inputs.low_res
 
 
-def _whole_draft(plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:
+def _whole_draft(loaded: LoadedStage, plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:
     """A model of one stage has nothing left to do after its drafts, and says so in one step."""
-    seeds = tuple(row.seed for row in rows)
-    step = SampleStep(plan.stages[0].label, 0, 1, 0.0, seeds, drafts, drafts)
+    seeds, values = tuple(row.seed for row in rows), loaded.stage.codec.encode(drafts)
+    step = SampleStep(plan.stages[0].label, 0, 1, 0.0, seeds, values, values)
     return DrawStep(step, rows, True, lambda: drafts, calls=0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from glide_edit.codecs import PixelCodec
 from glide_edit.errors import InputError
 from glide_edit.models.model import Model
-from glide_edit.models.spec import ModelSpec
+from glide_edit.models.spec import ModelSpec, StageSpec
 from glide_edit.operations.inpaint import context_of
 from glide_edit.pipeline.stage_settings import StageSettings, preset_of, sampling_times
 from glide_edit.requests import Inpaint, Request, Sketch, Upscale
@@ -14,50 +15,89 @@ from glide_edit.text.prompt_weights import read_words
 from masks import Finding, diagnose
 
 
-def check(spec: ModelSpec, request: Request, *, has_clip: bool = False) -> None:
+def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
     """Refuse what this model cannot do; ``has_clip``: a CLIP is there in place of the model's own.
 
     Raises:
         InputError: no stage for this operation, a selection or a drawing for a model without that channel, a
-            preset it does not have, guidance by CLIP without one, or more steps than a schedule has.
+            preset it does not have, guidance by CLIP without one or of latents, or more steps than a schedule
+            has.
     """
+    spec = model.spec
     stages = spec.cascade(request.repaints)
     if request.preset is not None and request.preset not in spec.preset_names:
         raise InputError(
-            f"The model {spec.name} has no preset {request.preset!r}; it has {', '.join(spec.preset_names)}."
+            f"The model {spec.name} has no preset {request.preset!r}; it has {', '.join(spec.preset_names)}.",
+            code="preset_unknown",
+            field="preset",
         )
     if request.candidates is not None and not request.has_drafts:
         raise InputError(
             f"Candidates cannot be told apart before they are finished in {request.operation}: "
-            "leave candidates out."
+            "leave candidates out.",
+            code="candidates_without_drafts",
+            field="candidates",
+        )
+    if request.stage_steps is not None and len(request.stage_steps) > len(stages):
+        raise InputError(
+            f"stage_steps has {len(request.stage_steps)} numbers, and the model {spec.name} "
+            f"{len(stages)} stage{'s' if len(stages) > 1 else ''} here: give one for each.",
+            code="stage_steps_too_many",
+            field="stage_steps",
         )
     if isinstance(request, Upscale):
         if len(stages) < 2 or not stages[-1].config.low_res:
-            raise InputError(_lacking(spec, "upsampler"))
-        sampling_times(stages[-1].schedule, preset_of(stages[-1], len(stages) - 1, request))
+            raise _lacking(spec, "upsampler")
+        _check_steps(stages[-1], len(stages) - 1, request)
         return
     if not stages or stages[0].config.low_res:
-        raise InputError(_lacking(spec, "base network for this"))
+        raise _lacking(spec, "base network for this")
     capabilities = spec.capabilities
     if isinstance(request, Sketch) and not capabilities.drawing and request.mode != "tone":
         raise InputError(
             f"The model {spec.name} has no drawing channel: it can follow a sketch by its tones alone "
-            "(mode tone)."
+            "(mode tone).",
+            code="mode_without_drawings",
+            field="mode",
         )
     if request.repaints and not capabilities.inpaint:
-        raise InputError(_lacking(spec, "network that was trained to inpaint"))
-    if request.stage_steps is not None and len(request.stage_steps) > len(stages):
-        raise InputError(
-            f"stage_steps has {len(request.stage_steps)} numbers, and the model {spec.name} "
-            f"{len(stages)} stages here: give one for each."
-        )
+        raise _lacking(spec, "network that was trained to inpaint")
     for index, stage in enumerate(stages):
-        sampling_times(stage.schedule, preset_of(stage, index, request))
-    if preset_of(stages[0], 0, request).clip_guidance and not has_clip and not capabilities.clip_score:
+        _check_steps(stage, index, request)
+    if not is_guided_by_clip(spec, request):
+        return
+    if not isinstance(model.codec_of(stages[0]), PixelCodec):
+        raise InputError(
+            f"The {stages[0].label} of the model {spec.name} denoises latents, which no CLIP can look at: "
+            "leave guidance by CLIP out.",
+            code="clip_guidance_of_latents",
+            field="clip_guidance",
+        )
+    if not has_clip and not capabilities.clip_score:
         raise InputError(
             f"The model {spec.name} has no CLIP of its own to be guided by: name one (clip), or leave "
-            "guidance by CLIP out."
+            "guidance by CLIP out.",
+            code="clip_missing",
+            field="clip_guidance",
         )
+
+
+def is_guided_by_clip(spec: ModelSpec, request: Request) -> bool:
+    """Whether the request, or the preset that it names, asks for guidance by CLIP where one acts."""
+    stages = spec.cascade(request.repaints)
+    if isinstance(request, Upscale) or not stages or request.preset not in (None, *spec.preset_names):
+        return False
+    return preset_of(stages[0], 0, request).clip_guidance > 0
+
+
+def _check_steps(stage: StageSpec, index: int, request: Request) -> None:
+    try:
+        sampling_times(stage.schedule, preset_of(stage, index, request))
+    except InputError as error:
+        field = "upsampler_steps" if index else "steps"
+        if index < len(request.stage_steps or ()):
+            field = "stage_steps"
+        raise InputError(str(error), code=f"{field}_out_of_range", field=field) from error
 
 
 def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
@@ -82,27 +122,56 @@ def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
 
 def remarks(model: Model, request: Request, stages: Sequence[StageSettings]) -> tuple[str, ...]:
     """What of a request this model will not heed, as sentences for the user."""
-    said = []
-    encoders = [stage.text_encoder for stage in model.cascade(request.repaints)]
-    readers = [encoder for encoder in encoders if encoder is not None]
+    said: list[str] = []
+    specs, who = model.spec.cascade(request.repaints), f"The model {model.name}"
+    if isinstance(request, Upscale):  # which runs the last stage alone
+        specs, stages, who = specs[-1:], stages[-1:], f"The {stages[-1].label} of the model {model.name}"
+        said += _unheeded_enlarging(request, stages[-1])
+    tokenizers = [model.tokenizer_of(spec) for spec in specs]
+    readers = [tokenizer for tokenizer in tokenizers if tokenizer is not None]
     for name, prompt in (("prompt", request.prompt), ("negative prompt", request.negative_prompt or "")):
         words = read_words(prompt)
         if words.dropped:
             said.append(f"The {name} has control characters: {words.dropped} of them were left out.")
         if words.plain and not readers:
-            said.append(f"The model {model.name} reads no text: the {name} was ignored.")
-        elif words.plain and (dropped := readers[0].dropped_tokens(words.plain)):
+            said.append(f"{who} reads no text: the {name} was ignored.")
+        elif words.plain and (dropped := readers[0].encode([words.plain]).dropped[0]):
             said.append(f"The {name} is too long for this model: its last {dropped} tokens were left out.")
-    if request.negative_prompt and stages[0].preset.guidance == 1:
+    if request.negative_prompt and readers and not _is_heeded(request.negative_prompt, stages):
         said.append("With a guidance of 1 a negative prompt has no effect: it was ignored.")
-    if request.upsampler_steps is not None and len(stages) == 1:
+    if request.upsampler_steps is not None and len(stages) == 1 and not isinstance(request, Upscale):
         said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
     return tuple(said)
 
 
-def _lacking(spec: ModelSpec, what: str) -> str:
+def _is_heeded(negative: str, stages: Sequence[StageSettings]) -> bool:
+    """Whether a branch of guidance asks for the negative prompt's words with a weight other than 0."""
+    words = read_words(negative)
+    prompts = {words.plain, *words.shares()}
+    branches = (branch for settings in stages for branch in (*settings.branches, *settings.outside_branches))
+    return any(branch.weight != 0 and branch.prompt in prompts for branch in branches)
+
+
+def _unheeded_enlarging(request: Upscale, settings: StageSettings) -> list[str]:
+    """What is for the first stage, which an enlargement does without."""
+    first = ("steps", "sampler", "guidance", "clip_guidance", "clip_cuts", "clip_interval")
+    names = [name for name in first if getattr(request, name) is not None]
+    if request.stage_steps is not None and len(request.stage_steps) <= settings.index:
+        names.append("stage_steps")
+    if not names:
+        return []
+    verb = "was" if len(names) == 1 else "were"
+    return [
+        f"Enlarging runs the {settings.label} alone, and {', '.join(names)} {verb} ignored: "
+        "upsampler_steps says how many steps it takes."
+    ]
+
+
+def _lacking(spec: ModelSpec, what: str) -> InputError:
     there = ", ".join(stage.name for stage in spec.stages)
-    return (
+    return InputError(
         f"The model {spec.name} has no {what}, only {there}: "
-        "`glide-edit models fetch` or `models assemble` can add one."
+        "`glide-edit models fetch` or `models assemble` can add one.",
+        code="stage_missing",
+        field="operation",
     )

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from glide_edit.codecs import encode_known
 from glide_edit.conditioning import Conditioning
 from glide_edit.diffusion.noise import START
 from glide_edit.operations.frame import Known, TiledPass
@@ -51,14 +52,17 @@ class PassRun:
 
     def task(self) -> SampleTask:
         settings = self.loaded.settings([self.row])
-        noise = self._noise((3, self.tiled.box.height, self.tiled.box.width))
+        codec, box = self.loaded.stage.codec, self.tiled.box
+        assert self._multiple % codec.factor == 0, "a stride is a multiple of the codec's factor"
+        cells = box.in_cells(codec.factor)
+        noise = self._noise((codec.channels, cells.height, cells.width), codec.factor)
         init = self.enlarged
         if self.tiled.from_init:
             assert self.row.inputs.init_image is not None
             init = self.row.inputs.init_image(self.tiled.size[0]).to(self.loaded.device)
         eps = noise(START) * settings.preset.temperature
         begin = torch.full((1,), self.tiled.timesteps[0], device=self.loaded.device)
-        x_T = self.loaded.stage.schedule.add_noise(self._cut(init), eps, begin)
+        x_T = self.loaded.stage.schedule.add_noise(codec.encode(self._cut(init)), eps, begin)
         return SampleTask(
             denoiser=self._denoiser(settings),
             sampler=settings.preset.sampler,
@@ -67,12 +71,13 @@ class PassRun:
             noise=noise,
             stage=self.tiled.label,
             seeds=(self.row.seed,),
+            bounded=codec.bounded,
         )
 
     def whole(self, x0: Tensor) -> Tensor:
-        """The box ``x0`` in the enlarged picture: (1, 3, H, W)."""
+        """The box ``x0``, as the stage denoises it, in the enlarged picture: (1, 3, H, W)."""
         whole = padded(self.enlarged, self._multiple).clone()
-        self.tiled.box.of(whole).copy_(x0)
+        self.tiled.box.of(whole).copy_(self.loaded.stage.codec.decode(x0))
         return whole[..., : self.tiled.size[0], : self.tiled.size[1]]
 
     def result(self, x0: Tensor) -> Tensor:
@@ -88,19 +93,21 @@ class PassRun:
     def _denoiser(self, settings: StageSettings) -> TiledDenoiser:
         """Of the box: every tile is told of its own part."""
         stage, factor, box = self.loaded.stage, self.factor, self.tiled.box
-        known, keep_mask = (self._cut(each) for each in self.known)
+        codec = stage.codec
+        known, keep_mask = encode_known(codec, *(self._cut(each) for each in self.known))
         low_res = box.of(self._low_res(), factor).contiguous()
         grain = self._noise((3, *low_res.shape[2:]), factor)
         low_res, level = low_res_of(low_res, settings.preset, lambda: grain(LOW_RES_NOISE))
         denoisers = []
         for tile in self.tiled.tiles:
-            part = tile.of(known).contiguous(), tile.of(keep_mask).contiguous()
+            part = tile.of(known, codec.factor).contiguous(), tile.of(keep_mask, codec.factor).contiguous()
             condition = Conditioning(low_res=tile.of(low_res, factor).contiguous(), low_res_noise=level)
             if stage.spec.config.known:
                 condition = replace(condition, known=part[0], keep_mask=part[1])
             denoisers.append(self.loaded.guided(condition, [settings.branches], settings.preset, part))
-        tiles = list(zip(self.tiled.tiles, denoisers, strict=True))
-        return TiledDenoiser(stage.schedule, tiles, self._cut(self.enlarged))
+        cells = (tile.in_cells(codec.factor) for tile in self.tiled.tiles)
+        tiles = list(zip(cells, denoisers, strict=True))
+        return TiledDenoiser(stage.schedule, tiles, codec.encode(self._cut(self.enlarged)))
 
     def _noise(self, shape: tuple[int, int, int], scale: int = 1) -> CanvasNoise:
         (y, x), box = self.tiled.origin, self.tiled.box

@@ -24,6 +24,6 @@ def finish(plan: Plan, drawn: Sequence[Drawn], seed: int | None = None) -> Postp
     return operation.finish(request, canvas, plan.allowed)
 
 
-def finish_preview(plan: Plan, preview: NDArray[np.uint8]) -> Postprocessed:
-    """A preview, uint8 (S, S, 3), finished as the result of an edit of one frame."""
-    return finish(plan, [preview.astype(np.float32)])
+def finish_preview(plan: Plan, preview: NDArray[np.uint8], seed: int | None = None) -> Postprocessed:
+    """A preview, uint8 (S, S, 3), finished as the result of an edit of one frame; ``seed`` as ``finish``."""
+    return finish(plan, [preview.astype(np.float32)], seed)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from glide_edit.errors import InputError
 from glide_edit.images import Picture
 from glide_edit.pipeline.finish import finish_preview
 from glide_edit.pipeline.plan import Plan
@@ -43,6 +44,9 @@ class PartialResult:
         The preview is put back into the source as a finished picture would be, so that its receipt holds as
         well; that picture does not follow from the request alone, and the notes say so. An operation of
         several frames gives its source back, since a preview shows one of them.
+
+        Raises:
+            InputError: an edit of one frame, of which no step was added.
         """
         plan, last = self.plan, self.last
         if (finished := self.finished()) is not None:
@@ -53,7 +57,8 @@ class PartialResult:
             assert source is not None, "an edit of several frames begins from a picture"
             note = "Stopped before the picture was finished: this is the one it began from."
             return self._result([source], self._receipts([source]), (), note)
-        assert last is not None, "a stream has steps"
+        if last is None:
+            raise InputError("Nothing was drawn yet: add a step first.", code="nothing_drawn")
         seeds = tuple(each.seed for each in last.candidates[:1])
         if last.candidates and last.stage == plan.stages[0].label:
             (shown,) = last.candidates[0].previews
@@ -63,7 +68,7 @@ class PartialResult:
             shown = last.preview
             step = f"step {last.step} of {last.total} of the {last.stage}"
             note = f"Stopped at {step}: this is how far it had come."
-        made = finish_preview(plan, shown)
+        made = finish_preview(plan, shown, *seeds)
         receipts = () if made.receipt is None else (made.receipt,)
         return self._result([made.picture], receipts, seeds, note)
 

@@ -14,7 +14,7 @@ from glide_edit.pipeline.stage_settings import StageSettings, begin_at, sampling
 from glide_edit.pipeline.tiles import ROW, plan_tiles
 
 DETAIL_FROM = 1.25
-"""A frame so many times wider than the model's picture gets detail; below it there is none to be gained."""
+"""A frame this many times wider than the model's picture gets detail; below it there is none to be gained."""
 
 STRETCH = 1.5
 """The picture before may be enlarged so far to stand for the upsampler's low-resolution picture."""
@@ -35,6 +35,7 @@ def pass_sides(side: int, drawn: int, factor: int) -> list[int]:
     Each is at most ``factor`` * STRETCH times the one before it; the last is ``side``. None where the frame
     is hardly larger than what was drawn.
     """
+    assert factor > 1, "an upsampler enlarges"
     if side < DETAIL_FROM * drawn:
         return []
     sides = [side]

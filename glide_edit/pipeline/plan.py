@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import Picture
 from glide_edit.operations.frame import Frame, Operation
 from glide_edit.operations.registry import operation_of
-from glide_edit.pipeline.plain import plain, value_of
+from glide_edit.pipeline.plain import plain
 from glide_edit.pipeline.stage_settings import StageSettings
-from glide_edit.requests import Request, request_from_json
-from masks import Mask, MaskError
+from glide_edit.requests import Request
+from masks import Mask
 
 FORMAT = 1
 """Of plans as JSON."""
@@ -71,7 +70,9 @@ class Plan:
     @property
     def signature(self) -> object:
         """Equal for plans that can be drawn in one batch: they differ in words, pictures and seeds."""
-        return self.request.operation, self.model, tuple(settings.signature for settings in self.stages)
+        request = self.request
+        clip = (request.clip_cuts, request.clip_interval)
+        return request.operation, self.model, clip, tuple(settings.signature for settings in self.stages)
 
     def settings_at(self, index: int) -> StageSettings:
         """The settings of the stage at this place of the cascade."""
@@ -135,57 +136,38 @@ class Plan:
         """The plan that ``to_json`` wrote, with the pictures that the request starts from.
 
         Raises:
-            InputError: not a plan, or other pictures. MaskError: a mask that cannot be read.
+            InputError: not a plan, other pictures, or one that its request would not give (``Editor.stream``
+                compares it with what this model makes of the request). MaskError: a mask that cannot be read.
         """
-        if not isinstance(record, Mapping) or record.get("plan") != FORMAT:
-            raise InputError(f"Not a plan of format {FORMAT}: Plan.to_json writes one.")
-        try:
-            request = request_from_json(record["request"], source)
-            fields = {name: value_of(kind, record[name]) for name, kind in _KINDS.items()}
-            return cls(request=request, **fields)
-        except (GlideEditError, MaskError):
-            raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise InputError(f"Not a plan that can be used: {error}.") from error
+        from glide_edit.pipeline.plan_check import read_plan  # which makes plans of its own to compare
+
+        return read_plan(record, source)
 
     def __str__(self) -> str:
         return describe(self)
 
 
-_KINDS: dict[str, Any] = {
-    "model": str,
-    "stages": tuple[StageSettings, ...],
-    "frames": tuple[Frame, ...],
-    "allowed": Mask | None,
-    "batch": int,
-    "cascade": bool,
-    "is_one_draft": bool,
-    "factor": int,
-    "notes": tuple[str, ...],
-}
-
-
 def describe(plan: Plan) -> str:
     """A few lines for a person: size of each frame, settings of each stage, network calls."""
     request = plan.request
-    count = f"{request.n} picture{'s' if request.n > 1 else ''}"
+    count = _counted(request.n, "picture")
     if request.candidates is not None:
-        count += f", the best of {request.candidates} candidates"
+        count += f", the best of {_counted(request.candidates, 'candidate')}"
     seeds = request.seeds if request.candidates is None else request.candidate_seeds
     lines = [f"{request.operation} with {plan.model}: {count}, seeds {_listed(seeds)}"]
     if plan.allowed is not None:
         lines.append(f"may change: {plan.allowed.count:,} of {plan.allowed.selected.size:,} px")
     for settings in plan.stages if plan.cascade else plan.stages[-1:]:
-        preset = settings.preset
+        preset, steps = settings.preset, _counted(len(settings.timesteps), "step")
         lines.append(
-            f"stage {settings.label}, {settings.image_size} px: {len(settings.timesteps)} steps of "
-            f"{preset.sampler}, guidance {preset.guidance:g}, {len(settings.branches)} branches"
+            f"stage {settings.label}, {settings.image_size} px: {steps} of {preset.sampler}, "
+            f"guidance {preset.guidance:g}, {_counted(len(settings.branches), 'branch', 'es')}"
             + (", from an init image" if settings.from_init else "")
         )
     for frame in plan.frames[:_MOST_LINES]:
         lines.append(_frame_line(frame))
     if len(plan.frames) > _MOST_LINES:
-        lines.append(f"... and {len(plan.frames) - _MOST_LINES} more frames")
+        lines.append(f"... and {_counted(len(plan.frames) - _MOST_LINES, 'more frame')}")
     lines.append(
         f"network calls: {plan.network_calls:,}; pictures in memory: {plan.memory_bytes / 1e6:.0f} MB"
     )
@@ -202,10 +184,14 @@ def _frame_line(frame: Frame) -> str:
     elif frame.block is not None:
         what = f"block of {frame.block.width} x {frame.block.height} px at {frame.block.x}, {frame.block.y}"
     passes = "".join(
-        f", {tiled.label} at {tiled.size[1]} x {tiled.size[0]} px in {len(tiled.tiles)} tiles"
+        f", {tiled.label} at {tiled.size[1]} x {tiled.size[0]} px in {_counted(len(tiled.tiles), 'tile')}"
         for tiled in frame.passes
     )
     return f"frame {frame.number + 1}: {what}{passes}"
+
+
+def _counted(count: int, what: str, plural: str = "s") -> str:
+    return f"{count} {what}{'' if count == 1 else plural}"
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -56,7 +56,7 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
         InputError: this model cannot do it. MaskError: the protected area leaves nothing to change.
     """
     operation = operation_of(request)
-    check(model.spec, request, has_clip=has_clip)
+    check(model, request, has_clip=has_clip)
     prepared = operation.prepare(request)
     specs = model.spec.cascade(request.repaints)
     stages = tuple(settings_of(spec, index, request, prepared) for index, spec in enumerate(specs))

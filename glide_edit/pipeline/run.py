@@ -54,9 +54,10 @@ def run(
     cascade, ranking, done = Cascade.of(plan, model, clip), Ranking(), list[Postprocessed]()
     count = _Count(sum(each.calls for each in plan.runs(from_drafts=drafts is not None)))
     if request.candidates is not None and drafts is None:
-        for step, ranking in _candidates(plan, model, cascade, clip):
+        drawn: dict[int, tuple[Tensor, ...]] = {}
+        for step, ranking in _candidates(plan, model, cascade, clip, drawn):
             yield _progress(step, count, (), len(done), ranking, on_step)
-        drafts = ranking.best(request.n)
+        drafts = {seed: drawn[seed] for seed in ranking.best(request.n)}
     for step, new in _finished(plan, cascade, drafts):
         done += new
         yield _progress(step, count, new, len(done), ranking, on_step)
@@ -86,8 +87,8 @@ def _progress(
 ) -> Progress:
     """The only place where ``Progress`` is made."""
     sampled = step.sample
-    if on_step is not None:  # with copies, so that nothing it does to them changes the picture
-        on_step(replace(sampled, latents=sampled.latents.clone(), x0=sampled.x0.clone()))
+    if on_step is not None:
+        _told(on_step, sampled)
     return Progress(
         sampled.stage,
         sampled.index + 1,
@@ -101,14 +102,25 @@ def _progress(
     )
 
 
+def _told(on_step: OnStep, step: SampleStep) -> None:
+    """With copies, so that nothing ``on_step`` does to them changes the picture."""
+    try:
+        on_step(replace(step, latents=step.latents.clone(), x0=step.x0.clone()))
+    except StopIteration as error:  # which no generator can hand on
+        raise RuntimeError("on_step raised StopIteration: to stop the work, raise something else.") from error
+
+
 def _candidates(
-    plan: Plan, model: Model, cascade: Cascade, clip: Clip | None
+    plan: Plan, model: Model, cascade: Cascade, clip: Clip | None, drafts: dict[int, tuple[Tensor, ...]]
 ) -> Iterator[tuple[DrawStep, Ranking]]:
-    """The first stage's picture of every frame for all candidates, ranked as they are completed."""
+    """The first stage's picture of every frame for all candidates, ranked as they are completed.
+
+    They are put into ``drafts``, by seed; a ``Ranking`` has copies, which callers may change.
+    """
     operation, request, ranking = plan.operation, plan.request, Ranking()
     canvas = operation.canvas(request, plan.allowed)
     inputs = [operation.inputs(request, frame, canvas) for frame in plan.frames]
-    drafts: dict[int, tuple[Tensor, ...]] = dict.fromkeys(request.candidate_seeds, ())
+    drafts.update(dict.fromkeys(request.candidate_seeds, ()))
     for frame, given in zip(plan.frames, inputs, strict=True):
         for seeds in _batches(request.candidate_seeds, SIDE_BY_SIDE):
             for step in cascade.draw_stage([Row(plan, frame, seed, given) for seed in seeds], 0, None):
@@ -126,7 +138,7 @@ def _finished(
 ) -> Iterator[tuple[DrawStep, list[Postprocessed]]]:
     """All steps of a plan, each with the pictures that it finished.
 
-    Edits of several frames are drawn anew, not from drafts: a frame may show those before it.
+    Edits of several frames are drawn again, not from drafts: a frame may show those before it.
     """
     operation, request = plan.operation, plan.request
     for seeds in _batches(request.seeds if drafts is None else tuple(drafts), plan.batch):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from glide_edit.codecs import shape_of
+from glide_edit.codecs import encode_known, shape_of
 from glide_edit.conditioning import Conditioning, Denoiser, TextStates
 from glide_edit.diffusion.noise import NoiseSource, noise_for
 from glide_edit.guidance import (
@@ -73,6 +73,7 @@ class LoadedStage:
         known = self._known(rows, preset)
         condition = self._condition(rows, known)
         if before is not None:
+            before = before.clamp(-1, 1)  # what a codec decodes has no bounds
             low_res, level = low_res_of(before, preset, self._low_res_noise(seeds, number, before))
             condition = replace(condition, low_res=low_res, low_res_noise=level)
         denoiser = self._denoiser(rows, condition, known)
@@ -151,9 +152,8 @@ class LoadedStage:
                 picture = picture * keep_mask
             return picture, keep_mask
 
-        keep_mask = self.stage.codec.keep(self._batch(rows, lambda inputs: known(inputs)[1]))
-        picture = self.stage.codec.encode(self._batch(rows, lambda inputs: known(inputs)[0]))
-        return picture * keep_mask if self.stage.codec.factor > 1 else picture, keep_mask
+        keep_mask = self._batch(rows, lambda inputs: known(inputs)[1])
+        return encode_known(self.stage.codec, self._batch(rows, lambda inputs: known(inputs)[0]), keep_mask)
 
     def _condition(self, rows: Sequence[Row], known: Known | None) -> Conditioning:
         """What the network is told of the pictures, apart from the words and the picture before."""
@@ -161,7 +161,7 @@ class LoadedStage:
         if known is not None and config.known:
             condition = replace(condition, known=known[0], keep_mask=known[1])
         if rows[0].inputs.drawing is not None and config.drawing:
-            size = self.stage.image_size
+            size = self.stage.image_size // self.stage.codec.factor
             drawing = self._batch(rows, lambda inputs: _given(inputs.drawing)(size))
             condition = replace(condition, drawing=drawing)
         return condition
@@ -173,6 +173,8 @@ class LoadedStage:
         x_T = self.stage.schedule.add_noise(init, eps, torch.full((len(eps),), first, device=eps.device))
         if rows[0].inputs.strength_map is not None:
             strengths = self._batch(rows, lambda inputs: _given(inputs.strength_map)(size))
+            if self.stage.codec.factor > 1:
+                strengths = F.avg_pool2d(strengths, self.stage.codec.factor)
             denoiser = DifferentialDiffusion(denoiser, init, strengths)
         return denoiser, x_T
 

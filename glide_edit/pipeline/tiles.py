@@ -1,4 +1,4 @@
-"""Pictures larger than a network's own: overlapping tiles, blended anew at each step.
+"""Pictures larger than a network's own: overlapping tiles, blended again at each step.
 
 Each step asks the network for the clean picture of every tile and blends the answers (MultiDiffusion, Bar-Tal
 et al. 2023, for x0), so that all tiles move towards one picture and no border of a tile shows.
@@ -18,7 +18,7 @@ from glide_edit.diffusion.schedule import Schedule
 from glide_edit.operations.frame import Tile
 
 OVERLAP_SHARE = 4
-"""Neighbouring tiles share one part in so many of a tile's side."""
+"""Neighbouring tiles share one part in this many of a tile's side."""
 
 ROW = 2**16
 """Cell (row, column) of a canvas has the tile number row * ROW + column."""
@@ -80,7 +80,7 @@ class TiledDenoiser:
     Args:
         schedule: that of the tiles' denoisers.
         tiles: each with the denoiser that was told of this part of the canvas.
-        elsewhere: (1, 3, H, W) in [-1, 1].
+        elsewhere: (1, C, H, W), as the network has it.
     """
 
     def __init__(self, schedule: Schedule, tiles: Sequence[tuple[Tile, Denoiser]], elsewhere: Tensor) -> None:
@@ -96,7 +96,7 @@ class TiledDenoiser:
         return self._schedule
 
     def __call__(self, x_t: Tensor, t: Tensor) -> Prediction:
-        """x_t (B, 3, H, W), t (B,) -> a Prediction of the whole canvas."""
+        """x_t (B, C, H, W), t (B,) -> a Prediction of the whole canvas."""
         drawn = self._weight > 0
         weight = self._weight.clamp(min=1e-12)
         x0 = torch.zeros_like(x_t)

@@ -6,6 +6,10 @@ JSON never holds pixels or paths: a picture is its size and hash, a mask its run
 back from JSON, hand ``request_from_json`` the picture.
 """
 
+import warnings
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from glide_edit.requests.records import OPERATIONS, checked_fields, fields_of, kind_of, request_from_json
 from glide_edit.requests.repaint import FINISHES, MASK_FILLS, Inpaint, Outpaint, Remove, Repaint
 from glide_edit.requests.request import MOST_STEPS, Request
@@ -43,3 +47,21 @@ __all__ = [
     "setting",
     "settings_of",
 ]
+
+_MOVED = {
+    "CONTENTS": "repaint.MASK_FILLS",
+    "LONGEST_SIDE": "repaint.LONGEST_SIDE",
+    "MOST_CUTS": "request.MOST_CUTS",
+    "SketchMode": "whole.SketchMode",
+    "checked_seeds": "seeds.checked_seeds",
+}
+
+if not TYPE_CHECKING:  # type checkers should still report names that do not exist
+
+    def __getattr__(name: str) -> object:
+        if name not in _MOVED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        said = f"{__name__}.{name} is {__name__}.{_MOVED[name]} now: the old name goes with the next release."
+        warnings.warn(said, DeprecationWarning, stacklevel=2)
+        module, _, attribute = _MOVED[name].partition(".")
+        return getattr(import_module(f"{__name__}.{module}"), attribute)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from glide_edit.errors import InputError
@@ -29,21 +30,41 @@ def request_of(kind: type[R], given: Mapping[str, Any]) -> R:
     from glide_edit.selections import open_mask
 
     settings = {each.name: each for each in settings_of(kind)}
-    values = {name: given[name] for name in settings if name in given}
-    for old, new in kind.old_names.items():
-        if given.get(old) is not None:
-            values[new] = with_new_names(kind, {old: given[old]}, stacklevel=4)[new]
+    may_be_unset = {"seed", *kind.old_names, *kind.old_names.values()}
+    values = {
+        name: given[name]
+        for name in (*settings, *kind.old_names)
+        if name in given and not (given[name] is None and name in may_be_unset)
+    }
+    values = with_new_names(kind, values)
     for name, value in values.items():
-        if settings[name].kind == "picture":
-            values[name] = open_picture(value)
-        elif settings[name].kind == "mask" and value is not None:
-            values[name] = open_mask(value)
+        with naming(name):
+            if settings[name].kind == "picture":
+                values[name] = open_picture(value)
+            elif settings[name].kind == "mask" and value is not None:
+                values[name] = open_mask(value)
     if given.get("generator") is not None:
-        if values.get("seed") or values.get("seeds"):
+        if "seed" in values or not _is_empty(values.get("seeds", ())):
             said = "Give either generator, or seed or seeds: a generator draws the seed."
             raise InputError(said, code="generator_contradicts_seed", field="seed")
         values["seed"] = _drawn_seed(given["generator"])
     return kind(**values)
+
+
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Let errors of opening a picture or mask say which field of the request it is for."""
+    from masks import MaskError
+
+    try:
+        yield
+    except (InputError, MaskError) as error:
+        error.field = error.field or field
+        raise
+
+
+def _is_empty(seeds: object) -> bool:
+    return isinstance(seeds, tuple | list | range) and not seeds
 
 
 def _drawn_seed(generator: object) -> int:
@@ -51,6 +72,6 @@ def _drawn_seed(generator: object) -> int:
 
     if not isinstance(generator, torch.Generator):
         said = f"generator must be a torch.Generator, not {type(generator).__name__}."
-        raise InputError(said, code="generator_wrong_type")
+        raise InputError(said, code="generator_wrong_type", field="generator")
     drawn = torch.randint(_LARGEST_DRAWN, (), generator=generator, device=generator.device)
     return int(drawn)

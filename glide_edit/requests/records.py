@@ -73,7 +73,10 @@ def request_from_json(
         if error.code == "missing_field":
             raise InputError(f"Not a complete request: {error}", code=error.code, field=error.field) from None
         raise
-    given = [source] if isinstance(source, Picture) else list(source or ())
+    given = () if source is None else [source] if isinstance(source, Picture) else source
+    if not isinstance(given, list | tuple) or not all(isinstance(each, Picture) for each in given):
+        said = f"source must be a Picture or a list of them, not {type(source).__name__}"
+        raise InputError(f"{said}: open_picture makes one.", code="source_wrong_type", field="source")
     required = {each.name for each in settings_of(kind) if each.required}
     places = [name for name in fields_of(kind, Picture) if name in required or values.get(name) is not None]
     values.update(_recorded_pictures({name: values[name] for name in places}, given, same))
@@ -131,9 +134,9 @@ def _recorded_mask(name: str, record: Any, source: Picture | None, rescale: bool
 
     size = record.get("size") if isinstance(record, Mapping) else None
     # Before its runs unfold: a few bytes of a hostile file could ask for gigabytes.
-    if source is not None and isinstance(size, list) and len(size) == 2:
+    if source is not None and isinstance(size, list | tuple) and len(size) == 2:
         if not rescale:
-            check_size(f"The recorded {name}", size, source, name)
+            check_size(f"The recorded {name}", as_size(size), source, name)
         elif math.prod(as_size(size)) > MAX_PIXELS:
             said = f"The recorded {name} has more than {MAX_PIXELS / 1e6:.0f} megapixels."
             raise InputError(said, code=f"{name}_too_large", field=name)

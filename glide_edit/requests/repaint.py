@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from glide_edit.errors import InputError
-from glide_edit.requests.request import Request, accept_old_names
+from glide_edit.requests.request import Request, accept_old_names, warn_of_old_name
 from glide_edit.requests.settings import about, setting
 
 if TYPE_CHECKING:
@@ -77,11 +76,11 @@ class Inpaint(Repaint):
 
     image: Picture = field(metadata=IMAGE)
     mask: Mask = field(metadata=about("What to change: a picture of the same size, white = change"))
-    grow: int = setting(0, "Grow the selection by so many pixels", within=(0, 4096), unit="px")
+    grow: int = setting(0, "Grow the selection by this many pixels", within=(0, 4096), unit="px")
     protect: Mask | None = setting(None, "What never changes, also where grow reaches: white = protect")
     context: float | None = setting(
         None,
-        "The model sees a square so many times as wide as the selection",
+        "The model sees a square this many times as wide as the selection",
         within=(1, 16),
         unset="where it is best",
     )
@@ -135,8 +134,7 @@ class Inpaint(Repaint):
     @property
     def content(self) -> str:
         """The old name of ``mask_fill``."""
-        said = "content is called mask_fill now: the old name goes with the next release."
-        warnings.warn(said, DeprecationWarning, stacklevel=2)
+        warn_of_old_name("content", "mask_fill")
         return self.mask_fill
 
     @property

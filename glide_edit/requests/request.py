@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -55,18 +56,18 @@ class Request:
     seed: int = setting(
         0,
         "Seed of the first picture; the others have the seeds after it",
-        within=(0, LARGEST_SEED - MOST_IMAGES),
+        within=(0, LARGEST_SEED),
         metavar="S",
     )
     seeds: tuple[int, ...] = setting(
         (),
         "In place of seed and n, a picture for each of these seeds",
-        within=(0, LARGEST_SEED - 1),
+        within=(0, LARGEST_SEED),
         metavar="S,S-S",
         written="1,5,9 or 10-19",
     )
     candidates: int | None = setting(
-        None, "Draw so many small pictures, rank them, and finish the best n", within=(1, MOST_IMAGES)
+        None, "Draw this many small pictures, rank them, and finish the best n", within=(1, MOST_IMAGES)
     )
     steps: int | None = setting(None, "Steps of the first stage", within=(1, MOST_STEPS), unset="the model's")
     guidance: float | None = setting(
@@ -112,7 +113,9 @@ class Request:
         within=(1, MOST_CUTS),
     )
     clip_interval: tuple[float, float] | None = setting(
-        None, "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls", unset="all of it"
+        None,
+        "The part of the noise axis, 0 clean to 1 noise, where CLIP pulls",
+        unset="all of it, or 0 to 0.8 of a CLIP that was not trained on noise",
     )
 
     def __post_init__(self) -> None:
@@ -123,7 +126,7 @@ class Request:
         for name, words in (("prompt", self.prompt), ("negative_prompt", self.negative_prompt or "")):
             if any("\ud800" <= character <= "\udfff" for character in words):
                 # Halves of characters are what bytes that are not UTF-8 become on a command line.
-                said = f"The {settings[name].said} holds bytes that are not UTF-8: type it anew."
+                said = f"The {settings[name].said} holds bytes that are not UTF-8: retype it."
                 settings[name].refuse("not_unicode", said)
             read_words(words)
         self._agree_on_seeds()
@@ -146,6 +149,12 @@ class Request:
             said = f"seeds must be a list or range of whole numbers, not {self.seeds!r}."
             raise InputError(said, code="seeds_wrong_type", field="seeds")
         if not self.seeds:
+            count = max(self.n, self.candidates or 1)
+            if self.seed + count - 1 > LARGEST_SEED:
+                said = (
+                    f"seed must be at most {LARGEST_SEED - count + 1} for {count} pictures, not {self.seed}."
+                )
+                raise InputError(said, code="seed_out_of_range", field="seed")
             self._set("seeds", tuple(range(self.seed, self.seed + self.n)))
             return
         given = checked_seeds(self.seeds)
@@ -205,25 +214,42 @@ class Request:
 
 
 def check_names(kind: type[Request], given: Mapping[Any, object]) -> None:
-    """Raise InputError for a name that is no field of the request."""
+    """Raise InputError for a name that is not a field of the request."""
     if unknown := set(given) - {each.name for each in fields(kind)}:
-        names = sorted(map(repr, unknown))
-        raise InputError(f"{kind.operation} has no {', '.join(names)}.", code="unknown_field", field=names[0])
+        names = sorted(unknown, key=str)
+        said = f"{kind.operation} has no {', '.join(map(repr, names))}."
+        raise InputError(said, code="unknown_field", field=str(names[0]))
 
 
-def with_new_names(
-    kind: type[Request], given: Mapping[str, Any], *, warn: bool = True, stacklevel: int = 3
-) -> dict[str, Any]:
-    """Values by the names that fields have now; with ``warn`` an old name gives a DeprecationWarning."""
+def with_new_names(kind: type[Request], given: Mapping[str, Any], *, warn: bool = True) -> dict[str, Any]:
+    """Values by the names that fields have now; with ``warn`` an old name gives a DeprecationWarning.
+
+    Raises:
+        InputError: a field is given by both its names, with different values.
+    """
     values = dict(given)
     for old, new in kind.old_names.items():
-        if old in values:
-            if warn:
-                said = f"{old} is called {new} now: the old name goes with the next release."
-                warnings.warn(said, DeprecationWarning, stacklevel=stacklevel)
-            values.setdefault(new, values[old])
-            del values[old]
+        if old not in values:
+            continue
+        value = values.pop(old)
+        if warn:
+            warn_of_old_name(old, new)
+        if values.setdefault(new, value) != value:
+            said = f"{old} is the old name of {new}, and they differ ({value!r}, {values[new]!r})"
+            raise InputError(f"{said}: give {new} alone.", code=f"{new}_contradicts_{old}", field=new)
     return values
+
+
+def warn_of_old_name(old: str, new: str) -> None:
+    """A DeprecationWarning where the caller outside of this package used the old name."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
+        frame, level = frame.f_back, level + 1
+    said = f"{old} is called {new} now: the old name goes with the next release."
+    warnings.warn(said, DeprecationWarning, stacklevel=level)
+
+
+_OURS = ("glide_edit.", "dataclasses")
 
 
 def accept_old_names(kind: type[Request]) -> None:

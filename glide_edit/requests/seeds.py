@@ -11,14 +11,15 @@ from glide_edit.errors import InputError
 
 MOST_IMAGES = 64
 LARGEST_SEED = 2**63 - 1
+"""Of every picture and candidate of a request, however it is named."""
 
 
 def checked_seeds(seeds: Sequence[object]) -> tuple[int, ...]:
     """Seeds as a tuple of Python's own whole numbers; InputError for what is none, too many, or one twice."""
     given: list[int] = []
     for seed in itertools.islice(seeds, MOST_IMAGES + 1):
-        if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) < LARGEST_SEED:
-            said = f"seeds must be whole numbers between 0 and {LARGEST_SEED - 1}, not {seed!r}."
+        if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) <= LARGEST_SEED:
+            said = f"seeds must be whole numbers between 0 and {LARGEST_SEED}, not {seed!r}."
             raise InputError(said, code="seeds_out_of_range", field="seeds")
         given.append(int(seed))
     if len(given) > MOST_IMAGES:

@@ -154,7 +154,7 @@ class LanguageModel:
                 )
         except Exception as error:  # whatever a damaged file makes of the package
             raise ModelFormatError(
-                f"The language model {folder} cannot be read ({_one_line(error)}): save it anew, "
+                f"The language model {folder} cannot be read ({_one_line(error)}): save it again, "
                 "as safetensors."
             ) from error
         lacking = [name for name in info["missing_keys"] if not name.startswith(_UNUSED)]
@@ -162,7 +162,7 @@ class LanguageModel:
         if wrong:
             raise ModelFormatError(
                 f"The weights in {folder} are not those of its {CONFIG_NAME}: {wrong[0]} is missing or of "
-                "another shape, so save it anew."
+                "another shape, so save it again."
             )
         return cls(model.to(device))
 
@@ -219,10 +219,12 @@ def shape_of(folder: Path) -> LanguageShape:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelFormatError(
-            f"{folder} is no language model: its {CONFIG_NAME} is missing or damaged ({error})."
+            f"{folder} is not a language model: its {CONFIG_NAME} is missing or damaged ({error})."
         ) from error
     if not isinstance(config, dict):
-        raise ModelFormatError(f"{folder} is no language model: its {CONFIG_NAME} holds no object.")
+        raise ModelFormatError(
+            f"{folder} is not a language model: its {CONFIG_NAME} does not hold an object."
+        )
     kind = config.get("model_type")
     if kind not in ARCHITECTURES:
         raise ModelFormatError(

@@ -204,4 +204,4 @@ def _write_about(folder: Path, about: dict[str, int], rendered: int) -> None:
 
 
 def _damaged(folder: Path, reason: object) -> TrainingError:
-    return TrainingError(f"The toybox cache {folder} is damaged ({reason}): delete it to build it anew.")
+    return TrainingError(f"The toybox cache {folder} is damaged ({reason}): delete it to build it again.")

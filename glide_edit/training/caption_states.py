@@ -138,7 +138,7 @@ class CaptionStates:
         for key, start, count in np.frombuffer(data, _RECORD).tolist():
             if start + count > rows:
                 raise TrainingError(
-                    f"{self._states} is shorter than its index says: delete both files to compute them anew."
+                    f"{self._states} is shorter than its index says: delete both files to compute them again."
                 )
             self._rows[bytes(key)] = slice(start, start + count)
 

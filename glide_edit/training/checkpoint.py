@@ -47,7 +47,7 @@ def save(folder: Path, tensors: Mapping[str, Tensor], progress: Progress, recipe
         temporary.unlink(missing_ok=True)
         raise TrainingError(
             f"The checkpoint in {folder} cannot be written ({error.strerror}): make room and repeat the "
-            "command, which goes on from the checkpoint before."
+            "command, which resumes from the checkpoint before."
         ) from error
 
 
@@ -86,7 +86,7 @@ def _read(
             tensors = {} if changed else {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TrainingError(
-            f"{path} is not a checkpoint of this program: delete it to begin anew ({error})."
+            f"{path} is not a checkpoint of this program: delete it to begin again ({error})."
         ) from error
     if changed:
         raise TrainingError(

@@ -37,7 +37,7 @@ class Option:
 
 
 OPTIONS = (
-    Option("out", Path, "DIR", "The run's folder; a run that was stopped goes on.", "o"),
+    Option("out", Path, "DIR", "The run's folder; a run that was stopped is resumed.", "o"),
     Option("data", str, "toybox|FOLDER", "What to learn from; a FOLDER needs metadata.jsonl."),
     Option("cache", Path, "DIR", "Render the toybox once into this folder [default: on the fly]."),
     Option("cache_size", int, "N", "How many pictures the cache holds."),

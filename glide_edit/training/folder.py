@@ -67,7 +67,7 @@ class ImageFolder:
         window = (slice(top, top + side), slice(left, left + side))
         masks = [_open(row, path, (height, width)).max(axis=2)[window] >= 128 for path, _ in row.objects]
         resized = [resize(mask.astype(np.float32), self.size) > 0 for mask in masks]
-        # An object outside the square is no object of this view.
+        # An object outside the square is not an object of this view.
         seen = [k for k, mask in enumerate(resized) if mask.any()]
         words = [row.objects[k][1] for k in seen]
         drawing = None

@@ -45,7 +45,7 @@ class RunLog:
         if self._skipped == PATIENCE:
             raise TrainingError(
                 f"The loss has not been a number for {PATIENCE} steps: "
-                "begin anew in another --out folder, with a lower learning rate."
+                "begin again in another --out folder, with a lower learning rate."
             )
 
     def write(self, progress: Progress, rate: float) -> dict[str, Any] | None:

@@ -27,7 +27,7 @@ class Line:
         """The file of that name. Links out of the folder are allowed, names that lead out of it are not.
 
         Raises:
-            TrainingError: it is no name of a file, leads out of the folder, or there is no such file.
+            TrainingError: it is not the name of a file, leads out of the folder, or there is no such file.
         """
         if not isinstance(name, str) or not name or "\0" in name:
             raise self.error(f"{key} must be the name of a file.")

@@ -50,8 +50,8 @@ def run(
     Raises:
         TrainingError: unusable data, a network that cannot start from the weights given, a checkpoint of
             another run in ``out``, a folder that cannot be written, or a loss that is not a number.
-        ModelError: ``start`` is no model folder, the language model cannot be used, the network cannot be of
-            this stage, or the model folder cannot be written.
+        ModelError: ``start`` is not a model folder, the language model cannot be used, the network cannot be
+            of this stage, or the model folder cannot be written.
         InputError: an unknown device or precision, or transformers is not installed.
     """
     with _training_errors(settings.out):
@@ -97,9 +97,9 @@ def _training_errors(out: Path) -> Iterator[None]:
     except OSError as error:
         raise TrainingError(
             f"{error.filename or out} cannot be used ({error.strerror or error}): "
-            "put that right and repeat the command, which goes on from the last checkpoint."
+            "put that right and repeat the command, which resumes from the last checkpoint."
         ) from error
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            "The device has too little memory: begin anew in another --out folder with a smaller batch."
+            "The device has too little memory: begin again in another --out folder with a smaller batch."
         ) from error

@@ -148,7 +148,7 @@ class TrainSettings(LoopOptions):
 
     @property
     def unet(self) -> EfficientUNetConfig:
-        """``network``, of a stage that is no CLIP."""
+        """``network``, of a stage that is not a CLIP."""
         return cast("EfficientUNetConfig", self.network)
 
     @cached_property

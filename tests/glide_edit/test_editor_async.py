@@ -101,6 +101,17 @@ def test_a_run_gives_the_result_and_calls_back_in_the_event_loop() -> None:
     assert freed(editor)
 
 
+def test_an_async_callback_is_awaited() -> None:
+    seen: list[int] = []
+
+    async def tell(event: Progress) -> None:
+        await asyncio.sleep(0)
+        seen.append(event.step)
+
+    in_a_loop(Standin().arun(REQUEST, callback=tell))
+    assert seen == [1, 2, 3]
+
+
 def test_a_stream_gives_every_event_and_ends_with_the_result() -> None:
     async def main() -> list[Any]:
         return [event async for event in Standin().astream(REQUEST)]

@@ -61,7 +61,9 @@ def test_every_field_of_a_request_is_a_parameter_with_its_default(name: str, kin
         if (name, each.name) == ("remove", "prompt"):
             assert each.name not in parameters
         elif not each.required and (name, each.name) != ("generate", "prompt"):
-            assert parameters[each.name].default == each.default, each.name
+            # What another parameter may contradict is None, so that it is seen whether it was given.
+            expected = None if each.name in ("seed", "mask_fill") else each.default
+            assert parameters[each.name].default == expected, each.name
         else:
             assert parameters[each.name].default is inspect.Parameter.empty, each.name
 
@@ -149,7 +151,7 @@ def test_two_calls_with_a_generator_differ_and_the_same_state_repeats_them(edito
     assert editor.vary(PIXELS, generator=generator, n=2).seeds == first
 
 
-@pytest.mark.parametrize("seeds", [{"seed": 5}, {"seeds": (1, 2)}])
+@pytest.mark.parametrize("seeds", [{"seed": 5}, {"seed": 0}, {"seeds": (1, 2)}, {"seeds": np.array([1, 2])}])
 def test_a_generator_and_a_seed_contradict_each_other(editor: Any, seeds: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="either generator, or seed") as caught:
         editor.generate("a ball", generator=torch.Generator(), **seeds)
@@ -168,3 +170,12 @@ def test_content_is_taken_for_mask_fill_with_a_warning_here(editor: Any, name: s
     assert warned[0].filename == __file__
     assert isinstance(request, Inpaint)
     assert request.mask_fill == "original"
+
+
+@pytest.mark.parametrize("name", ["inpaint", "remove"])
+def test_both_names_of_a_field_must_agree(editor: Any, name: str) -> None:
+    with (
+        pytest.warns(DeprecationWarning, match="mask_fill"),
+        pytest.raises(InputError, match="give mask_fill alone"),
+    ):
+        getattr(editor, name)(PIXELS, SELECTED, content="original", mask_fill="opencv")

@@ -943,3 +943,16 @@ class TestNothingHalfWritten:
         with pytest.raises(OutputExists):
             check_output(tmp_path / "a.png")
         check_output(tmp_path / "a.png", force=True)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        torch.zeros(3, 4, 4, device="meta"),
+        torch.zeros(3, 4, 4).to_sparse(),
+    ],
+    ids=["meta", "sparse"],
+)
+def test_tensors_without_plain_values_are_refused(tensor: torch.Tensor) -> None:
+    with pytest.raises(ImageError, match="give a dense tensor"):
+        open_picture(tensor)

@@ -114,7 +114,9 @@ def same(one: Request, other: Request) -> bool:
         ({"n": True}, "not True"),
         ({"n": "2"}, "not '2'"),
         ({"seed": -1}, "seed must be"),
-        ({"seed": LARGEST_SEED}, "seed must be"),
+        ({"seed": LARGEST_SEED + 1}, "seed must be"),
+        ({"seed": LARGEST_SEED, "n": 2}, f"seed must be at most {LARGEST_SEED - 1} for 2 pictures"),
+        ({"seed": LARGEST_SEED - 2, "candidates": 4}, "seed must be at most"),
         ({"candidates": 0}, "candidates must be a whole number between 1 and 64, not 0"),
         ({"candidates": 3, "n": 4}, "candidates must be a whole number between 4 and 64, not 3"),
         ({"candidates": 65}, "not 65"),
@@ -188,6 +190,20 @@ def test_requests_do_not_change() -> None:
         request.n = 2
 
 
+# Names that were elsewhere ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["CONTENTS", "LONGEST_SIDE", "MOST_CUTS", "SketchMode", "checked_seeds"])
+def test_names_that_moved_are_found_with_a_warning(name: str) -> None:
+    from glide_edit import requests
+
+    with pytest.warns(DeprecationWarning, match=rf"requests\.{name} is glide_edit\.requests\.") as warned:
+        assert getattr(requests, name) is not None
+    assert warned[0].filename == __file__
+    with pytest.raises(AttributeError, match="no attribute 'NONSENSE'"):
+        getattr(requests, "NONSENSE")  # noqa: B009
+
+
 # What is taken ---------------------------------------------------------------------------------------------
 
 
@@ -195,7 +211,7 @@ def test_requests_do_not_change() -> None:
 def test_the_limits_themselves_are_taken(finish: Any) -> None:
     request = inpaint(
         n=MOST_IMAGES,
-        seed=LARGEST_SEED - MOST_IMAGES,
+        seed=LARGEST_SEED - MOST_IMAGES + 1,
         steps=MOST_STEPS,
         upsampler_steps=1,
         guidance=0,
@@ -203,7 +219,7 @@ def test_the_limits_themselves_are_taken(finish: Any) -> None:
         context=16,
         finish=finish,
     )
-    assert request.seeds[-1] == LARGEST_SEED - 1
+    assert request.seeds[-1] == LARGEST_SEED
     assert len(request.seeds) == MOST_IMAGES
 
 
@@ -409,7 +425,7 @@ def test_replacing_one_way_of_naming_seeds_by_the_other() -> None:
         ({"seeds": (1, -1)}, "not -1"),
         ({"seeds": (1, 2.0)}, "not 2.0"),
         ({"seeds": (True,)}, "not True"),
-        ({"seeds": (LARGEST_SEED,)}, "seeds must be whole numbers"),
+        ({"seeds": (LARGEST_SEED + 1,)}, "seeds must be whole numbers"),
         ({"seeds": "1,2"}, "a list or range"),
         ({"seeds": 7}, "a list or range"),
         ({"seeds": range(10**30)}, "more than the 64"),
@@ -434,10 +450,13 @@ def test_seeds_as_people_write_them(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@given(st.lists(st.integers(0, LARGEST_SEED - 1), min_size=1, max_size=MOST_IMAGES, unique=True))
+@given(st.lists(st.integers(0, LARGEST_SEED), min_size=1, max_size=MOST_IMAGES, unique=True))
 def test_any_seeds_can_be_written(seeds: list[int]) -> None:
     assert parse_seeds(",".join(map(str, seeds))) == tuple(seeds)
-    assert Generate(prompt="x", seeds=tuple(seeds)).seeds == tuple(seeds)
+    request = Generate(prompt="x", seeds=tuple(seeds))
+    assert request.seeds == tuple(seeds)
+    for seed in seeds:
+        assert request.alone(seed).seeds == (seed,), "every picture has a recipe"
 
 
 def test_a_request_with_several_pictures_gets_each_where_its_hash_is() -> None:

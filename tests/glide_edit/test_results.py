@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from glide_edit.editor import Editor
 from glide_edit.errors import ImageError, InputError, OutputExists
 from glide_edit.images import open_picture, read_text
 from glide_edit.recipes import RECIPE_KEY
-from glide_edit.requests import request_from_json
+from glide_edit.requests import Generate, request_from_json
 from glide_edit.results import EditResult, Receipt
 from masks import Mask, compare_outside
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, tiny_editor
@@ -183,3 +184,15 @@ def test_images_are_pil_pictures_of_8_bits(editor: Editor, tmp_path: Path) -> No
     shown = np.asarray(Image.open(tmp_path / "look.png"))
     exact = result.pictures[0].pixels / 257
     assert np.abs(shown[..., :3] - exact).max() <= 0.5
+
+
+@pytest.mark.parametrize("shape", [(1, 20_000), (20_000, 1), (3, 7)])
+def test_a_notebook_shows_pictures_of_any_shape_small(shape: tuple[int, int]) -> None:
+    result = EditResult(
+        request=Generate(prompt="a ball"), pictures=(open_picture(noise(*shape)),), receipts=(), model="x"
+    )
+    shown = open_picture(result._repr_png_())
+    assert shown.width <= 1100
+    assert shown.height <= 400
+    nothing = dataclasses.replace(result, pictures=())
+    assert open_picture(nothing._repr_png_()).height > 32

@@ -240,6 +240,21 @@ def test_content_is_the_old_name_of_mask_fill() -> None:
     assert "content" not in request.to_json()
 
 
+def test_both_names_of_a_field_must_agree() -> None:
+    kind: Any = Inpaint
+    alone = "give mask_fill alone"
+    with pytest.warns(DeprecationWarning, match="now"), pytest.raises(InputError, match=alone) as caught:
+        kind(image=PICTURE, mask=MASK, content="original", mask_fill="patches")
+    assert (caught.value.code, caught.value.field) == ("mask_fill_contradicts_content", "mask_fill")
+    record = {**Inpaint(image=PICTURE, mask=MASK, mask_fill="patches").to_json(), "content": "original"}
+    with pytest.raises(InputError, match=alone):
+        request_from_json(record, PICTURE)
+    request = Inpaint(image=PICTURE, mask=MASK)
+    with pytest.warns(DeprecationWarning, match="now") as warned, pytest.raises(InputError, match=alone):
+        dataclasses.replace(request, content="original")  # type: ignore[call-arg]
+    assert warned[0].filename == __file__
+
+
 def test_records_with_the_old_name_are_read_silently() -> None:
     record = Remove(image=PICTURE, mask=MASK, mask_fill="original").to_json()
     record["content"] = record.pop("mask_fill")

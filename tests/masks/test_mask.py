@@ -169,6 +169,7 @@ def test_run_lengths_go_along_rows_from_a_run_of_zeros() -> None:
         ({"size": [2, 2], "counts": "4", "order": "row"}, "whole numbers"),
         ({"size": [2, 0], "counts": [0], "order": "row"}, "height, width"),
         ({"size": [10**9, 10**9], "counts": [10**18], "order": "row"}, "at most"),
+        ({"size": [46340, 46340], "counts": [46340**2], "order": "row"}, "at most 100,000,000"),
     ],
 )
 def test_broken_run_lengths(record: Any, message: str) -> None:

@@ -210,6 +210,12 @@ def test_the_old_name_of_mask_fill_works_and_says_so(inpaint) -> None:
     assert any("--content is called --mask-fill now" in note for note in record["notes"])
 
 
+def test_both_names_of_mask_fill_must_agree(inpaint) -> None:
+    result = inpaint("photo.png", "--content", "surroundings", "--mask-fill", "opencv")
+    assert result.exit_code != 0
+    assert "give mask_fill alone" in result.stderr
+
+
 def test_steps_of_every_stage_reach_the_request(inpaint) -> None:
     request = json.loads(inpaint("photo.png", "--stage-steps", "2,1", "--json").stdout)["recipe"]["request"]
     assert request["stage_steps"] == [2, 1]

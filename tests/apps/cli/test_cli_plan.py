@@ -88,3 +88,19 @@ def test_help_is_that_of_the_operation(cli: Cli, name: str) -> None:
         return cli(*command, "--help").stdout.split("Options:")[1]
 
     assert options("plan", name) == options(name)
+
+
+def test_a_plan_refuses_an_out_that_could_not_be_written(plan: Cli, here: Path) -> None:
+    done = plan("generate", "a ball", "--out", "nowhere/x.png")
+    assert done.exit_code == 2
+    assert "the folder nowhere does not exist" in done.stderr
+    (here / "there.png").write_bytes(b"")
+    assert plan("generate", "a ball", "--out", "there.png").exit_code == 2
+    assert plan("generate", "a ball", "--out", "there.png", "--force").exit_code == 0
+
+
+def test_names_of_files_are_printed_so_that_no_terminal_obeys_them(plan: Cli, here: Path) -> None:
+    odd = here / "photo\x1b[31m.png"
+    (here / "photo.png").rename(odd)
+    done = plan("upscale", odd.name, "--out", "other.jpg")
+    assert "\x1b" not in done.stdout + done.stderr

@@ -127,7 +127,7 @@ def test_stopped_training_says_how_to_go_on(cli, monkeypatch: pytest.MonkeyPatch
     result = cli("train", "upsampler", "--out", "run", "--steps", 40, "--batch-size", 1)
     assert result.exit_code == 130, result.output
     assert result.stdout.startswith("20 steps, 20 views, ")
-    assert "stopped: the same command goes on from here" in result.stderr
+    assert "stopped: the same command resumes it from here" in result.stderr
     assert (Path("run") / "checkpoint.safetensors").exists()
     assert json.loads((Path("run") / "model" / "model.json").read_text())["stages"][0]["name"] == "upsampler"
 

@@ -82,3 +82,12 @@ def test_finish_thresholds_first_and_pastes_after() -> None:
     assert X0Transform(None, paste)(x0).flatten().tolist() == [4.0, 1.5]
     assert X0Transform(StaticThreshold())(x0).flatten().tolist() == [1.0, 1.0]
     assert torch.equal(X0Transform()(x0), x0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_pasted_over_too(value: float) -> None:
+    x0, known = torch.full((1, 3, 2, 2), value), torch.full((1, 3, 2, 2), 0.5)
+    keep_mask = torch.tensor([[1.0, 0.0], [1.0, 1.0]]).expand(1, 1, 2, 2)
+    pasted = PasteKnown(known, keep_mask)(x0)
+    assert torch.isfinite(pasted).sum() == 9
+    assert (pasted[torch.isfinite(pasted)] == 0.5).all()

@@ -10,17 +10,22 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from glide_edit.editor import Editor
 from glide_edit.errors import InputError, ModelError, ModelFormatError
+from glide_edit.images import open_picture
 from glide_edit.models import choose_runtime, glide, load_model, openai, openai_clip, read_spec, torch_file
 from glide_edit.models.fetch import HOME_VARIABLE, FetchStatus, RetryPolicy, locked
+from glide_edit.requests import Generate, Upscale
 from tests.glide_edit import tiny_glide
 
 KEYS = Path(__file__).parents[2] / "data/glide"
@@ -116,6 +121,26 @@ def test_the_published_preset_is_that_of_the_notebooks(home: Path, released: Pat
         assert (upsampler.respacing, upsampler.temperature) == ("fast27", 0.997)
         assert upsampler.round_low_res
         assert upsampler.enlarge_keep_mask
+
+
+def test_planning_reads_no_network_and_enlarging_the_upsampler_alone(home: Path, released: Path) -> None:
+    fetch_all(released)
+    editor = Editor(load_model(home, choose_runtime("cpu", "float32")))
+    for path in home.glob("*.safetensors"):
+        if "upsampler" not in path.name or "inpaint" in path.name:
+            path.unlink()
+    said = editor.plan(Generate(prompt="a corgi " * 20)).notes
+    assert any("too long" in note for note in said)
+    image = open_picture(np.zeros((8, 8, 3), np.uint8))
+    assert editor.run(Upscale(image=image, upsampler_steps=1)).pictures[0].width == 32
+
+
+def test_threads_that_need_a_network_read_it_once(home: Path, released: Path) -> None:
+    fetch_all(released)
+    model = load_model(home, choose_runtime("cpu", "float32"))
+    with ThreadPoolExecutor(4) as pool:
+        stages = list(pool.map(lambda number: model.load_stage["base"](), range(4)))
+    assert len(set(map(id, stages))) == 1
 
 
 @pytest.mark.parametrize("part", DIFFUSION)

@@ -160,6 +160,38 @@ class TestOfOnesOwn:
         with pytest.raises(InputError, match="must be a dataclass"):
             register_network("plain", dict, Flat)
 
+    def test_a_cell_that_is_run_again_registers_its_kind_again(self) -> None:
+        @dataclass(frozen=True)
+        class Again(FlatConfig):
+            pass
+
+        first = Again
+        register_network("again", first, Flat)
+
+        @dataclass(frozen=True)
+        class Again(FlatConfig):  # type: ignore[no-redef]
+            pass
+
+        register_network("again", Again, Flat)
+        assert kinds.NETWORKS["again"].config is Again is not first
+
+    def test_a_configuration_must_say_what_is_asked_of_it(self) -> None:
+        with pytest.raises(InputError, match="must say image_size, stride, text_width, known"):
+            register_network("bare", Bare, Flat)  # type: ignore[type-abstract, arg-type]
+        with pytest.raises(InputError, match="must say vocabulary"):
+            register_text_encoder("bare", Wide, Count)  # type: ignore[type-abstract, arg-type]
+        assert "bare" not in {*kinds.NETWORKS, *kinds.TEXT_ENCODERS}
+
+
+@dataclass(frozen=True)
+class Bare:
+    side: int = 8
+
+
+@dataclass(frozen=True)
+class Wide:
+    width: int = 8
+
 
 def test_a_configuration_of_no_kind_is_refused() -> None:
     with pytest.raises(ModelFormatError, match="CountConfig is the configuration of no registered kind"):

@@ -94,6 +94,7 @@ BAD_VALUES = [
     (at("stages", 0, "config", "low_res"), True, "base cannot have a low-resolution"),
     (at("stages", 1, "config", "low_res"), False, "upsampler needs a low-resolution"),
     (at("stages", 1, "config", "image_size"), 72, "72 pixels.*a whole multiple"),
+    (at("stages", 1, "config", "image_size"), 16, "16 pixels: after a base of 16 .*2 times as large or more"),
     (at("stages", 1, "config", "image_size"), 128, "has format 2.*4 times as large"),
     (at("stages", 0, "config", "text_width"), 16, "16 wide.*12 wide"),
     (at("stages", 0, "schedule"), {"name": "wavy", "num_timesteps": 10}, "Unknown schedule 'wavy'"),

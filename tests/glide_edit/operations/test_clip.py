@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError, ModelNotFound
 from glide_edit.images import open_picture
 from glide_edit.operations.clip import OpenClip, clip_score, load_open_clip
-from glide_edit.requests import Generate, Inpaint
+from glide_edit.requests import Generate, Inpaint, Upscale
 from masks import Mask
 from tests.glide_edit.clips import write_open_clip
 from tests.glide_edit.operations.stand_ins import SCHEDULE, noise, tiny_model
@@ -47,6 +48,18 @@ def test_an_edit_is_guided_and_its_recipe_says_by_what(guide: OpenClip) -> None:
     assert outside.pictures[0].sha256 != guided.pictures[0].sha256
     assert guided.model == f"{editor.model.label}, guided by local-dir:tiny"
     assert plain.model == editor.model.label
+
+
+def test_guidance_that_a_preset_asks_for_is_in_the_recipe_too(guide: OpenClip) -> None:
+    model = tiny_model()
+    base, *others = model.spec.stages
+    base = replace(base, preset=replace(base.preset, clip_guidance=5.0))
+    spec = replace(model.spec, stages=(base, *others))
+    editor = Editor(replace(model, spec=spec), guide)
+    guided = f"{editor.model.label}, guided by local-dir:tiny"
+    assert editor.label(Generate(prompt="a ball")) == guided
+    assert editor.label(Generate(prompt="a ball", clip_guidance=0)) == editor.model.label
+    assert editor.label(Upscale(image=open_picture(noise(8, 8)), clip_guidance=5)) == editor.model.label
 
 
 def test_without_words_there_is_nothing_to_guide_to(guide: OpenClip) -> None:

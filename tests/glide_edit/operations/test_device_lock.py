@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
+import contextlib
 import contextvars
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -161,7 +164,165 @@ def test_callers_that_share_a_thread_wait_for_each_other(editor: Editor) -> None
     assert isinstance(in_thread(shared_thread)(), EditResult)
 
 
+def test_an_error_that_is_kept_keeps_no_device(editor: Editor) -> None:
+    """Its traceback keeps the loop's frame and with it the generator, which can be closed all the same."""
+    stream = editor.stream(REQUEST)
+
+    def look() -> None:
+        for _ in stream:
+            raise OSError("no display")
+
+    with pytest.raises(OSError, match="no display") as kept:
+        look()
+    stream.close()
+    assert isinstance(editor.run(REQUEST), EditResult)
+    assert kept.value.__traceback__ is not None
+
+
+# asyncio ---------------------------------------------------------------------------------------------------
+
+
+async def _run_in_a_callback(editor: Editor) -> None:
+    await editor.arun(REQUEST, callback=lambda event: editor.run(REQUEST))  # type: ignore[arg-type, return-value]
+
+
+async def _run_in_a_step(editor: Editor) -> None:
+    await editor.arun(REQUEST, on_step=lambda step: editor.run(REQUEST))  # type: ignore[arg-type, return-value]
+
+
+async def _run_in_a_stream(editor: Editor) -> None:
+    async with aclosing(editor.astream(REQUEST)) as events:
+        async for _ in events:
+            editor.run(REQUEST)
+
+
+async def _arun_in_a_stream(editor: Editor) -> None:
+    async with aclosing(editor.astream(REQUEST)) as events:
+        async for _ in events:
+            await editor.arun(REQUEST)
+
+
+async def _tasks_in_a_stream(editor: Editor) -> None:
+    async with aclosing(editor.astream(REQUEST)) as events:
+        async for _ in events:
+            await asyncio.gather(editor.arun(REQUEST), asyncio.to_thread(editor.run, REQUEST))
+
+
+async def _arun_in_a_plain_stream(editor: Editor) -> None:
+    with contextlib.closing(editor.stream(REQUEST)) as stream:
+        next(stream)
+        await editor.arun(REQUEST)
+
+
+async def _thread_in_a_plain_stream(editor: Editor) -> None:
+    with contextlib.closing(editor.stream(REQUEST)) as stream:
+        next(stream)
+        await asyncio.to_thread(editor.run, REQUEST)
+
+
+async def _run_beside_a_task(editor: Editor) -> None:
+    """The loop stands still in ``run``, so that its other task never takes the next event."""
+    began = asyncio.Event()
+    task = asyncio.create_task(editor.arun(REQUEST, callback=lambda event: began.set()))
+    await began.wait()
+    try:
+        editor.run(REQUEST)
+    finally:
+        await task
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        _run_in_a_callback,
+        _run_in_a_step,
+        _run_in_a_stream,
+        _arun_in_a_stream,
+        _tasks_in_a_stream,
+        _arun_in_a_plain_stream,
+        _thread_in_a_plain_stream,
+        _run_beside_a_task,
+    ],
+)
+def test_a_run_that_would_wait_for_its_own_task_is_an_error(
+    editor: Editor, nested: Callable[[Editor], Awaitable[None]]
+) -> None:
+    async def main() -> None:
+        await nested(editor)
+
+    with pytest.raises(InputError, match="still open \\(generate with stand-in") as caught:
+        in_thread(lambda: asyncio.run(main()))()
+    assert caught.value.code == "stream_still_open"
+
+
+def test_tasks_beside_each_other_wait(editor: Editor) -> None:
+    async def main() -> list[EditResult]:
+        return list(await asyncio.gather(*(editor.arun(REQUEST) for _ in range(4))))
+
+    assert len(in_thread(lambda: asyncio.run(main()))()) == 4
+
+
+def _leave(editor: Editor) -> Any:
+    async def main() -> None:
+        async with aclosing(editor.astream(REQUEST)) as events:
+            async for _ in events:
+                break
+
+    return main()
+
+
+def _time_out(editor: Editor) -> Any:
+    async def main() -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await editor.arun(REQUEST)
+
+    return main()
+
+
+@pytest.mark.parametrize("leave", [_leave, _time_out])
+def test_after_a_run_that_was_left_the_same_task_waits_for_its_last_step(leave: Any) -> None:
+    def slow(x_t: torch.Tensor) -> torch.Tensor:
+        threading.Event().wait(0.3)
+        return torch.zeros_like(x_t)
+
+    editor = stand_in_editor(slow)
+
+    async def main() -> list[EditResult]:
+        await leave(editor)
+        first = await editor.arun(REQUEST)
+        await leave(editor)
+        return [first, editor.run(REQUEST)]
+
+    assert len(in_thread(lambda: asyncio.run(main()))()) == 2
+
+
+def test_a_task_that_is_cancelled_while_it_waits_draws_nothing(editor: Editor) -> None:
+    other = stand_in_editor(torch.ones_like)
+    stream = editor.stream(REQUEST)
+    next(stream)
+
+    async def main() -> None:
+        waiting = asyncio.create_task(other.arun(REQUEST))
+        await asyncio.sleep(0.3)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    in_thread(lambda: asyncio.run(main()))()
+    stream.close()
+    assert isinstance(editor.run(REQUEST), EditResult)
+    threading.Event().wait(0.2)
+    assert told(other) == []
+
+
 def test_a_device_is_the_same_however_it_is_written() -> None:
     assert device_lock(torch.device("cuda")) is device_lock(torch.device("cuda:0"))
     assert device_lock(torch.device("cuda:1")) is not device_lock(torch.device("cuda:0"))
     assert device_lock(torch.device("cpu")) is stand_in_editor(torch.zeros_like)._lock
+
+
+def test_cuda_is_the_device_that_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    assert device_lock(torch.device("cuda")) is device_lock(torch.device("cuda:1"))

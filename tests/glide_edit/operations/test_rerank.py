@@ -276,3 +276,17 @@ def test_an_editors_clip_ranks(guide: OpenClip) -> None:
     result: EditResult = Editor(tiny_model(), guide).run(inpainting(candidates=3))
     assert result.notes == ()
     assert all(None not in (score.fit, score.margin, score.seam) for score in result.ranking)
+
+
+def test_what_is_done_to_the_drafts_of_an_event_changes_no_picture(editor: Editor) -> None:
+    request = inpainting().replace(candidates=3)
+    expected = editor.run(request)
+
+    def spoil(event: Progress) -> None:
+        for each in event.candidates:
+            for draft in each.drafts:
+                draft.zero_()
+
+    spoilt = editor.run(request, callback=spoil)
+    assert spoilt.seeds == expected.seeds
+    assert np.array_equal(spoilt.pictures[0].pixels, expected.pictures[0].pixels)

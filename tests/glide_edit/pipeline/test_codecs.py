@@ -13,9 +13,10 @@ from torch import Tensor
 
 from glide_edit.codecs import PIXELS, shape_of
 from glide_edit.editor import Editor
+from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.models import Model
-from glide_edit.requests import Generate, Inpaint, Vary
+from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Sketch, Upscale, Vary
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
 
@@ -37,9 +38,9 @@ class Folded:
         return -F.max_pool2d(-keep_mask, 2)
 
 
-def latent_editor(answer: Any) -> Editor:
-    """16 px pictures, denoised as (12, 8, 8)."""
-    editor = stand_in_editor(answer)
+def latent_editor(answer: Any, *, upsampler: bool = False) -> Editor:
+    """16 px pictures, denoised as (12, 8, 8); with the upsampler 64 px, as (12, 32, 32)."""
+    editor = stand_in_editor(answer, upsampler=upsampler)
     stages = [replace(stage, codec=Folded()) for stage in editor.model.stages]
     return Editor(Model.of(editor.model.spec, editor.model.runtime, stages))
 
@@ -100,3 +101,84 @@ def test_an_init_image_is_encoded(source: np.ndarray) -> None:
     flat = open_picture(np.full((16, 16, 3), 200, np.uint8))
     result = editor.run(Vary(image=flat, strength=0.01, steps=50))
     assert np.abs(result.pictures[0].pixels.astype(int) - 200).max() < 40
+
+
+def drawing() -> np.ndarray:
+    sheet = np.full((32, 32, 3), 255, np.uint8)
+    sheet[8:24, 8:10] = sheet[8:24, 22:24] = sheet[8:10, 8:24] = sheet[22:24, 8:24] = 0
+    sheet[12:20, 12:20] = (200, 30, 30)
+    return sheet
+
+
+@pytest.mark.parametrize("mode", ["lines", "tone", "both"])
+def test_drawings_and_their_strengths_are_of_the_size_of_the_cells(mode: Any) -> None:
+    editor = latent_editor(torch.zeros_like)
+    editor.run(Sketch(drawing=open_picture(drawing()), mode=mode))
+    told_of = told(editor)[0][0].drawing
+    assert (None if told_of is None else told_of.shape) == (None if mode == "tone" else (1, 1, 8, 8))
+
+
+def test_a_strength_map_holds_the_cells_of_what_is_filled() -> None:
+    """With hardly any strength the red square is held until the end, whatever the network says."""
+    seen: list[Any] = []
+    request = Sketch(drawing=open_picture(drawing()), mode="tone", strength=0.01)
+    latent_editor(torch.zeros_like).run(request, on_step=seen.append)
+    red, green, blue = Folded().decode(seen[0].x0)[0, :, 8, 8].tolist()
+    assert red > 0.4 > 0 > max(green, blue)
+
+
+def selection(side: int, start: int, end: int) -> Mask:
+    selected = np.zeros((side, side), bool)
+    selected[start:end, start:end] = True
+    return Mask(selected)
+
+
+ENLARGED: dict[str, Request] = {
+    "detail": Inpaint(
+        image=open_picture(noise(200, 200)), mask=selection(200, 40, 160), finish="hard", match_grain=False
+    ),
+    "upscale": Upscale(image=open_picture(noise(40, 30)), factor=2),
+    "outpaint": Outpaint(image=open_picture(noise(80, 80)), right=90, match_grain=False),
+    "generate": Generate(prompt="a ball"),
+}
+
+
+@pytest.mark.parametrize("name", ENLARGED)
+def test_tiles_are_denoised_as_latents_too(name: str) -> None:
+    """A network that always answers grey makes the same picture of latents as of pixels."""
+    editor = latent_editor(torch.zeros_like, upsampler=True)
+    seen: list[Any] = []
+    made = editor.run(ENLARGED[name], on_step=seen.append)
+    assert {step.latents.shape[1] for step in seen} == {12}
+    condition = told(editor, 1)[-1][0]
+    assert condition.low_res is not None
+    assert condition.low_res.shape == (1, 3, 16, 16)
+    if condition.known is not None and condition.keep_mask is not None:
+        assert condition.known.shape == (1, 12, 32, 32)
+        assert condition.keep_mask.shape == (1, 1, 32, 32)
+    expected = stand_in_editor(torch.zeros_like, upsampler=True).run(ENLARGED[name])
+    apart = made.pictures[0].pixels.astype(int) - expected.pictures[0].pixels
+    # A cell is known only where all its pixels are: the edge of what is drawn may differ.
+    assert np.median(np.abs(apart)) <= 1
+    assert all(receipt.kept for receipt in made.receipts)
+
+
+def test_a_stage_is_given_the_picture_before_within_its_bounds() -> None:
+    editor = latent_editor(lambda x_t: torch.full_like(x_t, 6.0), upsampler=True)
+    editor.run(Generate(prompt="a ball"))
+    low_res = told(editor, 1)[0][0].low_res
+    assert low_res is not None
+    assert low_res.max() == 1
+
+
+def test_a_draft_that_is_the_result_is_told_as_latents() -> None:
+    seen: list[Any] = []
+    latent_editor(torch.zeros_like).run(Generate(prompt="a ball", candidates=2), on_step=seen.append)
+    assert {step.latents.shape[1:] for step in seen} == {(12, 8, 8)}
+
+
+def test_no_clip_can_look_at_latents() -> None:
+    editor = latent_editor(torch.zeros_like)
+    with pytest.raises(InputError, match="denoises latents") as caught:
+        editor.plan(Generate(prompt="a ball", clip_guidance=1.0))
+    assert (caught.value.code, caught.value.field) == ("clip_guidance_of_latents", "clip_guidance")

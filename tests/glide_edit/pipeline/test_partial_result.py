@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from glide_edit.editor import Editor
+from glide_edit.errors import InputError
 from glide_edit.images import open_picture
+from glide_edit.pipeline.finish import finish_preview
 from glide_edit.pipeline.partial_result import PartialResult
 from glide_edit.requests import Inpaint, Outpaint, Request
 from glide_edit.results import Progress
@@ -57,6 +59,26 @@ def test_where_none_was_finished_the_preview_is_put_back(editor: Editor) -> None
     assert result.receipts[0].kept
     changed = (result.pictures[0].pixels != request.image.pixels).any(-1)
     assert changed[~request.mask.selected].sum() == 0 < changed[request.mask.selected].sum()
+
+
+def test_the_best_draft_has_the_grain_of_its_own_seed(editor: Editor) -> None:
+    request = inpainting(candidates=4).replace(match_grain=True, seed=1)
+    so_far = PartialResult(editor.plan(request))
+    for event in editor.stream(request):
+        assert isinstance(event, Progress)
+        so_far.add(event)
+        if len(event.candidates) == 4:
+            break
+    result = so_far.kept()
+    (seed,), draft = result.seeds, so_far.last.candidates[0].previews[0]  # type: ignore[union-attr]
+    assert seed != request.seed
+    assert np.array_equal(result.pictures[0].pixels, finish_preview(so_far.plan, draft, seed).picture.pixels)
+
+
+def test_before_the_first_step_there_is_nothing_to_keep(editor: Editor) -> None:
+    with pytest.raises(InputError, match="Nothing was drawn yet") as caught:
+        PartialResult(editor.plan(inpainting())).kept()
+    assert caught.value.code == "nothing_drawn"
 
 
 def test_of_several_frames_the_source_is_given_back(editor: Editor) -> None:

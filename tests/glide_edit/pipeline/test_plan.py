@@ -131,26 +131,6 @@ def test_plans_differ_where_requests_do(editor: Editor) -> None:
     assert one != "a plan"
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"plan": 99},
-        {"stages": 3},
-        {"stages": [{}]},
-        {"batch": "four"},
-        {"frames": [{"number": 0, "surprise": 1}]},
-        {"request": {"operation": "generate"}},
-        {"factor": True},
-    ],
-)
-def test_what_is_no_plan_is_refused(editor: Editor, change: dict[str, Any]) -> None:
-    record = editor.plan(Generate(prompt="a ball")).to_json()
-    with pytest.raises(InputError):
-        Plan.from_json(record | change)
-    with pytest.raises(InputError, match="Not a plan"):
-        Plan.from_json([])  # type: ignore[arg-type]
-
-
 def test_a_plan_of_another_model_is_refused(editor: Editor) -> None:
     made = editor.plan(Generate(prompt="a ball"))
     with pytest.raises(InputError, match="The plan is for tiny"):
@@ -171,6 +151,13 @@ def test_it_tells_what_will_be_done(editor: Editor) -> None:
     assert editor.plan(REQUESTS["upscale"]).memory_bytes > 80 * 80 * 3 * 4
     assert "frame 2" in str(editor.plan(REQUESTS["parts"]))
     assert editor.plan(REQUESTS["detail"]).memory_bytes > 200 * 200 * 3 * 2
+
+
+def test_one_of_something_is_told_in_the_singular(editor: Editor) -> None:
+    said = str(editor.plan(Generate(prompt="a ball", steps=1, upsampler_steps=1, candidates=1)))
+    assert "1 picture, the best of 1 candidate, " in said
+    assert "upsampler, 64 px: 1 step of ddim, guidance 1, 1 branch" in said
+    assert "1 steps" not in said
 
 
 def test_every_stage_may_have_its_own_steps(editor: Editor) -> None:
@@ -219,6 +206,21 @@ def test_a_callback_that_raises_stops_the_work(editor: Editor) -> None:
     with pytest.raises(KeyboardInterrupt):
         editor.run(Generate(prompt="a ball"), callback=stop)
     assert editor.run(Generate(prompt="a ball")).pictures, "the device is free again"
+
+
+def test_callbacks_that_nobody_would_await_are_refused(editor: Editor) -> None:
+    async def tell(event: Any) -> None:
+        raise AssertionError("never awaited")
+
+    with pytest.raises(InputError, match=r"callback is an async function.* use arun"):
+        editor.run(Generate(prompt="a ball"), callback=tell)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="on_step is an async function"):
+        editor.run(Generate(prompt="a ball"), on_step=tell)  # type: ignore[arg-type]
+
+
+def test_an_exhausted_iterator_in_on_step_is_told_as_its_own(editor: Editor) -> None:
+    with pytest.raises(RuntimeError, match="on_step raised StopIteration"):
+        editor.run(Generate(prompt="a ball"), on_step=lambda step: next(iter(())))
 
 
 def test_a_preview_is_made_only_where_somebody_looks(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:

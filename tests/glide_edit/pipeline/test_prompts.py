@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from glide_edit.images import open_picture
 from glide_edit.models import Model, ModelSpec, Stage, StagePreset, StageSpec, TextSpec
 from glide_edit.operations.postprocess import to_pixels
 from glide_edit.pipeline.planner import plan
-from glide_edit.requests import Generate, Inpaint, Request, request_from_json
+from glide_edit.requests import Generate, Inpaint, Request, Upscale, request_from_json
 from glide_edit.text.transformer import TextTransformerConfig
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import (
@@ -27,6 +28,7 @@ from tests.glide_edit.operations.stand_ins import (
     SCHEDULE,
     base_config,
     draw_steps,
+    noise,
     stand_in_editor,
     tiny_editor,
 )
@@ -45,8 +47,10 @@ class Reader:
             torch.ones(len(worth), 1, dtype=torch.bool),
         )
 
-    def dropped_tokens(self, prompt: str) -> int:
-        return 0
+    @property
+    def tokenizer(self) -> Any:
+        """It reads prompts of any length."""
+        return SimpleNamespace(encode=lambda prompts: SimpleNamespace(dropped=[0] * len(prompts)))
 
 
 @dataclass
@@ -170,6 +174,42 @@ def test_a_negative_prompt_that_is_not_heeded_is_said(editor: Editor) -> None:
     assert any("reads no text: the negative prompt was ignored" in note for note in said)
     long = editor.generate("a", negative_prompt="red ball on grass " * 9).notes
     assert any("The negative prompt is too long" in note for note in long)
+
+
+def test_a_negative_prompt_that_is_heeded_is_not_said_to_be_ignored(editor: Editor) -> None:
+    """With a scale for the surroundings it has a weight at a guidance of 1 too."""
+    selected = np.zeros((64, 64), bool)
+    selected[16:48, 16:48] = True
+    request = Inpaint(
+        image=open_picture(noise(64, 64)), mask=Mask(selected), prompt="a", negative_prompt="b", guidance=1
+    )
+    assert any("no effect" in note for note in editor.plan(request).notes)
+    assert not editor.plan(request.replace(context_guidance=1.5)).notes
+    assert not editor.plan(Generate(prompt="(red:1.2) ball", negative_prompt="b", guidance=2)).notes
+    assert any(
+        "no effect" in note
+        for note in editor.plan(Generate(prompt="(red:1.2) ball", negative_prompt="b", guidance=1)).notes
+    )
+
+
+def test_enlarging_says_what_is_for_the_first_stage(editor: Editor) -> None:
+    image = open_picture(noise(40, 40))
+    assert editor.plan(Upscale(image=image, stage_steps=(5, 4), factor=2)).notes == ()
+    made = editor.plan(
+        Upscale(
+            image=image, factor=2, steps=3, guidance=2, sampler="ddim", prompt="a ball", negative_prompt="b"
+        )
+    )
+    assert made.notes == (
+        "Enlarging runs the upsampler alone, and steps, sampler, guidance were ignored: upsampler_steps says "
+        "how many steps it takes.",
+        "The upsampler of the model tiny reads no text: the prompt was ignored.",
+        "The upsampler of the model tiny reads no text: the negative prompt was ignored.",
+    )
+    assert "stage_steps was ignored" in editor.plan(Upscale(image=image, stage_steps=(5,))).notes[0]
+    with pytest.raises(InputError, match="stage_steps has 3 numbers") as caught:
+        editor.plan(Upscale(image=image, stage_steps=(5, 4, 3)))
+    assert caught.value.field == "stage_steps"
 
 
 def test_it_comes_back_from_json() -> None:

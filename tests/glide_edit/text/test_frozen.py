@@ -173,10 +173,10 @@ def test_folders_that_will_not_do_are_told(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match="of the kind 'gpt2'; known are t5"):
         LanguageModel.load(folder, CPU)
     (folder / "config.json").write_text("[]")
-    with pytest.raises(ModelFormatError, match="holds no object"):
+    with pytest.raises(ModelFormatError, match="does not hold an object"):
         LanguageModel.load(folder, CPU)
     (folder / "config.json").unlink()
-    with pytest.raises(ModelFormatError, match="is no language model"):
+    with pytest.raises(ModelFormatError, match="is not a language model"):
         LanguageModel.load(folder, CPU)
 
 
