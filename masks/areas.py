@@ -55,13 +55,19 @@ def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) 
         MaskError: an empty selection, a ``protect`` of another size or one that leaves nothing; a bad
             ``grow``.
     """
+    allowed = allowed_area(selection, grow, protect)
+    return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
+
+
+def allowed_area(selection: Mask, grow: float = 0, protect: Mask | None = None) -> Mask:
+    """``derive_areas(...).allowed`` alone. Arguments and errors are the same."""
     require_usable(selection)
     allowed = shape.grow(selection, grow)
     if protect is not None:
         allowed = allowed - protect
         if allowed.is_empty:
             raise MaskError("the protected area covers the whole selection: select more or protect less")
-    return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
+    return allowed
 
 
 def shrink_keep(keep: BoolArray, size: Size) -> BoolArray:

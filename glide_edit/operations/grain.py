@@ -17,31 +17,49 @@ STAGE = 1000
 
 
 @dataclass(frozen=True, eq=False)
+class GrainLevels:
+    """What was measured for all windows of a large box: ``masks.excess_noise`` and ``masks.grain_levels``."""
+
+    noise: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+    grain: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class GrainMatch:
     """For one frame of the picture of ``seed``.
 
     ``known`` is bool, of the size of the crop's box: where the picture is the photograph's, or drawn already.
+    In a window of a large box, of its size; ``window`` is its number, and ``levels`` what all of it lacks.
     """
 
     seed: int
     frame: int
     known: BoolArray
+    window: int = 0
+    levels: GrainLevels | None = None
 
     def before(self, repaint: FloatArray, original: NDArray[Any], allowed: BoolArray) -> FloatArray:
         """The repaint, (H, W, 3) in the original's levels, without its excess noise: what is composited."""
         if not allowed.any() or not np.isfinite(repaint).all():
             return repaint
-        hidden = shape.grow(Mask(allowed), RING_WIDTH).selected
-        unit = _unit(original)
-        return remove_excess_noise(repaint / unit, _of_255(original), self.known, hidden) * unit
+        unit = unit_of(original)
+        if self.levels is not None and self.levels.noise is None:
+            return repaint
+        levels = None if self.levels is None else self.levels.noise
+        hidden = hidden_by(allowed)
+        return remove_excess_noise(repaint / unit, of_255(original), self.known, hidden, levels) * unit
 
     def after(self, finished: NDArray[Any], original: NDArray[Any], allowed: BoolArray) -> NDArray[Any]:
         """The composite, of the original's dtype, with lines extended over its edge and with its grain."""
         if not allowed.any():
             return finished
-        picture = extend_edges(_of_255(finished), self.known, allowed)
-        noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, 0, (3, *allowed.shape)).numpy(), 0, 2)
-        matched = add_grain(picture, self.known, allowed, noise) * _unit(original)
+        picture = extend_edges(of_255(finished), self.known, allowed)
+        lacking = None if self.levels is None else self.levels.grain
+        if self.levels is None or lacking is not None:
+            size = (3, *allowed.shape)
+            noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, self.window, size).numpy(), 0, 2)
+            picture = add_grain(picture, self.known, allowed, noise, lacking)
+        matched = picture * unit_of(original)
         levels = np.rint(matched).clip(0, np.iinfo(original.dtype).max).astype(original.dtype)
         return np.where(allowed[..., None], levels, finished)
 
@@ -57,10 +75,15 @@ def grain_match_for(
     return GrainMatch(seed, frame, known) if wanted else None
 
 
-def _unit(original: NDArray[Any]) -> np.float32:
+def hidden_by(allowed: BoolArray) -> BoolArray:
+    """What is drawn: ``allowed`` and the ring around it."""
+    return shape.grow(Mask(allowed), RING_WIDTH).selected
+
+
+def unit_of(original: NDArray[Any]) -> np.float32:
     """A level of 255 in the original's levels."""
     return np.float32(np.iinfo(original.dtype).max / 255)
 
 
-def _of_255(pixels: NDArray[Any]) -> FloatArray:
-    return pixels.astype(np.float32) / _unit(pixels)
+def of_255(pixels: NDArray[Any]) -> FloatArray:
+    return pixels.astype(np.float32) / unit_of(pixels)
