@@ -11,7 +11,15 @@ from masks.blend import FEATHER_RADIUS, Finish, best_finish, mismatch, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, solve_crop_around
 from masks.doctor import diagnose, mend
 from masks.film import Film
-from masks.grain import add_grain, excess_noise, extend_edges, grain_levels, remove_excess_noise
+from masks.grain import (
+    add_grain,
+    excess_noise,
+    extend_edges,
+    grain_levels,
+    lay_grain,
+    make_grain,
+    remove_excess_noise,
+)
 from masks.mask import BoolArray, Finding, FloatArray, Mask, MaskError, Means, Size, require_usable
 from masks.membrane import RING_WIDTH, harmonic
 from masks.parts import Part, follow, split_selection
@@ -54,6 +62,8 @@ __all__ = [
     "follow",
     "grain_levels",
     "harmonic",
+    "lay_grain",
+    "make_grain",
     "mend",
     "mismatch",
     "patch_fill",

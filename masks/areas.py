@@ -89,8 +89,11 @@ def shrink_keep(keep: BoolArray, size: Size) -> BoolArray:
     rows, columns = as_size(size)
     top, bottom = _spans(height, rows)
     left, right = _spans(width, columns)
-    lost = np.zeros((height + 1, width + 1), np.int64)
-    np.cumsum(np.cumsum(~keep, axis=0, dtype=np.int64), axis=1, out=lost[1:, 1:])
+    # Sums in place, since this is the largest array of an edit.
+    lost = np.zeros((height + 1, width + 1), np.int32 if keep.size < 2**31 else np.int64)
+    inner = lost[1:, 1:]
+    np.cumsum(~keep, axis=0, out=inner)
+    np.cumsum(inner, axis=1, out=inner)
     bands = lost[bottom] - lost[top]
     return np.asarray(bands[:, right] == bands[:, left])
 

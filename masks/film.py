@@ -39,7 +39,7 @@ class Film:
         """What a window with its surroundings shows: ``difference`` is (h, w, 3), original minus repaint, and
         finite; the others are bool (h, w). Windows begin at whole cells.
         """
-        rows, columns = (slice(each.start // self._cell, -(-each.stop // self._cell)) for each in window.core)
+        rows, columns = self._cells(window.core)
         planes = np.ascontiguousarray(np.moveaxis(difference, 2, 0))
         smooth, ring = smoothed_along(planes, ring_around(allowed), valid)
         self._allowed[rows, columns] = self._summed(window.cut(allowed)) > 0
@@ -47,11 +47,15 @@ class Film:
         for total, plane in zip(self._sums, smooth, strict=True):
             total[rows, columns] = self._summed(window.cut(plane * ring))
 
+    def fill(self, window: Window) -> None:
+        """A window all of which is drawn, with its surroundings: it has no edge."""
+        self._allowed[self._cells(window.core)] = True
+
     def at(self, window: Rows) -> FloatArray:
         """The correction in a window that begins at a whole cell: float32 (h, w, 3)."""
         if self._solved is None:
             self._solved = self._solve()
-        rows, columns = (slice(each.start // self._cell, -(-each.stop // self._cell)) for each in window)
+        rows, columns = self._cells(window)
         above, left = min(rows.start, 1), min(columns.start, 1)  # cells beside it, for what lies between
         part = self._solved[rows.start - above : rows.stop + 1, columns.start - left : columns.stop + 1]
         size = part.shape[1] * self._cell, part.shape[0] * self._cell
@@ -59,6 +63,10 @@ class Film:
         height, width = (each.stop - each.start for each in window)
         top, start = above * self._cell, left * self._cell
         return np.asarray(enlarged[top : top + height, start : start + width], np.float32)
+
+    def _cells(self, window: Rows) -> Rows:
+        rows, columns = (slice(each.start // self._cell, -(-each.stop // self._cell)) for each in window)
+        return rows, columns
 
     def _solve(self) -> FloatArray:
         """float32 (h, w, 3), in cells."""

@@ -65,6 +65,7 @@ _TAPER = 16.0  # levels from black and white within which less grain is added, s
 _LEAST = 1e-6
 _ENOUGH = 64  # px: the least that is measured
 _SAMPLES = 200_000
+_OF_A_WINDOW = 50_000
 
 
 Levels = NDArray[np.float64]
@@ -79,8 +80,7 @@ def excess_noise(windows: Sequence[Sample]) -> tuple[Levels, Levels] | None:
 
     The arguments of that function, for each window. None where there is too little to measure.
     """
-    found = [_noise_values(*window) for window in windows]
-    return _pooled([each for each in found if each is not None], CALM_SHARE)
+    return _pooled([_noise_values(*window) for window in windows], CALM_SHARE)
 
 
 def remove_excess_noise(
@@ -184,24 +184,19 @@ def _reflected(picture: FloatArray, known: BoolArray, labels: NDArray[Any], band
 
 
 def grain_levels(windows: Sequence[tuple[FloatArray, BoolArray, BoolArray]]) -> Levels | None:
-    """The energy that composites lack in several windows, for ``add_grain``, whose first arguments these are.
+    """The energy that composites lack in several windows, for ``make_grain``.
+
+    Each window is a picture, what is known of it and where it was drawn, as for ``add_grain``.
 
     None where there is too little to measure.
     """
-    found = [_grain_values(*window) for window in windows]
-    levels = _pooled([each for each in found if each is not None], FLOOR_SHARE)
+    levels = _pooled([_grain_values(*window) for window in windows], FLOOR_SHARE)
     if levels is None:
         return None
     return np.stack([_lack(around, inside) for inside, around in zip(*levels, strict=True)])
 
 
-def add_grain(
-    picture: FloatArray,
-    known: BoolArray,
-    allowed: BoolArray,
-    noise: FloatArray,
-    lacking: Levels | None = None,
-) -> FloatArray:
+def add_grain(picture: FloatArray, known: BoolArray, allowed: BoolArray, noise: FloatArray) -> FloatArray:
     """The composite with as much grain inside ``allowed`` as around it.
 
     The energy that the smoothest FLOOR_SHARE of the inside lacks against that of the surroundings is added,
@@ -213,26 +208,39 @@ def add_grain(
         known: bool (H, W), pixels of the photograph; none of them is changed.
         allowed: bool (H, W), where grain may be added.
         noise: float32 (H, W, 3), standard normal.
-        lacking: what ``grain_levels`` measured, for a window of a larger picture; None: measured here.
     """
     inside = _within(allowed)
-    here = _Region.of(inside)
-    if lacking is None:
-        around = _around(picture, known & ~allowed, allowed, np.inf)
-        if around is None or not inside.any():
-            return picture
-        beside = _Region.of(around)
-        lacking = np.stack([_lacking(channel, beside, here) for channel in _opponent(picture)])
-    if np.sum(lacking) < LEAST_GRAIN**2:
+    around = _around(picture, known & ~allowed, allowed, np.inf)
+    if around is None or not inside.any():
         return picture
+    here, beside = _Region.of(inside), _Region.of(around)
+    lacking = np.stack([_lacking(channel, beside, here) for channel in _opponent(picture)])
+    grain = _grain_of(noise, lacking, here)
+    return picture if grain is None else lay_grain(picture, allowed, grain)
+
+
+def make_grain(noise: FloatArray, lacking: Levels) -> FloatArray | None:
+    """Grain with the energies of ``grain_levels``, float32 (H, W, 3), from standard normal noise of that
+    shape; None where it would be less than LEAST_GRAIN."""
+    return _grain_of(noise, lacking, _Region.of(np.ones(noise.shape[:2], bool)))
+
+
+def lay_grain(picture: FloatArray, allowed: BoolArray, grain: FloatArray) -> FloatArray:
+    """A picture (H, W, 3), 0 to 255, with grain where it is allowed; less near black and white."""
+    room = np.minimum(picture, 255 - picture) / np.float32(_TAPER)
+    added = grain * np.clip(_blurred(room, 1.0), 0, 1)
+    return np.where(allowed[..., None], picture + added, picture)
+
+
+def _grain_of(noise: FloatArray, lacking: Levels, region: _Region) -> FloatArray | None:
+    """The noise is measured in ``region``."""
+    if np.sum(lacking) < LEAST_GRAIN**2:
+        return None
     whites = [_decorrelated(_octaves(white)[0]) for white in _opponent(noise)]
     # The three channels of white noise have the same energies, so that one is measured for all.
-    measured = np.stack([here.quantiles(_octaves(each)[0], FLOOR_SHARE) for each in whites[0]], axis=1)
+    measured = np.stack([region.quantiles(_octaves(each)[0], FLOOR_SHARE) for each in whites[0]], axis=1)
     amounts = (np.sqrt(_solved(measured, each)) for each in lacking)
-    added = _colours([np.tensordot(some, white, 1) for some, white in zip(amounts, whites, strict=True)])
-    room = np.minimum(picture, 255 - picture) / np.float32(_TAPER)
-    added *= np.clip(_blurred(room, 1.0), 0, 1)
-    return np.where(allowed[..., None], picture + added, picture)
+    return _colours([np.tensordot(some, white, 1) for some, white in zip(amounts, whites, strict=True)])
 
 
 def _lacking(channel: FloatArray, around: _Region, inside: _Region) -> NDArray[np.float64]:
@@ -261,8 +269,8 @@ def _noise_values(
     measured, beside = _Region.of(hidden), _Region.of(around)
     return [
         (
-            [measured.energy(octave)[inside] for octave in _octaves(new)[0]],
-            [beside.energy(octave)[around] for octave in _octaves(old)[0]],
+            [_thinned(measured.energy(octave)[inside]) for octave in _octaves(new)[0]],
+            [_thinned(beside.energy(octave)[around]) for octave in _octaves(old)[0]],
         )
         for new, old in zip(_opponent(repaint), _opponent(original), strict=True)
     ]
@@ -278,15 +286,20 @@ def _grain_values(picture: FloatArray, known: BoolArray, allowed: BoolArray) -> 
         octaves = _octaves(channel)[0]
         found.append(
             (
-                [here.energy(each)[inside] for each in octaves],
-                [beside.energy(each)[around] for each in octaves],
+                [_thinned(here.energy(each)[inside]) for each in octaves],
+                [_thinned(beside.energy(each)[around]) for each in octaves],
             )
         )
     return found
 
 
-def _pooled(windows: Sequence[_Values], share: float) -> tuple[Levels, Levels] | None:
+def _thinned(values: FloatArray) -> FloatArray:
+    return values[:: 1 + len(values) // _OF_A_WINDOW].copy()
+
+
+def _pooled(measured: Sequence[_Values | None], share: float) -> tuple[Levels, Levels] | None:
     """The energies that ``share`` of the pixels of all windows does not exceed, inside and around."""
+    windows = [each for each in measured if each is not None]
     if not windows:
         return None
     pooled = []

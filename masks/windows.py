@@ -29,6 +29,11 @@ class Window:
     core: tuple[slice, slice]
     wide: tuple[slice, slice]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) with the surroundings."""
+        return self.wide[0].stop - self.wide[0].start, self.wide[1].stop - self.wide[1].start
+
     def cut(self, picture: NDArray[Any]) -> NDArray[Any]:
         """The core of what is of the size of ``wide``."""
         rows, columns = (

@@ -47,8 +47,8 @@ GIB = 2**30
 def photograph(height: int, width: int) -> NDArray[np.uint8]:
     """Soft shapes of all sizes with grain, uint8 (H, W, 3)."""
     random = np.random.default_rng(0)
-    soft = random.uniform(40, 215, (max(2, height // 90), max(2, width // 90), 3)).astype(np.float32)
-    pixels = cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+    soft = random.integers(40, 215, (max(2, height // 90), max(2, width // 90), 3), dtype=np.uint8)
+    pixels = np.asarray(cv2.resize(soft, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     grain = random.integers(0, 9, (256, width, 3), dtype=np.uint8)
     for top in range(0, height, 256):
         pixels[top : top + 256] += grain[: height - top]
@@ -80,7 +80,7 @@ SELECTIONS = ("dot", "wire", "strip", "disc", "half")
 def once(operation: str, selected: str, size: str) -> dict[str, Any]:
     """Edit in this process, and what it cost."""
     height, width = PHOTOGRAPHS[size]
-    mask = Mask.from_array(selection(selected, height, width), means="change")
+    mask = Mask(selection(selected, height, width) > 0)
     editor = Editor.load("toybox", "cpu", tune_process=True)
     torch.set_num_threads(1)  # so that CPU seconds are work, not waiting
     cv2.setNumThreads(1)

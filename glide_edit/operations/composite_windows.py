@@ -96,7 +96,7 @@ class _Windows:
         assert crop is not None
         x0, y0, x1, y1 = crop.box
         old = canvas.pixels[y0:y1, x0:x1]
-        patch = _Patch(drawn * unit_of(old), crop.side, (y0 - crop.y0, x0 - crop.x0))
+        patch = _Patch(drawn, crop.side, (y0 - crop.y0, x0 - crop.x0))
         radius = FEATHER_RADIUS if request.feather is None else request.feather
         grain = grain_match_for(request, seed, frame.number, np.zeros((1, 1), bool))
         cell = -(-max(allowed.shape) // FILM_CELLS)
@@ -134,6 +134,9 @@ class _Windows:
         height, width = self.allowed.shape
         film = Film((height, width), self.cell, fades=finish == "membrane")
         for window in self.windows():
+            if self.allowed[window.wide].all():
+                film.fill(window)
+                continue
             difference = self.old[window.wide].astype(np.float32) - self._drawn(window)
             valid = np.isfinite(difference).all(axis=2) & ~self._unknown(window)
             film.add(window, np.where(valid[..., None], difference, 0), valid, self.allowed[window.wide])
@@ -158,12 +161,14 @@ class _Windows:
                 ]
             )
         work = replace(self, grain=replace(self.grain, levels=GrainLevels(noise)))
-        grain = grain_levels(
+        lacking = grain_levels(
             [
                 (of_255(work._put(each, finish, film)), ~self._unknown(each), self.allowed[each.wide])
                 for each in windows
             ]
         )
+        side = max((max(each.size) for each in self.windows()), default=1)
+        grain = self.grain.grain_for(lacking, side)
         return replace(self, grain=replace(self.grain, levels=GrainLevels(noise, grain)))
 
     def composite(self, window: Window, finish: Finish, film: Film | None) -> NDArray[Any]:
@@ -190,7 +195,7 @@ class _Windows:
         return replace(self.grain, known=~self._unknown(window), window=window.number)
 
     def _drawn(self, window: Window) -> FloatArray:
-        return self.patch.at(window.wide)
+        return self.patch.at(window.wide) * unit_of(self.old)
 
     def _unknown(self, window: Window) -> BoolArray:
         assert self.canvas.unknown is not None

@@ -10,7 +10,21 @@ from numpy.typing import NDArray
 
 from glide_edit.diffusion.noise import noise_for
 from glide_edit.requests import Inpaint, Outpaint
-from masks import RING_WIDTH, BoolArray, FloatArray, Mask, add_grain, extend_edges, remove_excess_noise, shape
+from masks import (
+    RING_WIDTH,
+    BoolArray,
+    FloatArray,
+    Mask,
+    add_grain,
+    extend_edges,
+    lay_grain,
+    make_grain,
+    remove_excess_noise,
+    shape,
+)
+
+_SHIFT = (389, 617)
+"""px by which a window's grain is shifted against that of the window before: none repeats its neighbour's."""
 
 STAGE = 1000
 """In the count of the noise: no cascade has so many stages."""
@@ -18,10 +32,11 @@ STAGE = 1000
 
 @dataclass(frozen=True, eq=False)
 class GrainLevels:
-    """What was measured for all windows of a large box: ``masks.excess_noise`` and ``masks.grain_levels``."""
+    """For all windows of a large box: what ``masks.excess_noise`` measured, and the grain that is added,
+    float32 (H, W, 3), at least as large as a window; each window takes it shifted in another way."""
 
     noise: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
-    grain: NDArray[np.float64] | None = None
+    grain: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,16 +64,27 @@ class GrainMatch:
         hidden = hidden_by(allowed)
         return remove_excess_noise(repaint / unit, of_255(original), self.known, hidden, levels) * unit
 
+    def grain_for(self, lacking: NDArray[np.float64] | None, side: int) -> FloatArray | None:
+        """Grain for windows of up to ``side`` px, with what ``masks.grain_levels`` says that they lack."""
+        if lacking is None:
+            return None
+        noise = noise_for(self.seed, STAGE, self.frame, 0, (3, side, side)).numpy()
+        return make_grain(np.moveaxis(noise, 0, 2), lacking)
+
     def after(self, finished: NDArray[Any], original: NDArray[Any], allowed: BoolArray) -> NDArray[Any]:
         """The composite, of the original's dtype, with lines extended over its edge and with its grain."""
         if not allowed.any():
             return finished
         picture = extend_edges(of_255(finished), self.known, allowed)
-        lacking = None if self.levels is None else self.levels.grain
-        if self.levels is None or lacking is not None:
+        if self.levels is None:
             size = (3, *allowed.shape)
-            noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, self.window, size).numpy(), 0, 2)
-            picture = add_grain(picture, self.known, allowed, noise, lacking)
+            noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, 0, size).numpy(), 0, 2)
+            picture = add_grain(picture, self.known, allowed, noise)
+        elif self.levels.grain is not None:
+            height, width = allowed.shape
+            shift = _SHIFT[0] * self.window, _SHIFT[1] * self.window
+            grain = np.roll(self.levels.grain, shift, (0, 1))[:height, :width]
+            picture = lay_grain(picture, allowed, grain)
         matched = picture * unit_of(original)
         levels = np.rint(matched).clip(0, np.iinfo(original.dtype).max).astype(original.dtype)
         return np.where(allowed[..., None], levels, finished)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,9 @@ from glide_edit.operations.composite import composite_into, neighbours_of
 from glide_edit.operations.composite_windows import composite_in_windows
 from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Known, Prepared
 from glide_edit.operations.grain import grain_match_for
-from glide_edit.operations.mask_fill import init_image_for
+from glide_edit.operations.mask_fill import cached_while_small, init_image_for
 from glide_edit.operations.postprocess import Drawn, to_pixels
-from glide_edit.operations.sharpness import without_grain
+from glide_edit.operations.sharpness import around, without_grain
 from glide_edit.requests import Inpaint, Outpaint
 from masks import RING_WIDTH, Crop, Mask, reduce_keep, reduce_known, shape, shrink_known
 
@@ -28,6 +27,9 @@ LARGEST_SIDE = 2048
 
 LARGEST_BOX = 1280
 """px: what is drawn of a larger box is composited in windows."""
+
+WHOLE_UP_TO = 1024
+"""px: a larger frame is made as sharp as its surroundings in the part that shows them alone."""
 
 
 def prepared(
@@ -55,47 +57,52 @@ def shown_side(crop: Crop) -> int:
     return min(crop.side, LARGEST_SIDE)
 
 
-def kept(crop: Crop, unknown: NDArray[np.bool_], ring: int = RING_WIDTH) -> NDArray[np.bool_]:
+def kept(crop: Crop, unknown: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels of a crop that the networks are told, bool (side, side), at the ``shown_side``.
 
     They are not told a ring around what is unknown: the membrane compares what they draw there with the
     original, as ``masks.derive_areas`` says.
     """
     if crop.side > LARGEST_SIDE:
-        return reduce_keep(crop, unknown, LARGEST_SIDE, ring)
-    return ~shape.grow(Mask(crop.extract_mask(unknown)), ring).selected
+        return reduce_keep(crop, unknown, LARGEST_SIDE, RING_WIDTH)
+    return ~shape.grow(Mask(crop.extract_mask(unknown)), RING_WIDTH).selected
 
 
 def inputs(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas) -> FrameInputs:
     """The crop of the canvas with every pixel known except those to draw and a ring around them."""
     assert frame.crop is not None
-    image, keep = _shown(frame.crop, canvas, RING_WIDTH)
-    # Patches continue right up to the edge; other fills are told no more than the networks are.
-    filled_from = _shown(frame.crop, canvas, 0) if request.mask_fill == "patches" else (image, keep)
+    assert canvas.unknown is not None
+    image, known_to_fill = _shown(frame.crop, canvas)
+    keep = kept(frame.crop, canvas.unknown)
 
-    @cache
     def known(size: int) -> Known:
-        small, keep_small = np.where(keep[..., None], image, 0), keep
-        if size != len(image):
+        if size == len(image):
+            small, keep_small = np.where(keep[..., None], image, 0), keep
+        else:
             small, keep_small = shrink_known(image, keep, (size, size))
         return _as_tensor(small), torch.from_numpy(keep_small).float()[None, None]
 
+    # Patches continue right up to the edge; other fills are told no more than the networks are.
+    filled_from = known_to_fill if request.mask_fill == "patches" else keep
     return FrameInputs(
-        known=known,
-        init_image=init_image_for(request.mask_fill, *filled_from),
+        known=cached_while_small(known),
+        init_image=init_image_for(request.mask_fill, image, filled_from),
         refine=None if request.detail else as_sharp_as_around,
     )
 
 
-def _shown(crop: Crop, canvas: Canvas, ring: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The crop in [-1, 1], and what is known of it without a ring around the rest, at the ``shown_side``."""
+def _shown(crop: Crop, canvas: Canvas) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The crop in [-1, 1] at its ``shown_side``, and what is known of it."""
     assert canvas.unknown is not None
     white = int(np.iinfo(canvas.pixels.dtype).max)
     if crop.side > LARGEST_SIDE:
-        image, keep = reduce_known(crop, canvas.pixels, canvas.unknown, LARGEST_SIDE, ring)
+        image, keep = reduce_known(crop, canvas.pixels, canvas.unknown, LARGEST_SIDE)
     else:
-        image, keep = crop.extract(canvas.pixels).astype(np.float32), kept(crop, canvas.unknown, ring)
-    return np.asarray(image / white * 2 - 1, np.float32), keep
+        image, keep = crop.extract(canvas.pixels).astype(np.float32), ~crop.extract_mask(canvas.unknown)
+    image /= white
+    image *= 2
+    image -= 1
+    return image, keep
 
 
 def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Drawn, seed: int) -> Canvas:
@@ -128,8 +135,15 @@ def as_sharp_as_around(drawn: Tensor, smooth: Tensor, keep_mask: Tensor) -> Tens
     """
     if not bool(torch.isfinite(drawn).all()):
         return drawn
-    pixels = without_grain(to_pixels(drawn)[0], to_pixels(smooth)[0], (keep_mask[0, 0] == 0).cpu().numpy())
-    return torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None].to(drawn.device)
+    hidden = (keep_mask[0, 0] == 0).cpu().numpy()
+    near = np.s_[:, :] if len(hidden) <= WHOLE_UP_TO else around(hidden)
+    part = without_grain(to_pixels(drawn[..., *near])[0], to_pixels(smooth[..., *near])[0], hidden[near])
+    sharp = torch.from_numpy(part / 127.5 - 1).permute(2, 0, 1)[None].to(drawn.device)
+    if part.shape[:2] == hidden.shape:
+        return sharp
+    result = drawn.clone()
+    result[..., *near] = sharp
+    return result
 
 
 def _as_tensor(picture: NDArray[Any]) -> Tensor:
