@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from masks import shape
 from masks.areas import Areas, derive_areas
-from masks.crop import AUTOMATIC_CONTEXT, solve_crop
+from masks.crop import AUTOMATIC_CONTEXT, solve_crop_around
 from masks.mask import TURNING, BoolArray, Finding, Mask, MaskError, Size, as_size, faults
 from masks.membrane import RING_WIDTH
+from masks.parts import Part, follow
 
 THINNEST = 3.0
 """px at the network's size; thinner selections have too few pixels for an object."""
@@ -179,13 +180,22 @@ class _Region:
         shield = Mask(protect.selected[window]) if protect is not None and protect.size == mask.size else None
         return cls(selection, derive_areas(selection, grow, shield), (x, y), mask.size)
 
+    def drawn_side(self, context: float) -> int:
+        """px of the largest crop in which the selection is drawn: what is long is followed in pieces."""
+        x, y = self.corner
+        x0, y0, x1, y1 = self.areas.allowed.bounding_box()
+        allowed = self.areas.allowed.selected[y0:y1, x0:x1]
+        whole = Part((x + x0, y + y0, x + x1, y + y1), allowed)
+        pieces = follow(whole, self.size, context)
+        if len(pieces) == 1:
+            return self.side(self.areas.repaint, context)
+        return max(solve_crop_around(each.box, self.size, context).side for each in pieces)
+
     def side(self, selected: Mask, context: float) -> int:
         """px of the crop around a selection in this region."""
         x0, y0, x1, y1 = selected.bounding_box()
         x, y = self.corner
-        whole = np.zeros(self.size, bool)
-        whole[y + y0 : y + y1, x + x0 : x + x1] = True
-        return solve_crop(Mask(whole), context).side
+        return solve_crop_around((x + x0, y + y0, x + x1, y + y1), self.size, context).side
 
 
 @dataclass(frozen=True)
@@ -254,7 +264,7 @@ def _thin(region: _Region, islands: _Islands, context: float, network_size: int)
     np.maximum.at(deepest, islands.labels.ravel(), depth.ravel())
     # 1, 3, 5 px from depths of 1, 2, 3: the middle pixel counts once.
     thickness = 2 * deepest[1:][islands.areas >= islands.speck] - 1
-    side = region.side(region.areas.repaint, context)
+    side = region.drawn_side(context)
     thin = thickness * network_size / side < THINNEST
     if not thin.any():
         return
