@@ -102,7 +102,7 @@ def holes(selected: BoolArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         int32 (H, W), a number for each pixel; and for each number the px of its hole, 0 where it is none.
     """
     # A rim of unselected pixels joins everything that touches the border with the top left pixel.
-    rest = np.pad(~selected, 1, constant_values=True).astype(np.uint8)
+    rest = np.pad(~selected, 1, constant_values=True).view(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=4)
     areas = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
     areas[[0, labels[0, 0]]] = 0
