@@ -16,6 +16,9 @@ from glide_edit.pipeline.plan import Plan
 from glide_edit.pipeline.stage import LoadedStage, Row
 from glide_edit.sampling import SampleStep, sample
 
+LARGE = 1024
+"""px: after a pass of this size its freed memory is given back, since the photograph needs as much next."""
+
 
 @dataclass(frozen=True, eq=False)
 class DrawStep:
@@ -98,6 +101,8 @@ def _steps(run: PassRun) -> Iterator[tuple[SampleStep, Callable[[], Tensor]]]:
     assert step is not None, "a pass has steps"
     result = run.result(step.x0)
     run.forget()
+    if result.device.type == "cpu" and result.shape[-1] >= LARGE:
+        give_back_freed_memory()
     yield step, lambda: result
 
 
