@@ -51,19 +51,23 @@ def prepare(request: Inpaint) -> Prepared:
     allowed = allowed_area(request.mask, request.grow, request.protect)
     context = context_of(request)
     parts = split_selection(allowed, context, SMALLEST_CROP)
-    pieces = [piece for part in parts for piece in follow(part, allowed.size, context, SMALLEST_CROP)]
+    # Beside a strip there is enough to see: its pieces need no more context for patches.
+    along = AUTOMATIC_CONTEXT if request.context is None else context
+    pieces, crops = [], []
+    for part in parts:
+        several = follow(part, allowed.size, along, SMALLEST_CROP)
+        pieces += several
+        crops += [_crop_of(each, allowed, context if len(several) == 1 else along) for each in several]
     notes = request.image.notes
     if len(parts) > 1:
         notes = (*notes, f"The selection was drawn in {len(parts)} parts that lie far apart.")
     if len(pieces) > len(parts):
         notes = (*notes, f"What is long of the selection was followed: it was drawn in {len(pieces)} pieces.")
     if len(pieces) == 1:
-        crop = _crop_of(pieces[0], allowed, context)
-        frames = [Frame(0, crop, allowed.window(crop.box))]
+        frames = [Frame(0, crops[0], allowed.window(crops[0].box))]
     else:
-        frames = [
-            _frame(number, _crop_of(piece, allowed, context), piece) for number, piece in enumerate(pieces)
-        ]
+        both = zip(crops, pieces, strict=True)
+        frames = [_frame(number, crop, piece) for number, (crop, piece) in enumerate(both)]
     return prepared(request, tuple(frames), allowed, notes, is_one_draft=len(pieces) == 1)
 
 
