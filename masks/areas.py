@@ -55,6 +55,12 @@ def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) 
         MaskError: an empty selection, a ``protect`` of another size or one that leaves nothing; a bad
             ``grow``.
     """
+    allowed = allowed_area(selection, grow, protect)
+    return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
+
+
+def allowed_area(selection: Mask, grow: float = 0, protect: Mask | None = None) -> Mask:
+    """``derive_areas(...).allowed`` alone. Arguments and errors are the same."""
     require_usable(selection)
     allowed = shape.grow(selection, grow)
     if protect is not None:
@@ -65,7 +71,7 @@ def derive_areas(selection: Mask, grow: float = 0, protect: Mask | None = None) 
                 code="protect_covers_mask",
                 field="protect",
             )
-    return Areas(selection, allowed, shape.grow(allowed, RING_WIDTH))
+    return allowed
 
 
 def shrink_keep(keep: BoolArray, size: Size) -> BoolArray:
@@ -87,8 +93,11 @@ def shrink_keep(keep: BoolArray, size: Size) -> BoolArray:
     rows, columns = as_size(size)
     top, bottom = _spans(height, rows)
     left, right = _spans(width, columns)
-    lost = np.zeros((height + 1, width + 1), np.int64)
-    np.cumsum(np.cumsum(~keep, axis=0, dtype=np.int64), axis=1, out=lost[1:, 1:])
+    # Sums in place, since this is the largest array of an edit.
+    lost = np.zeros((height + 1, width + 1), np.int32 if keep.size < 2**31 else np.int64)
+    inner = lost[1:, 1:]
+    np.cumsum(~keep, axis=0, out=inner)
+    np.cumsum(inner, axis=1, out=inner)
     bands = lost[bottom] - lost[top]
     return np.asarray(bands[:, right] == bands[:, left])
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import ceil, inf
 from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from masks.crop import Box
 from masks.mask import BoolArray, FloatArray, Mask, MaskError, require_bool_array
 from masks.membrane import RING_WIDTH, correction, harmonic
 from masks.shape import feather, require_radius
@@ -33,6 +35,9 @@ def put_back(
     allowed: BoolArray,
     finish: Finish = "membrane",
     feather_radius: float = FEATHER_RADIUS,
+    *,
+    fade_within: BoolArray | None = None,
+    longest_fade: float = inf,
 ) -> NDArray[Any]:
     """The original with its ``allowed`` pixels repainted.
 
@@ -48,6 +53,9 @@ def put_back(
         allowed: bool (H, W).
         finish: how the repaint meets the original.
         feather_radius: px from the edge inwards over which the repaint fades in; only for "feather".
+        fade_within: bool (H, W), an area that holds ``allowed``: the repaint fades in from its edge instead;
+            for pieces of a selection, which meet without one.
+        longest_fade: px over which the membrane fades at most.
 
     Returns:
         A new array of the original's shape and dtype.
@@ -67,7 +75,11 @@ def put_back(
     # (C, H, W), so that one mask broadcasts over the channels.
     old = np.moveaxis(original[box], 2, 0).astype(np.float32, order="C")
     new, finite = _sanitised(np.moveaxis(repaint[box], 2, 0), old, original.dtype)
-    new = _finished(old, new, finite, inside, finish, feather_radius, _white(original.dtype))
+    if finish == "feather":
+        within = allowed if fade_within is None else fade_within
+        new = old + (new - old) * _fade_in(within, (x0, y0, x1, y1), box, feather_radius)
+    else:
+        new = _finished(old, new, finite, inside, finish, longest_fade, _white(original.dtype))
     np.rint(new, out=new)
     np.clip(new, 0, _white(original.dtype), out=new)
     # `out[box]` is a view of `out`: only the pixels taken are ever written.
@@ -109,7 +121,7 @@ def _finished(
     finite: BoolArray,
     inside: BoolArray,
     finish: Finish,
-    feather_radius: float,
+    longest_fade: float,
     white: int,
 ) -> FloatArray:
     """The repaint ``new`` as the finish wants it; pictures are (C, H, W), 0 to ``white``."""
@@ -118,8 +130,18 @@ def _finished(
         cloned = _seamless(np.moveaxis(old, 0, 2) * scale, np.moveaxis(new, 0, 2) * scale, inside)
         return np.moveaxis(cloned / scale, 2, 0)
     if finish in ("membrane", "clone"):
-        return new + correction(old - new, finite, inside)
-    return old + (new - old) * feather(Mask(inside), feather_radius) if finish == "feather" else new
+        return new + correction(old - new, finite, inside, longest_fade)
+    return new
+
+
+def _fade_in(within: BoolArray, around: Box, box: tuple[slice, slice], radius: float) -> FloatArray:
+    """``feather`` in ``box``, from an edge that may lie up to ``radius`` px beyond ``around``."""
+    x0, y0, x1, y1 = around
+    reach = max(RING_WIDTH, ceil(radius) + 1)
+    top, left = max(y0 - reach, 0), max(x0 - reach, 0)
+    weights = feather(Mask(within[top : y1 + reach, left : x1 + reach]), radius)
+    rows, columns = box
+    return weights[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 
 
 def _sanitised(repaint: NDArray[Any], old: FloatArray, dtype: np.dtype[Any]) -> tuple[FloatArray, BoolArray]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from masks import shape
-from masks.mask import BoolArray, Mask, MaskError, require_bool_array, require_usable
+from masks.mask import BoolArray, Mask, MaskError, Size, require_bool_array, require_usable
 
 LEAST_CONTEXT = 4 / 3
 """Where more context could only be mirrored, the selection's longer side takes up to 3/4 of the crop's."""
@@ -20,12 +18,8 @@ AUTOMATIC_CONTEXT = 1.25
 """The default context: the best of those that ``scripts/bench crop`` tried with the shipped model
 (docs/evaluation.md)."""
 
-SPLIT_FROM = 1.5
-"""Two parts of a selection get separate crops where a common one would be at least this many times as wide
-as the larger of the two: each part is then drawn that much larger."""
-
-MOST_PARTS = 12
-"""A selection that would need more crops than this is drawn in one."""
+Box = tuple[int, int, int, int]
+"""(x0, y0, x1, y1), px, x1 and y1 exclusive."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +56,8 @@ class Crop:
             raise MaskError(
                 f"the crop is for {self.height} x {self.width} pixels, the image has shape {image.shape}"
             )
-        rows = _mirrored(np.arange(self.y0, self.y0 + self.side), self.height)
-        columns = _mirrored(np.arange(self.x0, self.x0 + self.side), self.width)
+        rows = mirrored(np.arange(self.y0, self.y0 + self.side), self.height)
+        columns = mirrored(np.arange(self.x0, self.x0 + self.side), self.width)
         return image[rows[:, None], columns[None, :]]
 
     def extract_mask(self, selected: BoolArray) -> BoolArray:
@@ -110,70 +104,21 @@ def solve_crop(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64
         MaskError: an empty mask, ``context`` or ``minimum`` below 1.
     """
     require_usable(mask)
+    return solve_crop_around(mask.bounding_box(), mask.size, context, minimum)
+
+
+def solve_crop_around(box: Box, size: Size, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> Crop:
+    """``solve_crop`` for a selection in ``box`` (x0, y0, x1, y1) of a picture of ``size`` (height, width)."""
     if not 1 <= context < float("inf") or minimum < 1:
         raise MaskError(f"context is {context} and minimum {minimum}: both are at least 1")
-    x0, y0, x1, y1 = mask.bounding_box()
+    x0, y0, x1, y1 = box
+    height, width = size
     longer = max(x1 - x0, y1 - y0)
-    without_padding = max(min(mask.size), ceil(longer * LEAST_CONTEXT), minimum)
-    side = min(max(ceil(longer * context), minimum), without_padding, max(mask.size))
-    left = _placed((x0 + x1 - side) // 2, side, mask.width)
-    top = _placed((y0 + y1 - side) // 2, side, mask.height)
-    return Crop(left, top, side, mask.height, mask.width)
-
-
-def split_selection(mask: Mask, context: float = AUTOMATIC_CONTEXT, minimum: int = 64) -> list[Mask]:
-    """The parts of a selection that should be drawn separately, from top to bottom; one if none should.
-
-    Islands (pixels that share a corner are connected) are joined as long as the crop for two of them is less
-    than SPLIT_FROM times as wide as the larger of their own. Together the parts are the selection.
-
-    Raises:
-        MaskError: as ``solve_crop``.
-    """
-    solve_crop(mask, context, minimum)
-    x0, y0, x1, y1 = mask.bounding_box()
-    box = np.s_[y0:y1, x0:x1]
-    labels, stats = shape.islands(mask.selected[box])
-    if not 2 <= len(stats) <= _MOST_ISLANDS:
-        return [mask]
-    groups = [
-        ({k}, (x, y, x + width, y + height)) for k, (x, y, width, height, _) in enumerate(stats.tolist(), 1)
-    ]
-    while (pair := _pair_to_join(groups, context, minimum)) is not None:
-        joined = (pair[0][0] | pair[1][0], _enclosing(pair[0][1], pair[1][1]))
-        groups = [each for each in groups if each not in pair] + [joined]
-    if not 1 < len(groups) <= MOST_PARTS:
-        return [mask]
-    parts = []
-    for numbers, _ in sorted(groups, key=lambda each: (each[1][1], each[1][0])):
-        selected = np.zeros(mask.size, bool)
-        selected[box] = np.isin(labels, list(numbers))
-        parts.append(Mask(selected))
-    return parts
-
-
-_MOST_ISLANDS = 64
-_Box = tuple[int, int, int, int]
-_Group = tuple[set[int], _Box]
-"""The numbers of some islands, and the box around them."""
-
-
-def _pair_to_join(groups: list[_Group], context: float, minimum: int) -> tuple[_Group, _Group] | None:
-    """The first two groups that are better drawn together, None where there are none."""
-    for one, other in combinations(groups, 2):
-        boxes = one[1], other[1], _enclosing(one[1], other[1])
-        sides = [max(_longer(each) * context, minimum) for each in boxes]
-        if sides[2] < SPLIT_FROM * max(sides[:2]):
-            return one, other
-    return None
-
-
-def _enclosing(one: _Box, other: _Box) -> _Box:
-    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
-
-
-def _longer(box: _Box) -> int:
-    return max(box[2] - box[0], box[3] - box[1])
+    without_padding = max(min(size), ceil(longer * LEAST_CONTEXT), minimum)
+    side = min(max(ceil(longer * context), minimum), without_padding, max(size))
+    left = _placed((x0 + x1 - side) // 2, side, width)
+    top = _placed((y0 + y1 - side) // 2, side, height)
+    return Crop(left, top, side, height, width)
 
 
 def _placed(start: int, side: int, length: int) -> int:
@@ -182,7 +127,7 @@ def _placed(start: int, side: int, length: int) -> int:
     return min(max(start, min(slack, 0)), max(slack, 0))
 
 
-def _mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def mirrored(index: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Indices into a line that is mirrored at both ends as often as needed, the ends not repeated."""
     if length == 1:
         return np.zeros_like(index)

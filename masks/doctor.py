@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import shape
-from masks.areas import Areas, derive_areas
-from masks.crop import AUTOMATIC_CONTEXT, solve_crop
-from masks.mask import TURNING, BoolArray, Finding, Mask, MaskError, Size, as_size, faults
+from masks.areas import allowed_area
+from masks.crop import AUTOMATIC_CONTEXT, Box, Crop, solve_crop_around
+from masks.mask import TURNING, BoolArray, Finding, FloatArray, Mask, MaskError, Size, as_size, faults
 from masks.membrane import RING_WIDTH
+from masks.parts import Part, follow
 
 THINNEST = 3.0
 """px at the network's size; thinner selections have too few pixels for an object."""
@@ -27,6 +28,9 @@ SPECK_PIXELS = 16
 """px; a smaller island is a speck even where the network sees every pixel."""
 BORDER_SHARE = 0.9
 """Share of the picture's border; a mask that selects it and half of the picture looks inverted."""
+
+_LARGE = 2**23
+"""Pixels; islands of a larger box are not told apart for their thickness."""
 
 
 def diagnose(
@@ -158,13 +162,13 @@ class _Region:
 
     Attributes:
         mask: the selection in it.
-        areas: the areas that follow from it.
+        allowed: what may change by it.
         corner: (x, y) of its top left pixel in the picture.
         size: of the picture.
     """
 
     mask: Mask
-    areas: Areas
+    allowed: Mask
     corner: tuple[int, int]
     size: Size
 
@@ -174,18 +178,27 @@ class _Region:
         # derive_areas refuses what is not a radius.
         margin = ceil(grow if 0 <= grow <= max(mask.size) else max(mask.size)) + 2 * RING_WIDTH
         x, y = max(x0 - margin, 0), max(y0 - margin, 0)
-        window = np.s_[y : y1 + margin, x : x1 + margin]
-        selection = Mask(mask.selected[window])
-        shield = Mask(protect.selected[window]) if protect is not None and protect.size == mask.size else None
-        return cls(selection, derive_areas(selection, grow, shield), (x, y), mask.size)
+        box = x, y, min(x1 + margin, mask.width), min(y1 + margin, mask.height)
+        selection = mask.window(box)
+        shield = protect.window(box) if protect is not None and protect.size == mask.size else None
+        return cls(selection, allowed_area(selection, grow, shield), (x, y), mask.size)
+
+    def drawn_side(self, context: float) -> int:
+        """px of the largest crop in which the selection is drawn: what is long is followed in pieces."""
+        x, y = self.corner
+        x0, y0, x1, y1 = self.allowed.bounding_box()
+        allowed = self.allowed.selected[y0:y1, x0:x1]
+        whole = Part((x + x0, y + y0, x + x1, y + y1), allowed)
+        pieces = follow(whole, self.size, context)
+        if len(pieces) == 1:
+            return _ringed(whole.box, self.size, context).side
+        return max(_ringed(each.box, self.size, context).side for each in pieces)
 
     def side(self, selected: Mask, context: float) -> int:
         """px of the crop around a selection in this region."""
         x0, y0, x1, y1 = selected.bounding_box()
         x, y = self.corner
-        whole = np.zeros(self.size, bool)
-        whole[y + y0 : y + y1, x + x0 : x + x1] = True
-        return solve_crop(Mask(whole), context).side
+        return solve_crop_around((x + x0, y + y0, x + x1, y + y1), self.size, context).side
 
 
 @dataclass(frozen=True)
@@ -193,12 +206,13 @@ class _Islands:
     """The connected parts of a selection.
 
     Attributes:
-        labels: as ``shape.islands`` returns them.
+        labels: as ``shape.islands`` returns them; None for a large selection, where they would take hundreds
+            of megabytes.
         areas: px of each island.
         speck: px; smaller islands and holes are taken for mistakes.
     """
 
-    labels: NDArray[np.int32]
+    labels: NDArray[np.int32] | None
     areas: NDArray[np.int64]
     speck: float
 
@@ -210,7 +224,11 @@ class _Islands:
         # What a pixel of the network would cover for the largest island alone: a far speck widens the crop.
         longer = int(stats[main, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max())
         pixel = (longer * context / network_size) ** 2
-        return cls(labels, areas, min(SPECK_SHARE * int(areas[main]), max(pixel, SPECK_PIXELS)))
+        return cls(
+            labels if labels.size <= _LARGE else None,
+            areas,
+            min(SPECK_SHARE * int(areas[main]), max(pixel, SPECK_PIXELS)),
+        )
 
 
 def _specks(region: _Region, islands: _Islands, context: float) -> Iterator[Finding]:
@@ -249,12 +267,8 @@ def _holes(region: _Region, islands: _Islands) -> Iterator[Finding]:
 
 
 def _thin(region: _Region, islands: _Islands, context: float, network_size: int) -> Iterator[Finding]:
-    depth = shape.distance_inside(region.areas.allowed.selected)
-    deepest = np.zeros(len(islands.areas) + 1, np.float32)
-    np.maximum.at(deepest, islands.labels.ravel(), depth.ravel())
-    # 1, 3, 5 px from depths of 1, 2, 3: the middle pixel counts once.
-    thickness = 2 * deepest[1:][islands.areas >= islands.speck] - 1
-    side = region.side(region.areas.repaint, context)
+    thickness = _thickness(region, islands)
+    side = region.drawn_side(context)
     thin = thickness * network_size / side < THINNEST
     if not thin.any():
         return
@@ -270,6 +284,28 @@ def _thin(region: _Region, islands: _Islands, context: float, network_size: int)
         yield Finding("thin", "warning", text, f"grow it by {growth} px", partial(shape.grow, radius=growth))
     else:
         yield Finding("thin", "note", text)
+
+
+def _thickness(region: _Region, islands: _Islands) -> FloatArray:
+    """px, of each island that is no speck; of a large selection the greatest alone, to a few px."""
+    if islands.labels is None:
+        cell = ceil((region.allowed.selected.size / _LARGE) ** 0.5)
+        coarse = region.allowed.selected[::cell, ::cell]
+        deepest = float(shape.distance_inside(coarse).max()) * cell
+        return np.array([2 * deepest - 1], np.float32)
+    depth = shape.distance_inside(region.allowed.selected)
+    by_island = np.zeros(len(islands.areas) + 1, np.float32)
+    np.maximum.at(by_island, islands.labels.ravel(), depth.ravel())
+    # 1, 3, 5 px from depths of 1, 2, 3: the middle pixel counts once.
+    return np.asarray(2 * by_island[1:][islands.areas >= islands.speck] - 1)
+
+
+def _ringed(box: Box, size: Size, context: float) -> Crop:
+    """The crop for a selection in a box, with the ring that is drawn around it."""
+    (x0, y0, x1, y1), (height, width) = box, size
+    x0, y0 = max(x0 - RING_WIDTH, 0), max(y0 - RING_WIDTH, 0)
+    x1, y1 = min(x1 + RING_WIDTH, width), min(y1 + RING_WIDTH, height)
+    return solve_crop_around((x0, y0, x1, y1), size, context)
 
 
 def _growth(thickness: float, side: int, network_size: int, context: float) -> int:

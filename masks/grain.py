@@ -8,6 +8,7 @@ white noise. All measures are energies: squares of levels of 255.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +65,30 @@ _TAPER = 16.0  # levels from black and white within which less grain is added, s
 _LEAST = 1e-6
 _ENOUGH = 64  # px: the least that is measured
 _SAMPLES = 200_000
+_OF_A_WINDOW = 50_000
+
+
+Levels = NDArray[np.float64]
+"""Energies by channel and octave, (3, 3): one number for each place would show at the windows' borders."""
+
+Sample = tuple[FloatArray, FloatArray, BoolArray, BoolArray]
+"""A repaint, the original, where it is known, and where the repaint is: a window of a large picture."""
+
+
+def excess_noise(windows: Sequence[Sample]) -> tuple[Levels, Levels] | None:
+    """The noise of a repaint and of its surroundings in several windows, for ``remove_excess_noise``.
+
+    The arguments of that function, for each window. None where there is too little to measure.
+    """
+    return _pooled([_noise_values(*window) for window in windows], CALM_SHARE)
 
 
 def remove_excess_noise(
-    repaint: FloatArray, original: FloatArray, known: BoolArray, hidden: BoolArray
+    repaint: FloatArray,
+    original: FloatArray,
+    known: BoolArray,
+    hidden: BoolArray,
+    levels: tuple[Levels, Levels] | None = None,
 ) -> FloatArray:
     """The repaint without the noise that its surroundings do not have.
 
@@ -81,22 +102,24 @@ def remove_excess_noise(
         repaint, original: float32 (H, W, 3), 0 to 255, finite.
         known: bool (H, W), where ``original`` is valid.
         hidden: bool (H, W), what was drawn; elsewhere ``repaint`` shows ``original``.
+        levels: what ``excess_noise`` measured, for a window of a larger picture; None: measured here.
 
     Returns:
         float32 (H, W, 3), valid where ``hidden``.
     """
     inside = _within(hidden)
-    around = _around(original, known & ~hidden, hidden, REACH)
-    if around is None or not inside.any():
+    around = _around(original, known & ~hidden, hidden, REACH) if levels is None else None
+    if not inside.any() or (around is None and levels is None):
         return repaint
-    measured, beside = _Region.of(hidden), _Region.of(around)
+    measured, beside = _Region.of(hidden), None if around is None else _Region.of(around)
     channels, is_changed = [], False
-    for new, old in zip(_opponent(repaint), _opponent(original), strict=True):
+    for channel, (new, old) in enumerate(zip(_opponent(repaint), _opponent(original), strict=True)):
         octaves, rest = _octaves(new)
-        wanted = beside.quantiles(_octaves(old)[0], CALM_SHARE)
+        wanted = _energies(old, beside, CALM_SHARE, None if levels is None else levels[1][channel])
         for number, (octave, want) in enumerate(zip(octaves, wanted, strict=True)):
             energy = measured.energy(octave)
-            own = max(_quantile(energy, inside, CALM_SHARE), _LEAST)
+            own = _quantile(energy, inside, CALM_SHARE) if levels is None else levels[0][channel, number]
+            own = max(float(own), _LEAST)
             is_changed |= own > want
             noise, least = max(own - want, 0.0), min(want / own, 1.0)
             left = np.maximum(energy - _BEYOND * noise, energy * least)
@@ -107,6 +130,11 @@ def remove_excess_noise(
             rest = rest + shrunk
         channels.append(rest)
     return _colours(channels) if is_changed else repaint
+
+
+def _energies(channel: FloatArray, region: _Region | None, share: float, known: Any) -> Any:
+    """Of the octaves of a channel, unless they are known."""
+    return known if region is None else region.quantiles(_octaves(channel)[0], share)
 
 
 def extend_edges(picture: FloatArray, known: BoolArray, allowed: BoolArray) -> FloatArray:
@@ -155,6 +183,19 @@ def _reflected(picture: FloatArray, known: BoolArray, labels: NDArray[Any], band
     return np.asarray(picture[edge] + slope, np.float32)
 
 
+def grain_levels(windows: Sequence[tuple[FloatArray, BoolArray, BoolArray]]) -> Levels | None:
+    """The energy that composites lack in several windows, for ``make_grain``.
+
+    Each window is a picture, what is known of it and where it was drawn, as for ``add_grain``.
+
+    None where there is too little to measure.
+    """
+    levels = _pooled([_grain_values(*window) for window in windows], FLOOR_SHARE)
+    if levels is None:
+        return None
+    return np.stack([_lack(around, inside) for inside, around in zip(*levels, strict=True)])
+
+
 def add_grain(picture: FloatArray, known: BoolArray, allowed: BoolArray, noise: FloatArray) -> FloatArray:
     """The composite with as much grain inside ``allowed`` as around it.
 
@@ -173,26 +214,102 @@ def add_grain(picture: FloatArray, known: BoolArray, allowed: BoolArray, noise: 
     if around is None or not inside.any():
         return picture
     here, beside = _Region.of(inside), _Region.of(around)
-    lacking = [_lacking(channel, beside, here) for channel in _opponent(picture)]
+    lacking = np.stack([_lacking(channel, beside, here) for channel in _opponent(picture)])
+    grain = _grain_of(noise, lacking, here)
+    return picture if grain is None else lay_grain(picture, allowed, grain)
+
+
+def make_grain(noise: FloatArray, lacking: Levels) -> FloatArray | None:
+    """Grain with the energies of ``grain_levels``, float32 (H, W, 3), from standard normal noise of that
+    shape; None where it would be less than LEAST_GRAIN."""
+    return _grain_of(noise, lacking, _Region.of(np.ones(noise.shape[:2], bool)))
+
+
+def lay_grain(picture: FloatArray, allowed: BoolArray, grain: FloatArray) -> FloatArray:
+    """A picture (H, W, 3), 0 to 255, with grain where it is allowed; less near black and white."""
+    room = np.minimum(picture, 255 - picture) / np.float32(_TAPER)
+    added = grain * np.clip(_blurred(room, 1.0), 0, 1)
+    return np.where(allowed[..., None], picture + added, picture)
+
+
+def _grain_of(noise: FloatArray, lacking: Levels, region: _Region) -> FloatArray | None:
+    """The noise is measured in ``region``."""
     if np.sum(lacking) < LEAST_GRAIN**2:
-        return picture
+        return None
     whites = [_decorrelated(_octaves(white)[0]) for white in _opponent(noise)]
     # The three channels of white noise have the same energies, so that one is measured for all.
-    measured = np.stack([here.quantiles(_octaves(each)[0], FLOOR_SHARE) for each in whites[0]], axis=1)
+    measured = np.stack([region.quantiles(_octaves(each)[0], FLOOR_SHARE) for each in whites[0]], axis=1)
     amounts = (np.sqrt(_solved(measured, each)) for each in lacking)
-    added = _colours([np.tensordot(some, white, 1) for some, white in zip(amounts, whites, strict=True)])
-    room = np.minimum(picture, 255 - picture) / np.float32(_TAPER)
-    added *= np.clip(_blurred(room, 1.0), 0, 1)
-    return np.where(allowed[..., None], picture + added, picture)
+    return _colours([np.tensordot(some, white, 1) for some, white in zip(amounts, whites, strict=True)])
 
 
 def _lacking(channel: FloatArray, around: _Region, inside: _Region) -> NDArray[np.float64]:
     """The energy that each octave inside lacks against the grain around."""
     octaves = _octaves(channel)[0]
-    grain = np.minimum(around.quantiles(octaves, FLOOR_SHARE), MOST_GRAIN**2)
+    return _lack(around.quantiles(octaves, FLOOR_SHARE), inside.quantiles(octaves, FLOOR_SHARE))
+
+
+def _lack(around: NDArray[np.float64], inside: NDArray[np.float64]) -> NDArray[np.float64]:
+    grain = np.minimum(around, MOST_GRAIN**2)
     for k, most in enumerate(COARSER):
         grain[k + 1] = min(grain[k + 1], most**2 * grain[k])
-    return np.maximum(grain - inside.quantiles(octaves, FLOOR_SHARE), 0)
+    return np.maximum(grain - inside, 0)
+
+
+_Values = list[tuple[list[FloatArray], list[FloatArray]]]
+"""For each channel the energies of its octaves, inside and around."""
+
+
+def _noise_values(
+    repaint: FloatArray, original: FloatArray, known: BoolArray, hidden: BoolArray
+) -> _Values | None:
+    inside, around = _within(hidden), _around(original, known & ~hidden, hidden, REACH)
+    if around is None or not inside.any():
+        return None
+    measured, beside = _Region.of(hidden), _Region.of(around)
+    return [
+        (
+            [_thinned(measured.energy(octave)[inside]) for octave in _octaves(new)[0]],
+            [_thinned(beside.energy(octave)[around]) for octave in _octaves(old)[0]],
+        )
+        for new, old in zip(_opponent(repaint), _opponent(original), strict=True)
+    ]
+
+
+def _grain_values(picture: FloatArray, known: BoolArray, allowed: BoolArray) -> _Values | None:
+    inside, around = _within(allowed), _around(picture, known & ~allowed, allowed, np.inf)
+    if around is None or not inside.any():
+        return None
+    here, beside = _Region.of(inside), _Region.of(around)
+    found = []
+    for channel in _opponent(picture):
+        octaves = _octaves(channel)[0]
+        found.append(
+            (
+                [_thinned(here.energy(each)[inside]) for each in octaves],
+                [_thinned(beside.energy(each)[around]) for each in octaves],
+            )
+        )
+    return found
+
+
+def _thinned(values: FloatArray) -> FloatArray:
+    return values[:: 1 + len(values) // _OF_A_WINDOW].copy()
+
+
+def _pooled(measured: Sequence[_Values | None], share: float) -> tuple[Levels, Levels] | None:
+    """The energies that ``share`` of the pixels of all windows does not exceed, inside and around."""
+    windows = [each for each in measured if each is not None]
+    if not windows:
+        return None
+    pooled = []
+    for place in (0, 1):
+        values = [
+            [np.concatenate([window[channel][place][k] for window in windows]) for k in range(len(RADII))]
+            for channel in range(3)
+        ]
+        pooled.append(np.array([[_quantile_of(each, share) for each in octaves] for octaves in values]))
+    return pooled[0], pooled[1]
 
 
 def _opponent(picture: FloatArray) -> list[FloatArray]:
@@ -246,7 +363,10 @@ class _Region:
 
 
 def _quantile(energy: NDArray[Any], where: BoolArray, share: float) -> float:
-    values = energy[where]
+    return _quantile_of(energy[where], share)
+
+
+def _quantile_of(values: NDArray[Any], share: float) -> float:
     return float(np.quantile(values[:: -(-len(values) // _SAMPLES)], share))
 
 

@@ -86,6 +86,14 @@ class Mask:
         return cls(on if means == "change" else ~on)
 
     @classmethod
+    def from_owned(cls, selected: BoolArray) -> Mask:
+        """The mask of a bool array (H, W) that nothing else writes to: it is made read-only, not copied."""
+        selected.setflags(write=False)
+        mask = cls.__new__(cls)
+        object.__setattr__(mask, "selected", require_bool_array(selected, "a Mask"))
+        return mask
+
+    @classmethod
     def empty(cls, size: Size) -> Mask:
         """Nothing selected in a picture of ``size`` (height, width)."""
         return cls(np.zeros(as_size(size), bool))
@@ -132,6 +140,11 @@ class Mask:
         rows = np.flatnonzero(self.selected.any(axis=1))
         columns = np.flatnonzero(self.selected.any(axis=0))
         return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+    def window(self, box: tuple[int, int, int, int]) -> Mask:
+        """The part in a box (x0, y0, x1, y1), x1 and y1 exclusive, which shares this mask's memory."""
+        x0, y0, x1, y1 = box
+        return Mask.from_owned(self.selected[y0:y1, x0:x1])
 
     def to_array(self) -> NDArray[np.uint8]:
         """uint8 (H, W), 255 = change and 0 = keep: what ``from_array(…, means="change")`` reads back."""
@@ -183,16 +196,16 @@ class Mask:
         return hashlib.sha256(head + np.packbits(self.selected).tobytes()).hexdigest()
 
     def __or__(self, other: Mask) -> Mask:
-        return Mask(self.selected | same_size(self, other).selected)
+        return Mask.from_owned(self.selected | same_size(self, other).selected)
 
     def __and__(self, other: Mask) -> Mask:
-        return Mask(self.selected & same_size(self, other).selected)
+        return Mask.from_owned(self.selected & same_size(self, other).selected)
 
     def __sub__(self, other: Mask) -> Mask:
-        return Mask(self.selected & ~same_size(self, other).selected)
+        return Mask.from_owned(self.selected > same_size(self, other).selected)
 
     def __invert__(self) -> Mask:
-        return Mask(~self.selected)
+        return Mask.from_owned(~self.selected)
 
     def __eq__(self, other: object) -> bool:
         return np.array_equal(self.selected, other.selected) if isinstance(other, Mask) else NotImplemented

@@ -9,12 +9,13 @@ colours remain further in. It follows from the ring alone: nothing of the old in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import cv2
 import numpy as np
 
 from masks.mask import BoolArray, FloatArray
-from masks.shape import distance_inside
+from masks.shape import disc, distance_inside
 
 RING_WIDTH = 2
 """px (Euclidean). Two, because the difference of single pixels is mostly grain."""
@@ -32,7 +33,9 @@ HALF = np.float32(0.5)
 CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], np.float32) / 4
 
 
-def correction(difference: FloatArray, valid: BoolArray, allowed: BoolArray) -> FloatArray:
+def correction(
+    difference: FloatArray, valid: BoolArray, allowed: BoolArray, longest_fade: float = inf
+) -> FloatArray:
     """What to add to a repaint inside ``allowed``.
 
     The fade is exp(-(s / L)^2) with s the px from the edge pixels and L = max(16, half the greatest depth):
@@ -42,21 +45,25 @@ def correction(difference: FloatArray, valid: BoolArray, allowed: BoolArray) -> 
         difference: float32 (C, H, W), original minus repaint, finite; read on the ring only.
         valid: bool (H, W), where ``difference`` is known.
         allowed: bool (H, W).
+        longest_fade: px; L is no longer.
 
     Returns:
         float32 (C, H, W), 0 outside ``allowed``, and everywhere if no pixel of the ring is valid.
     """
     if allowed.all() or not allowed.any():
         return np.zeros_like(difference)
-    reach = np.square(np.arange(-RING_WIDTH, RING_WIDTH + 1))
-    disc = (np.add.outer(reach, reach) <= RING_WIDTH**2).astype(np.uint8)
-    ring = (cv2.dilate(allowed.astype(np.uint8), disc) > 0) & ~allowed
+    ring = ring_around(allowed)
     depth = distance_inside(allowed)
-    scale = max(LEAST_FADE, FADE_SHARE * float(depth.max()))
+    scale = min(max(LEAST_FADE, FADE_SHARE * float(depth.max())), longest_fade)
     fade = np.exp(-np.square((depth - 1) / np.float32(scale))) * allowed
-    film = harmonic(*_smoothed(difference, ring, valid), allowed)
+    film = harmonic(*smoothed_along(difference, ring, valid), allowed)
     film *= fade
     return film
+
+
+def ring_around(allowed: BoolArray) -> BoolArray:
+    """The RING_WIDTH px outside, bool (H, W), where a repaint is compared with the original."""
+    return np.asarray((cv2.dilate(allowed.astype(np.uint8), disc(RING_WIDTH)) > 0) & ~allowed)
 
 
 def harmonic(values: FloatArray, known: BoolArray, inside: BoolArray) -> FloatArray:
@@ -174,7 +181,7 @@ def _relax(u: FloatArray, rest: FloatArray, grid: _Grid, times: int) -> None:
         u += change
 
 
-def _smoothed(difference: FloatArray, ring: BoolArray, valid: BoolArray) -> tuple[FloatArray, BoolArray]:
+def smoothed_along(difference: FloatArray, ring: BoolArray, valid: BoolArray) -> tuple[FloatArray, BoolArray]:
     """The difference averaged along the ring, (C, H, W), and where on the ring it is known, (H, W)."""
     weight = (ring & valid).astype(np.float32)
     total = cv2.GaussianBlur(weight, (5, 5), 0)

@@ -15,6 +15,12 @@ from masks.mask import TURNING, BoolArray, FloatArray, Mask, MaskError, Size, as
 # two different ones are further apart than this.
 ROUNDING = 1e-4
 
+_BAND_PIXELS = 2**22
+"""Pixels for which distances are computed at a time."""
+
+_SMALL_RADIUS = 3
+"""px; for these a dilation is quicker than distances."""
+
 
 def grow(mask: Mask, radius: float) -> Mask:
     """Also select what lies within ``radius`` px (Euclidean, between pixel centres) of the selection.
@@ -24,15 +30,34 @@ def grow(mask: Mask, radius: float) -> Mask:
     require_radius(radius)
     if mask.is_empty or mask.share == 1 or radius + ROUNDING < 1:
         return mask
-    # Only the surroundings of the selection are computed, so that large pictures cost no more.
+    # Only the surroundings of the selection are computed, in bands, so that large pictures cost no more.
     x0, y0, x1, y1 = mask.bounding_box()
     reach = ceil(radius) + 1
-    near = np.s_[max(y0 - reach, 0) : y1 + reach, max(x0 - reach, 0) : x1 + reach]
+    left, right = max(x0 - reach, 0), min(x1 + reach, mask.width)
+    rows = max(4 * reach, _BAND_PIXELS // (right - left))
     grown = np.zeros(mask.size, bool)
-    grown[near] = (
-        True if mask.selected[near].all() else distance_inside(~mask.selected[near]) <= radius + ROUNDING
-    )
-    return Mask(grown)
+    for top in range(max(y0 - reach, 0), min(y1 + reach, mask.height), rows):
+        above = min(reach, top)
+        near = mask.selected[top - above : top + rows + reach, left:right]
+        band = grown[top : top + rows, left:right]
+        if near.any():
+            band[...] = _within(near, radius)[above : above + len(band)]
+    return Mask.from_owned(grown)
+
+
+def _within(selected: BoolArray, radius: float) -> BoolArray:
+    """Where the nearest selected pixel is at most ``radius`` px away."""
+    if selected.all():
+        return selected
+    if radius > _SMALL_RADIUS:
+        return np.asarray(distance_inside(~selected) <= radius + ROUNDING)
+    return np.asarray(cv2.dilate(selected.astype(np.uint8), disc(radius)) > 0)
+
+
+def disc(radius: float) -> NDArray[np.uint8]:
+    """A kernel for cv2.dilate: 1 within ``radius`` px of its middle."""
+    reach = np.square(np.arange(-int(radius + ROUNDING), int(radius + ROUNDING) + 1))
+    return (np.add.outer(reach, reach) <= (radius + ROUNDING) ** 2).astype(np.uint8)
 
 
 def shrink(mask: Mask, radius: float) -> Mask:
@@ -77,7 +102,7 @@ def holes(selected: BoolArray) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         int32 (H, W), a number for each pixel; and for each number the px of its hole, 0 where it is none.
     """
     # A rim of unselected pixels joins everything that touches the border with the top left pixel.
-    rest = np.pad(~selected, 1, constant_values=True).astype(np.uint8)
+    rest = np.pad(~selected, 1, constant_values=True).view(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(rest, connectivity=4)
     areas = stats[:, cv2.CC_STAT_AREA].astype(np.int64)
     areas[[0, labels[0, 0]]] = 0

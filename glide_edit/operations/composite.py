@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from glide_edit.operations.frame import Canvas
 from glide_edit.operations.grain import GrainMatch
 from glide_edit.operations.postprocess import Drawn
 from masks import FEATHER_RADIUS, Crop, Finish, best_finish, mismatch, put_back
@@ -18,6 +21,30 @@ AUTO: tuple[Finish, ...] = ("hard", "membrane", "clone")
 """What "auto" chooses from; not feathering, which hides any edge by letting the old picture show through."""
 
 
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    """Where a piece of a selection meets others, bool arrays of the size of what is composited.
+
+    ``undrawn`` belongs to pieces that are still to be drawn: what is there now means nothing. ``drawn`` has
+    been drawn already: the piece has to fit.
+    """
+
+    undrawn: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]
+
+
+def neighbours_of(
+    canvas: Canvas, where: tuple[slice, slice], allowed: NDArray[np.bool_]
+) -> Neighbours | None:
+    """Of a piece that is ``allowed`` in this part of the canvas; None where it meets none."""
+    if canvas.allowed is None:
+        return None
+    assert canvas.unknown is not None
+    unknown = canvas.unknown[where]
+    undrawn, drawn = unknown & ~allowed, canvas.allowed[where] & ~unknown
+    return Neighbours(undrawn, drawn) if undrawn.any() or drawn.any() else None
+
+
 def composite_into(
     pixels: NDArray[Any],
     crop: Crop,
@@ -26,6 +53,7 @@ def composite_into(
     finish: Finish | Literal["auto"],
     feather: float | None = None,
     grain: GrainMatch | None = None,
+    neighbours: Neighbours | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with the drawn crop composited into it, and notes for the user.
 
@@ -35,6 +63,7 @@ def composite_into(
         allowed: bool, of the size of the box.
         feather: px over which the finish "feather" fades; None for FEATHER_RADIUS.
         grain: matches the result to its surroundings; None leaves it as drawn.
+        neighbours: None where it meets no other piece.
     """
     side, white = crop.side, int(np.iinfo(pixels.dtype).max)
     patch = drawn
@@ -46,12 +75,10 @@ def composite_into(
     notes = () if np.isfinite(drawn).all() else (NOT_FINITE,)
     old = pixels[y0:y1, x0:x1]
     radius = FEATHER_RADIUS if feather is None else feather
-    if grain is None:
-        part, chosen = _put(old, patch, allowed, finish, radius)
-    else:
-        part, chosen = _put(old, grain.before(patch, old, allowed), allowed, finish, radius)
-        part = grain.after(part, old, allowed)
-    return part, (*notes, *chosen)
+    if grain is not None:
+        patch = grain.before(patch, old, allowed)
+    part, chosen = _put(old, patch, allowed, finish, radius, neighbours)
+    return part if grain is None else grain.after(part, old, allowed), (*notes, *chosen)
 
 
 def _put(
@@ -60,12 +87,37 @@ def _put(
     allowed: NDArray[np.bool_],
     finish: Finish | Literal["auto"],
     radius: float,
+    neighbours: Neighbours | None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """By the finish, and which one "auto" chose."""
     if finish != "auto":
-        return put_back(old, patch, allowed, finish, radius), ()
-    made: dict[str, NDArray[Any]] = {name: put_back(old, patch, allowed, name) for name in AUTO}
+        return put_beside(old, patch, allowed, finish, radius, neighbours), ()
+    made: dict[str, NDArray[Any]] = {
+        name: put_beside(old, patch, allowed, name, radius, neighbours) for name in AUTO
+    }
     best = best_finish(old, made, allowed)
     white = int(np.iinfo(old.dtype).max)
     levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
     return made[best], (f"Finish {best} was chosen; the edge is off by this many levels of 255: {levels}.",)
+
+
+def put_beside(
+    old: NDArray[Any],
+    patch: Drawn,
+    allowed: NDArray[np.bool_],
+    finish: Finish,
+    radius: float,
+    neighbours: Neighbours | None,
+    longest_fade: float = inf,
+) -> NDArray[Any]:
+    """``masks.put_back`` for a piece, fitted to those that were drawn and not to those that will be."""
+    if neighbours is None:
+        return put_back(old, patch, allowed, finish, radius, longest_fade=longest_fade)
+    patch = np.where(neighbours.undrawn[..., None], np.float32(np.nan), patch)
+    if finish != "feather":
+        return put_back(old, patch, allowed, finish, radius, longest_fade=longest_fade)
+    # A fade at the cut would show what was there before: it is joined by a membrane of its own.
+    inside = allowed | neighbours.drawn
+    joined = np.where(inside[..., None], patch, np.float32(np.nan))
+    fitted = put_back(old, joined, allowed, "membrane", longest_fade=longest_fade)
+    return put_back(old, fitted, allowed, "feather", radius, fade_within=inside | neighbours.undrawn)

@@ -97,13 +97,15 @@ class FrameInputs:
 class Canvas:
     """A picture in the making: (H, W, 3) pixels, and where they are still to be drawn (bool, H x W).
 
-    ``owned``: the arrays are the edit's own and may be written; else they are copied first.
+    ``owned``: the arrays are the edit's own and may be written; else they are copied first. ``allowed``
+    (bool, H x W): what is drawn in all, where frames may meet; None where nobody has to know.
     """
 
     pixels: NDArray[Any]
     unknown: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     owned: bool = False
+    allowed: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

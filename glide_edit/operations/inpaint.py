@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from glide_edit.operations.frame import Canvas, Frame, Prepared
 from glide_edit.operations.postprocess import Postprocessed
 from glide_edit.operations.repaint import inputs, place, prepared
@@ -14,10 +16,11 @@ from masks import (
     RING_WIDTH,
     Crop,
     Mask,
+    Part,
+    allowed_area,
     compare_outside,
-    derive_areas,
-    shape,
-    solve_crop,
+    follow,
+    solve_crop_around,
     split_selection,
 )
 
@@ -37,31 +40,40 @@ def context_of(request: Inpaint) -> float:
 
 
 def prepare(request: Inpaint) -> Prepared:
-    """One frame, or one for each part of a selection whose parts lie far apart.
+    """One frame, or one for each part of a selection whose parts lie far apart, and for each piece of a long
+    one.
 
     A frame in which other parts lie shows them as they are by then: unknown, or drawn already.
 
     Raises:
         MaskError: the protected area leaves nothing to change.
     """
-    areas = derive_areas(request.mask, request.grow, request.protect)
+    allowed = allowed_area(request.mask, request.grow, request.protect)
     context = context_of(request)
-    parts = split_selection(areas.allowed, context, SMALLEST_CROP)
+    parts = split_selection(allowed, context, SMALLEST_CROP)
+    # Beside a strip there is enough to see: its pieces need no more context for patches.
+    along = AUTOMATIC_CONTEXT if request.context is None else context
+    pieces, crops = [], []
+    for part in parts:
+        several = follow(part, allowed.size, along, SMALLEST_CROP)
+        pieces += several
+        crops += [_crop_of(each, allowed, context if len(several) == 1 else along) for each in several]
     notes = request.image.notes
-    if len(parts) == 1:
-        frames = [_frame(0, solve_crop(areas.repaint, context, SMALLEST_CROP), areas.allowed)]
-    else:
+    if len(parts) > 1:
         notes = (*notes, f"The selection was drawn in {len(parts)} parts that lie far apart.")
-        frames = [
-            _frame(number, solve_crop(shape.grow(part, RING_WIDTH), context, SMALLEST_CROP), part)
-            for number, part in enumerate(parts)
-        ]
-    return prepared(request, tuple(frames), areas.allowed, notes, is_one_draft=len(parts) == 1)
+    if len(pieces) > len(parts):
+        notes = (*notes, f"What is long of the selection was followed: it was drawn in {len(pieces)} pieces.")
+    if len(pieces) == 1:
+        frames = [Frame(0, crops[0], allowed.window(crops[0].box))]
+    else:
+        both = zip(crops, pieces, strict=True)
+        frames = [_frame(number, crop, piece) for number, (crop, piece) in enumerate(both)]
+    return prepared(request, tuple(frames), allowed, notes, is_one_draft=len(pieces) == 1)
 
 
 def canvas(request: Inpaint, allowed: Mask | None) -> Canvas:
     assert allowed is not None
-    return Canvas(request.image.pixels, allowed.selected)
+    return Canvas(request.image.pixels, allowed.selected, allowed=allowed.selected)
 
 
 def finish(request: Inpaint, canvas: Canvas, allowed: Mask | None) -> Postprocessed:
@@ -72,6 +84,16 @@ def finish(request: Inpaint, canvas: Canvas, allowed: Mask | None) -> Postproces
     return Postprocessed(replace(source, pixels=canvas.pixels), receipt, canvas.notes)
 
 
-def _frame(number: int, crop: Crop, allowed: Mask) -> Frame:
-    x0, y0, x1, y1 = crop.box
-    return Frame(number, crop, Mask(allowed.selected[y0:y1, x0:x1]))
+def _crop_of(part: Part, allowed: Mask, context: float) -> Crop:
+    """Around a part and the ring that is drawn around it."""
+    (x0, y0, x1, y1), (height, width) = part.box, allowed.size
+    left, top = max(x0 - RING_WIDTH, 0), max(y0 - RING_WIDTH, 0)
+    right, bottom = min(x1 + RING_WIDTH, width), min(y1 + RING_WIDTH, height)
+    return solve_crop_around((left, top, right, bottom), allowed.size, context, SMALLEST_CROP)
+
+
+def _frame(number: int, crop: Crop, part: Part) -> Frame:
+    (left, top, right, bottom), (x0, y0, x1, y1) = crop.box, part.box
+    selected = np.zeros((bottom - top, right - left), bool)
+    selected[y0 - top : y1 - top, x0 - left : x1 - left] = part.selected
+    return Frame(number, crop, Mask.from_owned(selected))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,8 +17,19 @@ from masks import harmonic, patch_fill, shrink_known, telea
 Pixels = NDArray[np.float32]
 InitImage = Callable[[int], Tensor]
 
+_Made = TypeVar("_Made")
+
+LARGEST_KEPT = 1024
+"""px: larger pictures of a frame are made anew for each pass, since they take tens of megabytes."""
+
 _TELEA_SHARE = 12
 """OpenCV's inpainting looks around as far as one part in this many of the picture's side."""
+
+
+def cached_while_small(make: Callable[[int], _Made]) -> Callable[[int], _Made]:
+    """``functools.cache`` for sizes up to LARGEST_KEPT."""
+    kept = cache(make)
+    return lambda size: kept(size) if size <= LARGEST_KEPT else make(size)
 
 
 def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_]) -> InitImage | None:
@@ -37,7 +48,7 @@ def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_])
         """The picture at its own size, where it has to be looked at there."""
         return np.asarray(image, np.float32) if mask_fill == "original" else patch_fill(image, keep)
 
-    @cache
+    @cached_while_small
     def init_image(size: int) -> Tensor:
         if mask_fill in ("original", "patches") and (picture := whole()) is not None:
             picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,17 +9,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glide_edit.operations.composite import composite_into
+from glide_edit.operations.composite import composite_into, neighbours_of
+from glide_edit.operations.composite_windows import composite_in_windows
 from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Known, Prepared
 from glide_edit.operations.grain import grain_match_for
-from glide_edit.operations.mask_fill import init_image_for
+from glide_edit.operations.mask_fill import cached_while_small, init_image_for
 from glide_edit.operations.postprocess import Drawn, to_pixels
-from glide_edit.operations.sharpness import without_grain
+from glide_edit.operations.sharpness import around, without_grain
 from glide_edit.requests import Inpaint, Outpaint
-from masks import RING_WIDTH, Crop, Mask, shape, shrink_known
+from masks import RING_WIDTH, Crop, Mask, reduce_keep, reduce_known, shape, shrink_known
 
 FINE_SHARE = 0.5
 """Patches are as sharp as the photograph: this share of the strength is enough after the first stage."""
+
+LARGEST_SIDE = 2048
+"""px: a larger crop is looked at and drawn at this size, and enlarged: memory is bounded."""
+
+LARGEST_BOX = 1280
+"""px: what is drawn of a larger box is composited in windows."""
+
+WHOLE_UP_TO = 1024
+"""px: a larger frame is made as sharp as its surroundings in the part that shows them alone."""
 
 
 def prepared(
@@ -43,12 +52,19 @@ def prepared(
     )
 
 
+def shown_side(crop: Crop) -> int:
+    """px: the side at which a crop is looked at and drawn."""
+    return min(crop.side, LARGEST_SIDE)
+
+
 def kept(crop: Crop, unknown: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels of a crop that the networks are told, bool (side, side).
+    """The pixels of a crop that the networks are told, bool (side, side), at the ``shown_side``.
 
     They are not told a ring around what is unknown: the membrane compares what they draw there with the
     original, as ``masks.derive_areas`` says.
     """
+    if crop.side > LARGEST_SIDE:
+        return reduce_keep(crop, unknown, LARGEST_SIDE, RING_WIDTH)
     return ~shape.grow(Mask(crop.extract_mask(unknown)), RING_WIDTH).selected
 
 
@@ -56,24 +72,37 @@ def inputs(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas) -> FrameIn
     """The crop of the canvas with every pixel known except those to draw and a ring around them."""
     assert frame.crop is not None
     assert canvas.unknown is not None
-    white = int(np.iinfo(canvas.pixels.dtype).max)
-    image = frame.crop.extract(canvas.pixels).astype(np.float32) / white * 2 - 1
+    image, known_to_fill = _shown(frame.crop, canvas)
     keep = kept(frame.crop, canvas.unknown)
 
-    @cache
     def known(size: int) -> Known:
-        small, keep_small = np.where(keep[..., None], image, 0), keep
-        if size != len(image):
+        if size == len(image):
+            small, keep_small = np.where(keep[..., None], image, 0), keep
+        else:
             small, keep_small = shrink_known(image, keep, (size, size))
         return _as_tensor(small), torch.from_numpy(keep_small).float()[None, None]
 
     # Patches continue right up to the edge; other fills are told no more than the networks are.
-    is_filled_from = ~frame.crop.extract_mask(canvas.unknown) if request.mask_fill == "patches" else keep
+    filled_from = known_to_fill if request.mask_fill == "patches" else keep
     return FrameInputs(
-        known=known,
-        init_image=init_image_for(request.mask_fill, image, is_filled_from),
+        known=cached_while_small(known),
+        init_image=init_image_for(request.mask_fill, image, filled_from),
         refine=None if request.detail else as_sharp_as_around,
     )
+
+
+def _shown(crop: Crop, canvas: Canvas) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The crop in [-1, 1] at its ``shown_side``, and what is known of it."""
+    assert canvas.unknown is not None
+    white = int(np.iinfo(canvas.pixels.dtype).max)
+    if crop.side > LARGEST_SIDE:
+        image, keep = reduce_known(crop, canvas.pixels, canvas.unknown, LARGEST_SIDE)
+    else:
+        image, keep = crop.extract(canvas.pixels).astype(np.float32), ~crop.extract_mask(canvas.unknown)
+    image /= white
+    image *= 2
+    image -= 1
+    return image, keep
 
 
 def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Drawn, seed: int) -> Canvas:
@@ -84,14 +113,18 @@ def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Draw
     x0, y0, x1, y1 = frame.crop.box
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed.selected & canvas.unknown[inside]
-    grain = grain_match_for(request, seed, frame.number, ~canvas.unknown[inside])
-    part, notes = composite_into(
-        canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, grain
-    )
     pixels, unknown = (each if canvas.owned else each.copy() for each in (canvas.pixels, canvas.unknown))
-    pixels[inside] = part
+    if max(allowed.shape) > LARGEST_BOX:
+        notes = composite_in_windows(request, frame, canvas, drawn, allowed, seed, pixels[inside])
+    else:
+        grain = grain_match_for(request, seed, frame.number, ~canvas.unknown[inside])
+        beside = neighbours_of(canvas, inside, allowed)
+        part, notes = composite_into(
+            canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, grain, beside
+        )
+        pixels[inside] = part
     unknown[inside] &= ~allowed
-    return Canvas(pixels, unknown, (*canvas.notes, *notes), owned=True)
+    return Canvas(pixels, unknown, (*canvas.notes, *notes), owned=True, allowed=canvas.allowed)
 
 
 def as_sharp_as_around(drawn: Tensor, smooth: Tensor, keep_mask: Tensor) -> Tensor:
@@ -102,8 +135,15 @@ def as_sharp_as_around(drawn: Tensor, smooth: Tensor, keep_mask: Tensor) -> Tens
     """
     if not bool(torch.isfinite(drawn).all()):
         return drawn
-    pixels = without_grain(to_pixels(drawn)[0], to_pixels(smooth)[0], (keep_mask[0, 0] == 0).cpu().numpy())
-    return torch.from_numpy(pixels / 127.5 - 1).permute(2, 0, 1)[None].to(drawn.device)
+    hidden = (keep_mask[0, 0] == 0).cpu().numpy()
+    near = np.s_[:, :] if len(hidden) <= WHOLE_UP_TO else around(hidden)
+    part = without_grain(to_pixels(drawn[..., *near])[0], to_pixels(smooth[..., *near])[0], hidden[near])
+    sharp = torch.from_numpy(part / 127.5 - 1).permute(2, 0, 1)[None].to(drawn.device)
+    if part.shape[:2] == hidden.shape:
+        return sharp
+    result = drawn.clone()
+    result[..., *near] = sharp
+    return result
 
 
 def _as_tensor(picture: NDArray[Any]) -> Tensor:

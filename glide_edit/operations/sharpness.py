@@ -23,6 +23,7 @@ _LEAST = 0.05  # levels of 255: below it there is no detail to speak of
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _FINE = 1.5  # px: the radius of the blur whose rest is fine detail
 _HALVINGS = 10
+_MARGIN = 16  # px: farther away nothing counts for the blur
 
 
 def sharpness(picture: NDArray[np.uint8], selected: BoolArray) -> float:
@@ -68,6 +69,16 @@ def without_grain(drawn: FloatArray, smooth: FloatArray, hidden: BoolArray) -> F
         else:
             high = middle
     return np.where(hidden[..., None], drawn - fine + _cored(fine, high), drawn)
+
+
+def around(hidden: BoolArray) -> tuple[slice, slice]:
+    """The rows and columns that ``without_grain`` looks at; all where nothing is hidden."""
+    spans = []
+    for axis in (1, 0):
+        places = np.flatnonzero(hidden.any(axis=axis))
+        first, last = (int(places[0]), int(places[-1])) if len(places) else (0, len(hidden))
+        spans.append(slice(max(0, first - RING - _MARGIN), last + 1 + RING + _MARGIN))
+    return spans[0], spans[1]
 
 
 def _grain(picture: FloatArray, inside: BoolArray, ring: BoolArray) -> float:

@@ -16,6 +16,9 @@ from glide_edit.pipeline.plan import Plan
 from glide_edit.pipeline.stage import LoadedStage, Row
 from glide_edit.sampling import SampleStep, sample
 
+LARGE = 1024
+"""px: after a pass of this size its freed memory is given back, since the photograph needs as much next."""
+
 
 @dataclass(frozen=True, eq=False)
 class DrawStep:
@@ -89,20 +92,32 @@ class Cascade:
 
     def _passes(self, row: Row, before: Tensor) -> Iterator[DrawStep]:
         for number, tiled in enumerate(row.frame.passes):
-            run = PassRun(self.last, row, tiled, before.float(), row.plan.factor)
-            for step in sample(run.task()):
-                if step.is_last:
-                    before = run.result(step.x0)
+            for step, result in _steps(PassRun(self.last, row, tiled, before.float(), row.plan.factor)):
                 finished = step.is_last and number + 1 == len(row.frame.passes)
-                yield DrawStep(step, (row,), finished, _pasted(run, step, before), len(tiled.tiles))
+                yield DrawStep(step, (row,), finished, result, len(tiled.tiles))
+            before = result()
+
+
+def _steps(run: PassRun) -> Iterator[tuple[SampleStep, Callable[[], Tensor]]]:
+    """The steps of a pass, each with what the picture looks like; with the last one its memory is free."""
+    step = None
+    for step in sample(run.task()):
+        if not step.is_last:
+            yield step, _pasted(run, step)
+    assert step is not None, "a pass has steps"
+    result = run.result(step.x0)
+    run.forget()
+    if result.device.type == "cpu" and result.shape[-1] >= LARGE:
+        give_back_freed_memory()
+    yield step, lambda: result
 
 
 def _decoded(loaded: LoadedStage, x0: Tensor) -> Callable[[], Tensor]:
     return lambda: loaded.stage.codec.decode(x0)
 
 
-def _pasted(run: PassRun, step: SampleStep, result: Tensor) -> Callable[[], Tensor]:
-    return lambda: result if step.is_last else run.whole(step.x0)
+def _pasted(run: PassRun, step: SampleStep) -> Callable[[], Tensor]:
+    return lambda: run.whole(step.x0)
 
 
 def _low_res(row: Row) -> Tensor:

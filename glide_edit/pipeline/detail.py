@@ -86,6 +86,11 @@ class PassRun:
         whole = self.whole(x0)
         return whole if refine is None else refine(whole, self.enlarged, self.known[1])
 
+    def forget(self) -> None:
+        """Drop the pictures of the pass's size; they are made anew if a step is looked at again."""
+        for name in ("known", "enlarged"):
+            self.__dict__.pop(name, None)
+
     @property
     def _multiple(self) -> int:
         return lcm(self.loaded.stage.spec.config.stride, self.factor)

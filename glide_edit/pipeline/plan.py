@@ -11,6 +11,7 @@ from typing import Any
 from glide_edit.images import Picture
 from glide_edit.operations.frame import Frame, Operation
 from glide_edit.operations.registry import operation_of
+from glide_edit.operations.repaint import shown_side
 from glide_edit.pipeline.plain import plain
 from glide_edit.pipeline.stage_settings import StageSettings
 from glide_edit.requests import Request
@@ -115,7 +116,8 @@ class Plan:
         """
         source, canvas = self.request.source, 0
         if source is not None and self.allowed is not None:
-            canvas = self.allowed.selected.size * 3 * source.pixels.itemsize * min(self.batch, self.request.n)
+            at_once = min(self.batch, self.request.n)
+            canvas = self.allowed.selected.size * (3 * source.pixels.itemsize + 1) * at_once
         blocks = [frame.block for frame in self.frames if frame.block is not None]
         if blocks:  # an enlargement is made in float32
             canvas = (
@@ -123,7 +125,7 @@ class Plan:
                 * max(each.y + each.height for each in blocks)
                 * max(each.x + each.width for each in blocks)
             )
-        sides = [frame.crop.side for frame in self.frames if frame.crop is not None]
+        sides = [shown_side(frame.crop) for frame in self.frames if frame.crop is not None]
         return canvas + 8 * 3 * 4 * max(sides, default=0) ** 2
 
     def to_json(self) -> dict[str, Any]:

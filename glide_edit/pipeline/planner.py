@@ -86,7 +86,7 @@ def _with_passes(prepared: Prepared, planner: PassPlanner) -> Iterator[Frame]:
         elif prepared.detail and frame.crop is not None and frame.allowed is not None:
             assert unknown is not None
             keep = kept(frame.crop, unknown)
-            yield replace(frame, passes=planner.frame_passes(frame.number, frame.crop.side, _hidden(keep)))
+            yield replace(frame, passes=planner.frame_passes(frame.number, len(keep), _hidden(keep)))
             x0, y0, x1, y1 = frame.crop.box
             unknown[y0:y1, x0:x1] &= ~frame.allowed.selected
         else:
