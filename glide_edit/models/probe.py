@@ -79,8 +79,6 @@ def figures(threads: int) -> tuple[Figure, ...]:
     kept, key = _read(), _key(threads)
     if key not in kept:
         kept[key] = measure(threads)
-        if threads > 1 and all(each.threads == 1 for each in kept[key]):
-            return kept[key]  # of a busy machine
         rows = {name: [astuple(each) for each in found] for name, found in kept.items()}
         with suppress(OSError, InputError):  # a folder that cannot be written: measured again the next time
             cache_file().parent.mkdir(parents=True, exist_ok=True)

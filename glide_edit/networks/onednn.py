@@ -14,8 +14,10 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from glide_edit.networks.parts import folded
+
 _OPERATORS = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
-_DOUBLED = -1
+_FOLDED = -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class _Ordered:
 
 
 _ordered: WeakKeyDictionary[nn.Conv2d, dict[int, _Ordered]] = WeakKeyDictionary()
-"""By the first input channel that they are for, or ``_DOUBLED``."""
+"""By the first input channel that they are for, or ``_FOLDED``."""
 
 
 def can_run(x: Tensor, weight: Tensor) -> bool:
@@ -62,24 +64,10 @@ def convolve(conv: nn.Conv2d, parts: Sequence[Tensor], add_to: Tensor | None = N
     return add_to
 
 
-def convolve_doubled(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """The 3 x 3 convolution of ``x`` (B, C, H, W) doubled by nearest: (B, C', 2 H, 2 W).
-
-    It is done on ``x`` itself, as four convolutions of 2 x 2, one for each place within a doubled pixel. They
-    do 4/9 of the work, with sums of the weights rounded to bfloat16 once more.
-    """
-    assert conv.bias is not None
-    weight = _in_own_order(conv, _DOUBLED, x)
-    places = torch.ops.mkldnn._convolution_pointwise(
-        x, weight, conv.bias.repeat(4), (1, 1), (1, 1), (1, 1), 1, "none", [], ""
-    ).chunk(4, dim=1)
-    batch, _, height, width = x.shape
-    size = (batch, conv.out_channels, 2 * height, 2 * width)
-    doubled = torch.empty(size, dtype=x.dtype, memory_format=torch.channels_last)
-    for k, place in enumerate(places):
-        row, column = divmod(k, 2)
-        doubled[:, :, row::2, column::2] = place[:, :, row : row + height, column : column + width]
-    return doubled
+def convolve_folded(conv: nn.Conv2d, x: Tensor, bias: Tensor) -> Tensor:
+    """The convolution of ``x`` (B, C, H, W) by ``conv``'s weights ``folded`` for a doubled picture."""
+    weight = _in_own_order(conv, _FOLDED, x)
+    return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, (1, 1), (1, 1), (1, 1), 1, "none", [], "")
 
 
 def _in_own_order(conv: nn.Conv2d, which: int, x: Tensor) -> Tensor:
@@ -91,17 +79,10 @@ def _in_own_order(conv: nn.Conv2d, which: int, x: Tensor) -> Tensor:
     if held is None or held.source is not conv.weight or held.state != state:
         first = max(which, 0)
         weight = conv.weight[:, first : first + x.shape[1]]
-        weight = _for_doubled(weight) if which == _DOUBLED else weight
+        weight = folded(weight) if which == _FOLDED else weight
         weight = weight.contiguous(memory_format=torch.channels_last)
         ordered = torch.ops.mkldnn._reorder_convolution_weight(
             weight, conv.padding, (1, 1), (1, 1), 1, list(x.shape)
         )
         held = kept[which] = _Ordered(ordered, conv.weight, state)
     return held.weight
-
-
-def _for_doubled(weight: Tensor) -> Tensor:
-    """(C', C, 3, 3) -> (4 C', C, 2, 2): what a doubled pixel's upper and lower, left and right place sees."""
-    taps = torch.tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], dtype=torch.float32)
-    places = torch.einsum("pik,qjl,ockl->pqocij", taps, taps, weight.float())
-    return places.flatten(0, 2).to(weight.dtype)

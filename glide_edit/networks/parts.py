@@ -28,6 +28,14 @@ def zeroed(module: nn.Conv2d | nn.Linear) -> Any:
     return module
 
 
+def folded(weight: Tensor) -> Tensor:
+    """(C', C, 3, 3) -> (4 C', C, 2, 2): what a doubled pixel's upper and lower, left and right place sees."""
+    taps = torch.tensor([[[1, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]], dtype=torch.float32)
+    taps = taps.to(weight.device)
+    places = torch.einsum("pik,qjl,ockl->pqocij", taps, taps, weight.float())
+    return places.flatten(0, 2).to(weight.dtype).contiguous(memory_format=torch.channels_last)
+
+
 def stacked(branches: Sequence[Conditioning]) -> Conditioning:
     """Several branches along the batch, with zeros for what only some of them have; without their texts."""
 
