@@ -24,11 +24,15 @@ def count() -> int:
 
 
 class OthersUse:
-    """How many cores other programs use, of those that this process may: measured since it was last asked."""
+    """How many cores other programs use, of those that this process may: measured since it was last asked.
+
+    Programs of a lower priority do not count unless this one is of a lower priority too: they make way.
+    """
 
     def __init__(self) -> None:
         self._cpus = sorted(_affinity())
         self._process = psutil.Process()
+        self._counts_polite = os.name != "posix" or self._process.nice() > 0
         self._before = self._read()
 
     def cores(self) -> float | None:
@@ -45,6 +49,8 @@ class OthersUse:
         each = psutil.cpu_times(percpu=True)
         cpus = [each[cpu] for cpu in self._cpus if cpu < len(each)] or each
         busy = sum(sum(times) - times.idle - getattr(times, "iowait", 0.0) - _guests(times) for times in cpus)
+        if not self._counts_polite:
+            busy -= sum(times.nice - getattr(times, "guest_nice", 0.0) for times in cpus)
         own = self._process.cpu_times()
         return _Use(time.monotonic(), busy, own.user + own.system)
 

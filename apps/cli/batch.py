@@ -15,6 +15,7 @@ import typer
 from apps.cli import options
 from apps.cli.errors import STOPPED, printable
 from apps.cli.importing import many_imports
+from apps.cli.priority import Nice, take_what_is_left
 from apps.cli.progress import live
 
 if TYPE_CHECKING:
@@ -43,12 +44,14 @@ OutFolder = Annotated[
 
 
 @options.takes_groups
-def batch(edits: Edits, out: OutFolder, *, running: options.Running) -> None:
+def batch(edits: Edits, out: OutFolder, *, running: options.Running, nice: Nice = True) -> None:
     """Carry out a file of edits, each line on its own, with one load of the model.
 
     What an earlier run of the same command did is not done again. A line that fails does not stop the others:
     it is reported at the end, and the exit code is 2. results.jsonl in FOLDER lists everything.
     """
+    if nice:
+        take_what_is_left()
     from glide_edit.batch import parse_lines, read_lines
 
     if edits == "-":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from apps.cli.errors import STOPPED
+from apps.cli.priority import Nice, take_what_is_left
 from apps.cli.progress import live
 from glide_edit.training.command_line import OPTIONS, STAGE_HELP, Option, settings_of
 from glide_edit.training.settings import Stage
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 BETWEEN_LINES = 60.0
 """Seconds between two lines of progress where stderr is not a terminal."""
-
-LOWEST_PRIORITY = 19
-"""What ``os.nice`` takes at most, counted from the normal priority; more has no effect."""
 
 
 def train(**values: Any) -> None:
@@ -41,16 +38,6 @@ def train(**values: Any) -> None:
     if not outcome.finished:
         typer.echo("stopped: the same command resumes it from here", err=True)
         raise typer.Exit(STOPPED)
-
-
-def take_what_is_left() -> None:
-    """Lower the process's priority as far as it goes, where there is such a thing.
-
-    On Linux it is the calling thread's, and that of the threads and processes it starts from now on: call it
-    before torch is loaded, whose threads do the work.
-    """
-    if hasattr(os, "nice"):
-        os.nice(LOWEST_PRIORITY)
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -75,14 +62,7 @@ _STAGE = inspect.Parameter(
     inspect.Parameter.KEYWORD_ONLY,
     annotation=Annotated[Stage, typer.Argument(help=STAGE_HELP, show_default=False)],
 )
-_NICE = inspect.Parameter(
-    "nice",
-    inspect.Parameter.KEYWORD_ONLY,
-    default=True,
-    annotation=Annotated[
-        bool, typer.Option("--nice/--no-nice", help="Leave the processor to other programs that want it.")
-    ],
-)
+_NICE = inspect.Parameter("nice", inspect.Parameter.KEYWORD_ONLY, default=True, annotation=Nice)
 train.__signature__ = inspect.Signature([_STAGE, *map(_parameter, OPTIONS), _NICE])  # type: ignore[attr-defined]
 
 

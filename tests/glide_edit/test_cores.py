@@ -23,6 +23,7 @@ class Times(NamedTuple):
 
     user: float
     idle: float
+    nice: float = 0.0
     iowait: float = 0.0
     guest: float = 0.0
 
@@ -34,6 +35,8 @@ class Clock:
     now: float = 0.0
     busy: list[float] = field(default_factory=lambda: [0.0, 0.0])
     own: float = 0.0
+    polite: float = 0.0
+    niceness: int = 0
 
     def passes(self, seconds: float, *, others: float, own: float) -> None:
         """``others`` and ``own`` are cores in use."""
@@ -43,10 +46,15 @@ class Clock:
 
     def cpu_times(self, percpu: bool) -> list[Times]:
         assert percpu
-        return [Times(each + 5, self.now - each, iowait=3, guest=5) for each in self.busy]
+        return [
+            Times(each + 5 - self.polite / 2, self.now - each, self.polite / 2, iowait=3, guest=5)
+            for each in self.busy
+        ]
 
     def process(self) -> Any:
-        return SimpleNamespace(cpu_times=lambda: SimpleNamespace(user=self.own, system=0.0))
+        return SimpleNamespace(
+            cpu_times=lambda: SimpleNamespace(user=self.own, system=0.0), nice=lambda: self.niceness
+        )
 
 
 @pytest.fixture
@@ -79,6 +87,15 @@ def test_they_come_back_when_the_others_are_gone(clock: Clock) -> None:
         clock.passes(0.1, others=others, own=2 - others)
         seen.append(count.now())
     assert seen == [2, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(("niceness", "threads"), [(0, 2), (19, 1)])
+def test_programs_of_a_lower_priority_make_way(clock: Clock, niceness: int, threads: int) -> None:
+    clock.niceness = niceness
+    count = cores.ThreadCount(2)
+    clock.passes(1.0, others=1.0, own=1.0)
+    clock.polite = 1.0
+    assert count.now() == threads
 
 
 def test_too_short_a_time_tells_nothing(clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
     assemble(folder / "both", folder / "base", folder / "upsampler", "tiny", "MIT")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def lowered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """By how much the priority was lowered. Not really: a process cannot raise it again."""
+    asked: list[int] = []
+    monkeypatch.setattr(os, "nice", asked.append, raising=False)
+    return asked
 
 
 @pytest.fixture

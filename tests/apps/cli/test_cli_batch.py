@@ -36,6 +36,13 @@ def test_pictures_are_written_and_skipped_the_next_time(batch, here: Path) -> No
     assert result.stderr == "0 done, 2 done before, 0 failed\n"
 
 
+def test_it_leaves_the_processor_to_others_unless_told_not_to(batch, lowered: list[int]) -> None:
+    assert batch(GOOD, arguments=("--no-nice",)).exit_code == 0
+    assert lowered == []
+    assert batch(GOOD).exit_code == 0
+    assert lowered == [19]
+
+
 def test_bad_lines_are_told_at_the_end_and_the_exit_code_says_so(batch) -> None:
     result = batch("{", GOOD, '{"operation": "x\\u001b[2J"}')
     assert result.exit_code == 2

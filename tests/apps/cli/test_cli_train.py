@@ -11,14 +11,6 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def lowered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """By how much the priority was lowered. Not really: a process cannot raise it again."""
-    asked: list[int] = []
-    monkeypatch.setattr(os, "nice", asked.append, raising=False)
-    return asked
-
-
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     from glide_edit.training import configs
