@@ -48,6 +48,7 @@ class Standin(AsyncEditor):
         clip: Any = None,
         *,
         tune_process: bool = False,
+        threads: int | None = None,
     ) -> Any:
         if model == "surprise":
             raise InputError("No model 'surprise'.")

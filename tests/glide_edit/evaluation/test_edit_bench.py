@@ -156,7 +156,7 @@ def test_a_batch_holds_the_edits_that_an_editor_makes(items: list[EditItem]) -> 
 def test_a_drawing_put_outside_would_be_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison does not trust the finish: it sees what a broken one would change."""
 
-    def everywhere(original, repaint, allowed, finish, radius):  # type: ignore[no-untyped-def]
+    def everywhere(original, repaint, allowed, finish, radius, **options):  # type: ignore[no-untyped-def]
         return np.full_like(original, 7)
 
     monkeypatch.setattr(composite, "put_back", everywhere)

@@ -82,9 +82,9 @@ def test_labels_are_objects_nothing_or_unclear(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("1,ball", "no colour and kind"),
+        ("1,ball", "not a colour and kind"),
         ("1,red balloon", "balloon"),
-        ("one,red ball", "no number and objects"),
+        ("one,red ball", "not a number and objects"),
     ],
 )
 def test_labels_that_cannot_be_read_are_told(tmp_path: Path, line: str, why: str) -> None:
