@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -325,15 +325,22 @@ def main() -> None:
         options.error("name the --commit to compare with")
     lines = [machine(), "", "| what | beside | ratio of times | of single rounds |", "|---|---|---|---|"]
     print("\n".join(lines), flush=True)
-    with ExitStack() as stack:
-        for row in rows(given, stack):
-            if any(word in row.name for word in given.only):
-                lines.append(row.measured(given.repeats))
-                print(lines[-1], flush=True)
-    if given.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        PAGE.write_text(f"{before}{BEGIN}\n\n{chr(10).join(lines)}\n\n{END}{after}", encoding="utf-8")
+    try:
+        with ExitStack() as stack:
+            for row in rows(given, stack):
+                if any(word in row.name for word in given.only):
+                    lines.append(row.measured(given.repeats))
+                    print(lines[-1], flush=True)
+    finally:  # what was measured before a Ctrl-C is kept
+        if given.write:
+            write(lines)
+
+
+def write(lines: Sequence[str]) -> None:
+    """Put a table into the page on performance, in place of the one that was there."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    table, after = "\n".join(lines), rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
