@@ -125,7 +125,7 @@ class _Windows:
                 found[name].append(mismatch(picture, allowed) * 255 / white)
         chosen: Finish = max(AUTO, key=best.count)
         levels = ", ".join(f"{name} {float(np.mean(found[name] or [0])):.1f}" for name in AUTO)
-        return chosen, (f"Finish {chosen} was chosen; the edge is off by so many levels of 255: {levels}.",)
+        return chosen, (f"Finish {chosen} was chosen; the edge is off by this many levels of 255: {levels}.",)
 
     def film(self, finish: Finish) -> Film | None:
         """The membrane, for the finishes that have one."""
