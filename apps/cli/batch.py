@@ -14,7 +14,6 @@ import typer
 
 from apps.cli import options
 from apps.cli.errors import STOPPED, printable
-from apps.cli.importing import many_imports
 from apps.cli.priority import Nice, take_what_is_left
 from apps.cli.progress import live
 
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Display
 
     from glide_edit.batch import BatchLine, LineOutcome, LineProgress
-
-    with many_imports():
-        from glide_edit.editor import Editor
+    from glide_edit.editor import Editor
 
 FAILED = 2
 
@@ -58,20 +55,11 @@ def batch(edits: Edits, out: OutFolder, *, running: options.Running, nice: Nice 
         lines, folder = parse_lines(sys.stdin.buffer.read(), "stdin"), Path()
     else:
         lines, folder = read_lines(edits), Path(edits).parent
-    with many_imports():
-        from glide_edit.editor import Editor
 
     outcomes = _Outcomes(len(lines), as_json=running.as_json)
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
-        editor = Editor.load(
-            running.model,
-            running.device,
-            running.precision,
-            running.clip,
-            tune_process=True,
-            threads=running.threads,
-        )
+        editor = running.load()
         stopped = _run(editor, lines, out, folder, running, outcomes, display)
     outcomes.close(stopped=stopped)
     if stopped:

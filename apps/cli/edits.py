@@ -374,19 +374,10 @@ def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     if edit.out is not None:
         like = None if operation.new else edit.requests[0].source
         check_targets(_targets(operation, edit), like=like, force=running.force)
-    with many_imports():
-        from glide_edit.editor import Editor
 
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
-        editor = Editor.load(
-            running.model,
-            running.device,
-            running.precision,
-            running.clip,
-            tune_process=True,
-            threads=running.threads,
-        )
+        editor = running.load()
     plans = [editor.plan(request) for request in edit.requests]
     if running.as_json:
         records = [plan.to_json() for plan in plans]

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from apps.cli.importing import many_imports
+
 if TYPE_CHECKING:
+    from glide_edit.editor import Editor
     from glide_edit.requests import Setting
 
 Out = Annotated[
@@ -98,6 +101,19 @@ class Running:
     sheet: SheetFile = None
     force: Force = False
     as_json: Json = False
+
+    def load(self) -> Editor:
+        """The editor, in a process that is set up for it.
+
+        Raises:
+            GlideEditError: there is no such model, or it cannot be loaded here.
+        """
+        with many_imports():
+            from glide_edit.editor import Editor
+
+        return Editor.load(
+            self.model, self.device, self.precision, self.clip, tune_process=True, threads=self.threads
+        )
 
 
 # -- options of requests -----------------------------------------------------------------------------------

@@ -57,14 +57,7 @@ def carry_out_all(tasks: Sequence[tuple[Request, Work]]) -> list[EditResult]:
         _tell_notes([note for _, work in tasks for note in work.notes])
     with live() as display:
         task = display.add_task(f"loading {running.model}", total=None, said="")
-        editor = Editor.load(
-            running.model,
-            running.device,
-            running.precision,
-            running.clip,
-            tune_process=True,
-            threads=running.threads,
-        )
+        editor = running.load()
         return [
             _carry_out(editor, request, replace(work, sheet=sheet), partial(display.update, task))
             for (request, work), sheet in zip(tasks, sheets, strict=True)

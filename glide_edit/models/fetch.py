@@ -39,8 +39,16 @@ _ELSEWHERE = "download the file elsewhere and give its folder with --from DIR"
 
 def home_folder() -> Path:
     """Where fetched files, and those put there by hand, are kept. The folder need not exist."""
-    home = os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("glide-edit", appauthor=False)
-    return Path(home).expanduser()
+    return _folder(platformdirs.user_data_dir)
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept; with GLIDE_EDIT_HOME the same folder. It need not exist."""
+    return _folder(platformdirs.user_cache_dir)
+
+
+def _folder(usual: Callable[..., str]) -> Path:
+    return Path(os.environ.get(HOME_VARIABLE) or usual("glide-edit", appauthor=False)).expanduser()
 
 
 @dataclass(frozen=True)

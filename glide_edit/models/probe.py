@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-import platformdirs
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -24,7 +23,7 @@ from torch import Tensor
 from glide_edit import cores
 from glide_edit.errors import InputError
 from glide_edit.images import write_atomically
-from glide_edit.models.fetch import HOME_VARIABLE
+from glide_edit.models.fetch import cache_folder
 
 BUDGET = 0.3
 """Seconds for all figures together."""
@@ -93,9 +92,8 @@ def forget() -> None:
 
 
 def cache_file() -> Path:
-    """Where figures are kept: in the user's cache folder, or the folder that GLIDE_EDIT_HOME names."""
-    home = os.environ.get(HOME_VARIABLE) or platformdirs.user_cache_dir("glide-edit", appauthor=False)
-    return Path(home).expanduser() / "cpu-figures.json"
+    """Where figures are kept."""
+    return cache_folder() / "cpu-figures.json"
 
 
 def fastest(given: Sequence[Figure], dtype: str | None = None) -> Figure:

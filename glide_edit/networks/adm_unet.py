@@ -22,7 +22,7 @@ from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
 from glide_edit.networks.convolution import Conv2d, beside
-from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
+from glide_edit.networks.parts import known_parts, sinusoidal_embedding, sized, stacked, zeroed
 
 GROUPS = 32
 """Of every group norm: published, whatever the width."""
@@ -257,11 +257,11 @@ class ADMUNet(nn.Module):
             layers = tuple(layer.project_text(states) for layer in self.attention_layers())
             text = replace(text, keys_values=layers)
         prepared = replace(conditioning, text=text)
-        return prepared if conditioning.known is None else _sized(prepared, conditioning.known)
+        return prepared if conditioning.known is None else sized(prepared, conditioning.known, "bilinear")
 
     def predict(self, x_t: Tensor, t: Tensor, branches: Sequence[Conditioning]) -> list[Prediction]:
         """One batched call over all branches. x_t (B, 3, H, W), t (B,); x0 comes in float32, unclipped."""
-        merged = _merge([_sized(self.prepare(branch), x_t) for branch in branches])
+        merged = _merge([sized(self.prepare(branch), x_t, "bilinear") for branch in branches])
         count = len(branches)
         output = self(x_t.repeat(count, 1, 1, 1), t.repeat(count), merged).float()
         predictions = []
@@ -327,20 +327,6 @@ class ADMUNet(nn.Module):
             parts.append(conditioning.low_res)
         x = torch.cat([part.to(self.dtype) for part in parts], dim=1)
         return x.contiguous(memory_format=torch.channels_last)
-
-
-def _enlarged(low_res: Tensor, like: Tensor) -> Tensor:
-    """Bilinearly to the height and width of ``like``; as it is where it has them."""
-    if low_res.shape[-2:] == like.shape[-2:]:
-        return low_res
-    return F.interpolate(low_res.float(), like.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def _sized(conditioning: Conditioning, like: Tensor) -> Conditioning:
-    """With the low-resolution picture, if there is one, as large as ``like``."""
-    if conditioning.low_res is None:
-        return conditioning
-    return replace(conditioning, low_res=_enlarged(conditioning.low_res, like))
 
 
 def _merge(branches: Sequence[Conditioning]) -> Conditioning:

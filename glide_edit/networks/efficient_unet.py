@@ -21,7 +21,7 @@ from glide_edit.conditioning import Conditioning, Prediction, TextStates
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.errors import InputError
 from glide_edit.networks.convolution import Conv2d
-from glide_edit.networks.parts import known_parts, sinusoidal_embedding, stacked, zeroed
+from glide_edit.networks.parts import enlarged, known_parts, sinusoidal_embedding, sized, stacked, zeroed
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class EfficientUNet(nn.Module):
         """Once per edit: the text's keys and values for every attention layer, the low-resolution picture
         enlarged where the known one says how far."""
         if conditioning.known is not None:
-            conditioning = _sized(conditioning, conditioning.known)
+            conditioning = sized(conditioning, conditioning.known, "bicubic")
         text = conditioning.text
         if text is None or not self.config.text_width or text.keys_values is not None:
             return conditioning
@@ -258,7 +258,7 @@ class EfficientUNet(nn.Module):
 
     def predict(self, x_t: Tensor, t: Tensor, branches: Sequence[Conditioning]) -> list[Prediction]:
         """One batched call over all branches. x_t (B, 3, H, W), t (B,); x0 comes in float32, unclipped."""
-        merged = _merge([_sized(self.prepare(branch), x_t) for branch in branches])
+        merged = _merge([sized(self.prepare(branch), x_t, "bicubic") for branch in branches])
         count = len(branches)
         output = self(x_t.repeat(count, 1, 1, 1), t.repeat(count), merged).float()
         to_x0 = self.schedule.x0_from_v if self.config.prediction == "v" else self.schedule.x0_from_eps
@@ -355,25 +355,11 @@ class EfficientUNet(nn.Module):
             parts.append(x_t.new_zeros(batch, 1, height, width) if drawing is None else drawing)
         if self.config.low_res:
             assert conditioning.low_res is not None, "an upsampler needs a low-resolution image"
-            parts.append(_enlarged(conditioning.low_res, x_t))
+            parts.append(enlarged(conditioning.low_res, x_t, "bicubic"))
         x = torch.cat([part.to(x_t.dtype) for part in parts], dim=1)
         if margin := self._margin():
             x = F.pad(x, (margin,) * 4, mode="reflect")
         return self.stem(_unshuffled(x.to(self.dtype), self.config.patch))
-
-
-def _enlarged(low_res: Tensor, like: Tensor) -> Tensor:
-    """By bicubic interpolation to the height and width of ``like``; as it is where it has them."""
-    if low_res.shape[-2:] == like.shape[-2:]:
-        return low_res
-    return F.interpolate(low_res.float(), like.shape[-2:], mode="bicubic", align_corners=False)
-
-
-def _sized(conditioning: Conditioning, like: Tensor) -> Conditioning:
-    """With the low-resolution picture, if there is one, as large as ``like``."""
-    if conditioning.low_res is None:
-        return conditioning
-    return replace(conditioning, low_res=_enlarged(conditioning.low_res, like))
 
 
 def _unshuffled(x: Tensor, patch: int) -> Tensor:

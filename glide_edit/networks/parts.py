@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from glide_edit.conditioning import Conditioning
@@ -60,3 +62,17 @@ def known_parts(conditioning: Conditioning, x_t: Tensor) -> list[Tensor]:
     batch, _, height, width = x_t.shape
     given = ((conditioning.known, 3), (conditioning.keep_mask, 1))
     return [x_t.new_zeros(batch, count, height, width) if v is None else v for v, count in given]
+
+
+def enlarged(low_res: Tensor, like: Tensor, mode: Literal["bilinear", "bicubic"]) -> Tensor:
+    """A low-resolution picture brought to the height and width of ``like``; as it is where it has them."""
+    if low_res.shape[-2:] == like.shape[-2:]:
+        return low_res
+    return F.interpolate(low_res.float(), like.shape[-2:], mode=mode, align_corners=False)
+
+
+def sized(conditioning: Conditioning, like: Tensor, mode: Literal["bilinear", "bicubic"]) -> Conditioning:
+    """With the low-resolution picture, if there is one, as large as ``like``."""
+    if conditioning.low_res is None:
+        return conditioning
+    return replace(conditioning, low_res=enlarged(conditioning.low_res, like, mode))

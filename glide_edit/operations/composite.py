@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
@@ -96,9 +97,18 @@ def _put(
         name: put_beside(old, patch, allowed, name, radius, neighbours) for name in AUTO
     }
     best = best_finish(old, made, allowed)
-    white = int(np.iinfo(old.dtype).max)
-    levels = ", ".join(f"{name} {mismatch(made[name], allowed) * 255 / white:.1f}" for name in AUTO)
-    return made[best], (f"Finish {best} was chosen; the edge is off by this many levels of 255: {levels}.",)
+    return made[best], (chosen_note(best, {name: levels_off(made[name], allowed) for name in AUTO}),)
+
+
+def levels_off(picture: NDArray[Any], allowed: NDArray[np.bool_]) -> float:
+    """How far the edge of what is ``allowed`` is off, in levels of 255."""
+    return mismatch(picture, allowed) * 255 / int(np.iinfo(picture.dtype).max)
+
+
+def chosen_note(best: str, levels: Mapping[Finish, float]) -> str:
+    """What is said of the finish that "auto" chose, by how far each is off."""
+    said = ", ".join(f"{name} {levels[name]:.1f}" for name in AUTO)
+    return f"Finish {best} was chosen; the edge is off by this many levels of 255: {said}."
 
 
 def put_beside(

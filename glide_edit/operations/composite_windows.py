@@ -10,7 +10,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.operations.composite import AUTO, NOT_FINITE, Neighbours, neighbours_of, put_beside
+from glide_edit.operations.composite import (
+    AUTO,
+    NOT_FINITE,
+    Neighbours,
+    chosen_note,
+    levels_off,
+    neighbours_of,
+    put_beside,
+)
 from glide_edit.operations.frame import Canvas, Frame
 from glide_edit.operations.grain import GrainLevels, GrainMatch, grain_match_for, hidden_by, of_255, unit_of
 from glide_edit.operations.postprocess import Drawn
@@ -26,7 +34,6 @@ from masks import (
     best_finish,
     excess_noise,
     grain_levels,
-    mismatch,
     windows_of,
 )
 
@@ -115,17 +122,16 @@ class _Windows:
     def best_finish(self) -> tuple[Finish, tuple[str, ...]]:
         """What leaves the least of an edge in the measured windows."""
         films = {name: self.film(name) for name in AUTO}
-        found: dict[str, list[float]] = {name: [] for name in AUTO}
+        found: dict[Finish, list[float]] = {name: [] for name in AUTO}
         best: list[str] = []
         for window in self.measured():
             made: dict[str, NDArray[Any]] = {name: self._put(window, name, films[name]) for name in AUTO}
-            allowed, white = self.allowed[window.wide], int(np.iinfo(self.old.dtype).max)
+            allowed = self.allowed[window.wide]
             best.append(best_finish(self.old[window.wide], made, allowed))
-            for name, picture in made.items():
-                found[name].append(mismatch(picture, allowed) * 255 / white)
+            for name in AUTO:
+                found[name].append(levels_off(made[name], allowed))
         chosen: Finish = max(AUTO, key=best.count)
-        levels = ", ".join(f"{name} {float(np.mean(found[name] or [0])):.1f}" for name in AUTO)
-        return chosen, (f"Finish {chosen} was chosen; the edge is off by this many levels of 255: {levels}.",)
+        return chosen, (chosen_note(chosen, {name: float(np.mean(found[name] or [0])) for name in AUTO}),)
 
     def film(self, finish: Finish) -> Film | None:
         """The membrane, for the finishes that have one."""
