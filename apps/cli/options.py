@@ -56,6 +56,14 @@ Device = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu
 Precision = Annotated[
     str, typer.Option("--precision", metavar="NAME", help="auto, float32, bfloat16 or float16.")
 ]
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="NAME",
+        help="The preset for what says nothing of sampling; `models info` lists them [default: the model's].",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(

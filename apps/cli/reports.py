@@ -66,19 +66,21 @@ class Measuring:
     device: options.Device = "auto"
     precision: options.Precision = "auto"
     threads: options.Threads = None
+    preset: options.PresetName = None
     force: options.Force = False
 
     def load(self) -> Model:
-        """The model, where and how its networks are to run.
+        """The model, where and how its networks are to run, with the preset as its usual one.
 
         Raises:
-            GlideEditError: there is none, or it cannot be loaded here.
+            GlideEditError: there is none, it cannot be loaded here, or it has no such preset.
         """
         from glide_edit.models import apply, choose_runtime, load_model, resolve
 
         runtime = choose_runtime(self.device, self.precision, self.threads)
         apply(runtime)
-        return load_model(resolve(self.model), runtime)
+        model = load_model(resolve(self.model), runtime)
+        return model if self.preset is None else model.with_usual_preset(self.preset)
 
 
 @dataclass(frozen=True)

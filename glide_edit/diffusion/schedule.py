@@ -196,7 +196,10 @@ def timesteps(schedule: Schedule | int, spec: int | str) -> list[int]:
     ``schedule`` is a Schedule or its T. ``spec`` is the number of evenly spaced steps N, from T-1 down to
     0 (one step alone is T-1), or a published rule as text: "100", a list such as "10,10,3,2,2" that cuts
     the axis into equal sections and spends that many steps in each (the first is the cleanest), "ddim50" for
-    the whole-number stride that gives 50 steps, or "fast27", GLIDE's choice for its upsampler.
+    the whole-number stride that gives 50 steps, "fast27", GLIDE's choice for its upsampler, or "trailing4"
+    for 4 evenly spaced steps, the last of them a quarter of the axis from the clean picture, as distilled
+    networks take them (Salimans & Ho 2022; Lin et al. 2023, arXiv 2305.08891, table 2). These begin where x0
+    can still be told from eps, see ``solver_timesteps``.
 
     Raises:
         InputError: the spec cannot be read, asks for less than one step, or for more than there are.
@@ -208,6 +211,9 @@ def timesteps(schedule: Schedule | int, spec: int | str) -> list[int]:
     text = spec.strip()
     if text == "fast27":
         return _fast27(total)
+    if text.startswith("trailing"):
+        noisiest = total - 1 if isinstance(schedule, int) else _noisiest(schedule)
+        return _trailing(total, _step_count(text.removeprefix("trailing"), spec), noisiest)
     if text.startswith("ddim"):
         return _whole_stride(total, _step_count(text.removeprefix("ddim"), spec))
     counts = [_step_count(part, spec) for part in text.split(",")]
@@ -280,10 +286,22 @@ def _fast27(total: int) -> list[int]:
     return [total - 3, *steps[1:]]
 
 
+def _trailing(total: int, count: int, noisiest: int) -> list[int]:
+    _check_count(count, total)
+    first, *steps = (round(total * (count - k) / count) - 1 for k in range(count))
+    return [min(first, noisiest), *steps]
+
+
+def _noisiest(schedule: Schedule) -> int:
+    """The last index whose half log-SNR is not below the floor."""
+    return int(np.flatnonzero(schedule.log_snr_table() / 2 >= HALF_LOG_SNR_FLOOR)[-1])
+
+
 def _step_count(text: str, spec: str) -> int:
     if not text.strip().isdecimal():
         raise InputError(
-            f"Cannot read the steps {spec!r}: give a number (100), a list (10,10,3,2,2), ddim50 or fast27."
+            f"Cannot read the steps {spec!r}: "
+            "give a number (100), a list (10,10,3,2,2), ddim50, trailing4 or fast27."
         )
     return int(text)
 

@@ -40,7 +40,7 @@ def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bo
     ``runtime`` is by default what ``choose_runtime`` picks. The networks get its precision; text encoders
     stay in float32, since they run once an edit and cost next to nothing. ``verify`` compares every file
     with its sha256. A model that has networks of their own for inpainting is large: its parts are read (and
-    compared) when they are first needed, all others now.
+    compared) when they are first needed. Of others the stages of the usual preset are read now.
 
     Raises:
         ModelNotFound: there is no such folder.
@@ -63,7 +63,7 @@ def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bo
         },
     )
     if spec.cascade(inpainting=True) == spec.cascade(inpainting=False):
-        _ = model.stages
+        model.cascade(inpainting=False, preset=spec.usual_preset)
     return model
 
 
@@ -99,18 +99,18 @@ def write_model(
         stages=tuple(stage for stage, _ in stages),
         text=None if text is None else text[0],
     )
-    writers: dict[str, _Writer] = {}
+    writers: dict[str, Writer] = {}
     for stage, tensors in stages:
-        data = weights.to_bytes(tensors, _blank_network(stage), dtype, f"the stage {stage.name}")
-        writers[stage.weights] = partial(_write_bytes, data)
+        data = weights.to_bytes(tensors, blank_network(stage), dtype, f"the stage {stage.name}")
+        writers[stage.weights] = partial(write_bytes, data)
     if text is not None:
         text_spec, tensors, tokenizer = text
         if tokenizer is not None and text_spec.tokenizer is not None:
             check_vocabulary(tokenizer, text_spec.config, "The tokenizer", "text encoder")
             writers[text_spec.tokenizer] = tokenizer.save
         data = weights.to_bytes(tensors, _blank_transformer(text_spec), dtype, "the text encoder")
-        writers[text_spec.weights] = partial(_write_bytes, data)
-    return _write(folder, spec, writers)
+        writers[text_spec.weights] = partial(write_bytes, data)
+    return write_files(folder, spec, writers)
 
 
 def save_spec(folder: Path, spec: ModelSpec) -> None:
@@ -161,7 +161,7 @@ def assemble(
             f"The upsampler in {upsampler_folder} reads text, and was not trained with the text encoder "
             f"in {base_folder}: train it with that one."
         )
-    writers: dict[str, _Writer] = {}
+    writers: dict[str, Writer] = {}
     text = None if lower.text is None else TextSpec(lower.text.config)
     if text is not None and lower.text is not None:
         for target, source in zip(text.files, lower.text.files, strict=True):
@@ -174,17 +174,17 @@ def assemble(
         stages.append(replace(stage, weights=next(iter(copies)), more_weights=tuple(copies)[1:]))
     provenance = _joined(lower.provenance, upper.provenance, joined[0].name, joined[-1].name)
     spec = ModelSpec(name, lower.family, licence, provenance, tuple(stages), text)
-    return _write(out, spec, writers)
+    return write_files(out, spec, writers)
 
 
-def _copies(stage: StageSpec, folder: Path, largest: int | None) -> dict[str, _Writer]:
+def _copies(stage: StageSpec, folder: Path, largest: int | None) -> dict[str, Writer]:
     """New file names for a stage's weights, and what writes each; files above ``largest`` bytes are split."""
-    pieces: list[_Writer] = []
+    pieces: list[Writer] = []
     for source in (folder / name for name in stage.weight_files):
         if largest is None or weights.file_size(source) <= largest:
             pieces.append(partial(shutil.copyfile, source))
         else:
-            pieces += [partial(_write_bytes, data) for data in weights.split(source, largest)]
+            pieces += [partial(write_bytes, data) for data in weights.split(source, largest)]
     # Both folders may use the same file names.
     return {f"{stage.name}{f'-{k}' if k else ''}.safetensors": piece for k, piece in enumerate(pieces)}
 
@@ -201,7 +201,7 @@ class _Reader:
         self._shared_text = cache(self._read_text)
 
     def stage(self, stage: StageSpec) -> Stage:
-        network = _blank_network(stage)
+        network = blank_network(stage)
         text = self.spec.text_of(stage)
         self._fill(network, stage.weight_files, self.runtime.dtype, channels_last=self.runtime.channels_last)
         return Stage(stage, cast("StageNetwork", network), None if text is None else self._shared_text(text))
@@ -249,7 +249,7 @@ class _Reader:
             weights.check_digest(path, weights.sha256(path), self.spec.files[name])
 
 
-def _blank_network(stage: StageSpec) -> nn.Module:
+def blank_network(stage: StageSpec) -> nn.Module:
     build = kind_of(stage.config, NETWORKS).build
     return weights.blank(lambda: build(stage.config, stage.schedule), f"the stage {stage.name}")
 
@@ -275,10 +275,10 @@ def check_vocabulary(tokenizer: Tokenizer, config: Any, what: str, reader: str) 
 
 # -- writing ------------------------------------------------------------------------------------------
 
-_Writer = Callable[[Path], Any]
+Writer = Callable[[Path], Any]
 
 
-def _write(folder: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> Path:
+def write_files(folder: Path, spec: ModelSpec, writers: Mapping[str, Writer]) -> Path:
     """Write all files into a temporary folder inside ``folder``, then rename them, ``model.json`` last."""
     is_new = not folder.exists()
     try:
@@ -303,7 +303,7 @@ def _write(folder: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> Pat
     return folder
 
 
-def _fill_staging(staging: Path, spec: ModelSpec, writers: Mapping[str, _Writer]) -> None:
+def _fill_staging(staging: Path, spec: ModelSpec, writers: Mapping[str, Writer]) -> None:
     for name, write in writers.items():
         write(staging / name)
     files = {name: weights.sha256(staging / name) for name in sorted(writers)}
@@ -323,7 +323,7 @@ def _record_of(spec: ModelSpec) -> str:
     return record + "\n"
 
 
-def _write_bytes(data: bytes, path: Path) -> None:
+def write_bytes(data: bytes, path: Path) -> None:
     path.write_bytes(data)
 
 

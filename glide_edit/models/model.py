@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,6 +12,7 @@ from glide_edit.codecs import PIXELS, Codec
 from glide_edit.diffusion.schedule import Schedule
 from glide_edit.models.capabilities import Capabilities
 from glide_edit.models.kinds import StageNetwork
+from glide_edit.models.parts import DEFAULT
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.runtime import Runtime
 from glide_edit.models.spec import ModelSpec, StageSpec
@@ -100,6 +101,14 @@ class Model:
         codecs = {name: stage.codec for name, stage in ready.items()}
         return cls(spec, runtime, load, codecs=codecs, load_tokenizer=tokenizers)
 
+    def with_usual_preset(self, name: str) -> Model:
+        """The same model with another preset for requests that leave the sampling to it.
+
+        Raises:
+            ModelFormatError: it has no preset of that name.
+        """
+        return replace(self, spec=replace(self.spec, usual_preset=name))
+
     @property
     def name(self) -> str:
         return self.spec.name
@@ -123,9 +132,9 @@ class Model:
         """All of them, in the order of ``model.json``."""
         return tuple(self.load_stage[stage.name]() for stage in self.spec.stages)
 
-    def cascade(self, inpainting: bool) -> tuple[Stage, ...]:
+    def cascade(self, inpainting: bool, preset: str = DEFAULT) -> tuple[Stage, ...]:
         """The stages that run, in order; see ``ModelSpec.cascade``."""
-        return tuple(self.load_stage[stage.name]() for stage in self.spec.cascade(inpainting))
+        return tuple(self.load_stage[stage.name]() for stage in self.spec.cascade(inpainting, preset))
 
     def codec_of(self, stage: StageSpec) -> Codec:
         return self.codecs.get(stage.name, PIXELS)

@@ -114,11 +114,13 @@ class StageSpec:
     Weights that had to stay below a size go on in the files ``more_weights``. ``preset`` is the default one,
     ``more_presets`` has others by name. ``text`` is the stage's own encoder, None where it reads the model's
     or no text. ``inpaints`` names the stage whose place it takes when a part of the picture is known; None is
-    what its own name says: "base_inpaint" takes the place of "base".
+    what its own name says: "base_inpaint" takes the place of "base". ``distils`` names the stage that it was
+    distilled from, whose place it takes in the presets ``in_presets``; it is sampled as these say and not
+    otherwise.
 
     Raises:
-        ModelFormatError: a name that is not a plain one, a preset that does not fit the schedule, or a stage
-            for inpainting that takes no known picture.
+        ModelFormatError: a name that is not a plain one, a preset that does not fit the schedule, a stage for
+            inpainting that takes no known picture, or a distilled one for no preset.
     """
 
     name: str
@@ -130,6 +132,8 @@ class StageSpec:
     more_presets: Mapping[str, StagePreset] = field(default_factory=dict)
     more_weights: tuple[str, ...] = ()
     inpaints: str | None = None
+    distils: str | None = None
+    in_presets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not _FILE_NAME.fullmatch(self.name):
@@ -138,6 +142,10 @@ class StageSpec:
         object.__setattr__(self, "weights", self.weights or f"{self.name}.safetensors")
         if self.inpaints is not None and not self.config.known:
             raise ModelFormatError(f"The stage {self.name} needs a known picture as input (known).")
+        if (self.distils is None) != (not self.in_presets) or not set(self.in_presets) <= set(self.presets):
+            raise ModelFormatError(
+                f"The stage {self.name} must name both the stage that it distils and the presets it is for."
+            )
         for preset in self.presets.values():
             self._check_preset(preset)
         for name in self.weight_files:
@@ -164,7 +172,8 @@ class StageSpec:
     @property
     def label(self) -> str:
         """What progress and errors call it: the name of the stage whose place it takes, else its own."""
-        return self.inpaints or self.name
+        taken = self.distils or self.name
+        return self.inpaints or implied_inpaints(taken) or taken
 
     @property
     def weight_files(self) -> tuple[str, ...]:
@@ -181,6 +190,8 @@ class StageSpec:
             "more_weights": list(self.more_weights) or None,
             "text_encoder": None if self.text is None else self.text.to_json(),
             "inpaints": None if self.inpaints == implied_inpaints(self.name) else self.inpaints,
+            "distils": self.distils,
+            "in_presets": list(self.in_presets) or None,
         }
         return {
             "name": self.name,
@@ -210,6 +221,8 @@ class StageSpec:
             more_presets={name: preset for name, preset in presets.items() if name != DEFAULT},
             more_weights=data.get("more_weights", ()),
             inpaints=data.get("inpaints"),
+            distils=data.get("distils"),
+            in_presets=data.get("in_presets", ()),
         )
 
 
@@ -230,6 +243,8 @@ _STAGE_OPTIONAL: records.Fields = {
     "text_encoder": records.optional(TextSpec.from_json),
     "more_weights": records.texts,
     "inpaints": records.text,
+    "distils": records.text,
+    "in_presets": records.texts,
 }
 """What each object holds, and how its values are read."""
 

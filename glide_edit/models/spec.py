@@ -7,14 +7,16 @@
                  "schedule": {"name": "cosine", "num_timesteps": 1000}, "weights": "base.safetensors"}, ...],
      "clip": {"kind": "noised_clip", "config": {...}, "weights": "clip.safetensors",
               "tokenizer": "tokenizer.json"},
-     "presets": {"default": {"base": {"steps": 20, ...}, ...}, ...},
+     "presets": {"default": {"base": {"steps": 20, ...}, ...}, ...}, "usual_preset": "default",
      "files": {"base.safetensors": "<sha256>", ...}}
 
 ``text_encoder`` may be null, and a stage may have one of its own. One of the kind "frozen" has the weights of
 a projection alone and null as its tokenizer: its ``config`` names the language model, which lies elsewhere.
 ``clip`` may be left out; its tokenizer is null where it is CLIP's own. A stage's ``inpaints`` names the stage
 that it replaces where a part of the picture is known; it is left out where the stage's own name says so, as
-"base_inpaint" does. Nothing else is optional, and what is not named here is an error.
+"base_inpaint" does. A stage that was distilled from another has that one's name as ``distils``, and as
+``in_presets`` the presets in which it takes its place. ``usual_preset`` is that of requests that leave it to
+the model; left out it is "default". Nothing else is optional, and what is not named here is an error.
 
 Format 3 has stages of any names, number and whole factors between their sizes. It is written only for models
 that format 2 cannot describe, which has the stages base and upsampler, 4 times as large, and those that
@@ -29,7 +31,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -65,23 +67,32 @@ class ModelSpec:
     text: TextSpec | None
     files: Mapping[str, str] = field(default_factory=dict)
     clip: ClipSpec | None = None
+    usual_preset: str = DEFAULT
 
     def __post_init__(self) -> None:
         _check_stages(self.stages)
-        for inpainting in (False, True):
-            _check_cascade(self.cascade(inpainting))
+        if self.usual_preset not in self.preset_names:
+            raise ModelFormatError(
+                f"There is no preset {self.usual_preset!r}; there are {', '.join(self.preset_names)}."
+            )
+        for inpainting, preset in product((False, True), self.preset_names):
+            _check_cascade(self.cascade(inpainting, preset))
         for stage in self.stages:
             _check_text(stage, self.text_of(stage))
         weights = [name for name in self.file_names if name.endswith(".safetensors")]
         if len(set(weights)) < len(weights):
             raise ModelFormatError("Two parts of the model have the same file name.")
 
-    def cascade(self, inpainting: bool) -> tuple[StageSpec, ...]:
-        """The stages that run, in order; for inpainting those trained for it where there are any."""
-        chosen = {stage.label: stage for stage in self.stages if stage.inpaints is None}
+    def cascade(self, inpainting: bool, preset: str = DEFAULT) -> tuple[StageSpec, ...]:
+        """The stages that run, in order: for inpainting those trained for it, in a preset those distilled for
+        it, where there are any."""
+        full = [stage for stage in self.stages if stage.distils is None]
+        chosen = {stage.label: stage for stage in full if stage.inpaints is None}
         if inpainting:
-            chosen |= {stage.label: stage for stage in self.stages if stage.inpaints is not None}
-        return tuple(sorted(chosen.values(), key=lambda stage: stage.config.image_size))
+            chosen |= {stage.label: stage for stage in full if stage.inpaints is not None}
+        students = {stage.distils: stage for stage in self.stages if preset in stage.in_presets}
+        run = [students.get(stage.name, stage) for stage in chosen.values()]
+        return tuple(sorted(run, key=lambda stage: stage.config.image_size))
 
     @property
     def capabilities(self) -> Capabilities:
@@ -108,7 +119,12 @@ class ModelSpec:
     @property
     def file_names(self) -> list[str]:
         """Every file the model is made of, beside model.json. Parts may share a tokenizer."""
-        texts = [text for text in (self.text, *(stage.text for stage in self.stages)) if text is not None]
+        # A student reads what its teacher does.
+        texts = list(
+            dict.fromkeys(
+                text for text in (self.text, *(stage.text for stage in self.stages)) if text is not None
+            )
+        )
         encoders = [*texts, *([] if self.clip is None else [self.clip])]
         weights = [text.weights for text in texts]
         weights += [name for stage in self.stages for name in stage.weight_files]
@@ -124,6 +140,8 @@ class ModelSpec:
         everything = self.to_json()
         keys = ("text_encoder", "stages", "clip", "presets", "files")
         record = {key: everything.get(key) for key in keys}
+        if self.usual_preset != DEFAULT:
+            record["usual_preset"] = self.usual_preset
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -154,6 +172,7 @@ class ModelSpec:
             "stages": [stage.to_json() for stage in self.stages],
             **clip,
             "presets": presets,
+            **({} if self.usual_preset == DEFAULT else {"usual_preset": self.usual_preset}),
             "files": dict(self.files),
         }
 
@@ -165,7 +184,7 @@ class ModelSpec:
             ModelFormatError: a newer format, or anything missing, unknown, mistyped or contradictory.
         """
         version = _read_format(records.mapping(value, "the file"))
-        data = records.fields(value, "", _MODEL, {"clip": records.optional(ClipSpec.from_json)})
+        data = records.fields(value, "", _MODEL, _MODEL_OPTIONAL)
         presets = _presets(data["presets"])
         stages = tuple(_stage(item, presets, f"stages[{i}]") for i, item in enumerate(data["stages"]))
         spec = cls(
@@ -177,6 +196,7 @@ class ModelSpec:
             text=data["text_encoder"],
             files=data["files"],
             clip=data.get("clip"),
+            usual_preset=data.get("usual_preset", DEFAULT),
         )
         for name, settings in presets.items():
             if set(settings) != {stage.name for stage in stages}:
@@ -201,6 +221,10 @@ _MODEL: records.Fields = {
     "stages": records.values,
     "presets": records.mapping,
     "files": records.mapping,
+}
+_MODEL_OPTIONAL: records.Fields = {
+    "clip": records.optional(ClipSpec.from_json),
+    "usual_preset": records.text,
 }
 """What each object must hold, and how its values are read."""
 
@@ -229,8 +253,9 @@ def read_spec(folder: Path | str) -> ModelSpec:
 
 def _check_stages(stages: tuple[StageSpec, ...]) -> None:
     names = [stage.name for stage in stages]
-    sizes = [stage.config.image_size for stage in stages if stage.inpaints is None]
-    replaced = [stage.inpaints for stage in stages if stage.inpaints is not None]
+    full = [stage for stage in stages if stage.distils is None]
+    sizes = [stage.config.image_size for stage in full if stage.inpaints is None]
+    replaced = [stage.inpaints for stage in full if stage.inpaints is not None]
     if not stages or len(set(names)) < len(names) or sizes != sorted(sizes):
         raise ModelFormatError(
             "The stages must be one or more, in the order in which they run and each with a name of its own, "
@@ -240,6 +265,26 @@ def _check_stages(stages: tuple[StageSpec, ...]) -> None:
         raise ModelFormatError(f"Two stages take the same place in inpainting: {', '.join(names)}.")
     if len({tuple(stage.presets) for stage in stages}) > 1:
         raise ModelFormatError("The stages must have presets of the same names.")
+    _check_students(stages)
+
+
+def _check_students(stages: tuple[StageSpec, ...]) -> None:
+    full = {stage.name: stage.config for stage in stages if stage.distils is None}
+    places = [(stage.distils, preset) for stage in stages for preset in stage.in_presets]
+    if len(set(places)) < len(places):
+        raise ModelFormatError("Two stages take the same place in a preset.")
+    for student in stages:
+        if student.distils is None:
+            continue
+        taught = full.get(student.distils)
+        if taught is None:
+            raise ModelFormatError(f"The stage {student.name} distils {student.distils}, which is not there.")
+        if any(getattr(student.config, name) != getattr(taught, name) for name in _OF_A_PLACE):
+            raise ModelFormatError(f"The stage {student.name} takes other inputs than {student.distils}.")
+
+
+_OF_A_PLACE = ("image_size", "text_width", "known", "drawing", "low_res", "soft_masks", "instruction")
+"""What a student has in common with the stage whose place it takes."""
 
 
 def _check_cascade(stages: tuple[StageSpec, ...]) -> None:

@@ -162,14 +162,21 @@ def split(path: Path, largest: int) -> list[bytes]:
 
     Raises ModelFormatError if the file is missing or damaged, or one tensor alone is larger.
     """
-    tensors = _tensors_of(path)
+    return split_tensors(_tensors_of(path), largest, str(path))
+
+
+def split_tensors(tensors: Mapping[str, Tensor], largest: int, where: str) -> list[bytes]:
+    """The tensors as safetensors files of at most about ``largest`` bytes each, in their own order.
+
+    Raises ModelFormatError if one tensor alone is larger.
+    """
     groups: list[dict[str, Tensor]] = [{}]
     room = largest
     for name, value in tensors.items():
         # Its values, and its entry in the header.
         size = value.nbytes + 2 * len(name) + 128
         if size > largest:
-            raise ModelFormatError(f"The tensor {name} in {path} alone is larger than {largest} bytes.")
+            raise ModelFormatError(f"The tensor {name} in {where} alone is larger than {largest} bytes.")
         if size > room:
             groups.append({})
             room = largest

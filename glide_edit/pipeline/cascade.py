@@ -48,9 +48,8 @@ class Cascade:
         guide = None
         if any(settings.clip_prompt for settings in plan.stages):
             guide = clip or model.clip
-        specs = list(enumerate(model.spec.cascade(plan.request.repaints)))
-        run = specs if plan.cascade else specs[-1:]
-        loaded = {index: model.load_stage[spec.name]() for index, spec in run}
+        run = plan.stages if plan.cascade else plan.stages[-1:]
+        loaded = {settings.index: model.load_stage[settings.stage]() for settings in run}
         return cls(
             {index: LoadedStage(stage, index, device, guide) for index, stage in loaded.items()}, device
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from glide_edit.codecs import PixelCodec
 from glide_edit.errors import InputError
 from glide_edit.models.model import Model
-from glide_edit.models.spec import ModelSpec, StageSpec
+from glide_edit.models.spec import DEFAULT, ModelSpec, StageSpec
 from glide_edit.operations.inpaint import context_of
 from glide_edit.pipeline.stage_settings import StageSettings, preset_of, sampling_times
 from glide_edit.requests import Inpaint, Request, Sketch, Upscale
@@ -24,13 +24,13 @@ def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
             has.
     """
     spec = model.spec
-    stages = spec.cascade(request.repaints)
     if request.preset is not None and request.preset not in spec.preset_names:
         raise InputError(
             f"The model {spec.name} has no preset {request.preset!r}; it has {', '.join(spec.preset_names)}.",
             code="preset_unknown",
             field="preset",
         )
+    stages = spec.cascade(request.repaints, request.preset or DEFAULT)
     if request.candidates is not None and not request.has_drafts:
         raise InputError(
             f"Candidates cannot be told apart before they are finished in {request.operation}: "
@@ -84,20 +84,37 @@ def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
 
 def is_guided_by_clip(spec: ModelSpec, request: Request) -> bool:
     """Whether the request, or the preset that it names, asks for guidance by CLIP where one acts."""
-    stages = spec.cascade(request.repaints)
-    if isinstance(request, Upscale) or not stages or request.preset not in (None, *spec.preset_names):
+    preset = request.preset or DEFAULT
+    stages = spec.cascade(request.repaints, preset)
+    if isinstance(request, Upscale) or not stages or preset not in spec.preset_names:
         return False
-    return preset_of(stages[0], 0, request).clip_guidance > 0
+    return preset_of(stages[0], 0, request, preset).clip_guidance > 0
 
 
 def _check_steps(stage: StageSpec, index: int, request: Request) -> None:
+    _check_student(stage, index, request)
     try:
-        sampling_times(stage.schedule, preset_of(stage, index, request))
+        sampling_times(stage.schedule, preset_of(stage, index, request, request.preset or DEFAULT))
     except InputError as error:
         field = "upsampler_steps" if index else "steps"
         if index < len(request.stage_steps or ()):
             field = "stage_steps"
         raise InputError(str(error), code=f"{field}_out_of_range", field=field) from error
+
+
+def _check_student(stage: StageSpec, index: int, request: Request) -> None:
+    """A distilled stage takes the steps that it was trained for, and has guidance built in."""
+    if stage.distils is None:
+        return
+    fields = ["upsampler_steps"] if index else ["steps", "sampler", "guidance", "clip_guidance"]
+    for field in [*fields, *(["stage_steps"] if index < len(request.stage_steps or ()) else [])]:
+        if getattr(request, field) is not None:
+            raise InputError(
+                f"The {stage.label} of the preset {request.preset} was distilled to {stage.preset.steps} "
+                f"steps, with guidance built in: leave {field} out, or choose the preset {DEFAULT}.",
+                code=f"{field}_of_a_distilled_stage",
+                field=field,
+            )
 
 
 def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
@@ -120,10 +137,12 @@ def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
     )
 
 
-def remarks(model: Model, request: Request, stages: Sequence[StageSettings]) -> tuple[str, ...]:
-    """What of a request this model will not heed, as sentences for the user."""
+def remarks(
+    model: Model, request: Request, specs: Sequence[StageSpec], stages: Sequence[StageSettings]
+) -> tuple[str, ...]:
+    """What of a request this model will not heed, as sentences for the user; ``specs`` are the stages'."""
     said: list[str] = []
-    specs, who = model.spec.cascade(request.repaints), f"The model {model.name}"
+    who = f"The model {model.name}"
     if isinstance(request, Upscale):  # which runs the last stage alone
         specs, stages, who = specs[-1:], stages[-1:], f"The {stages[-1].label} of the model {model.name}"
         said += _unheeded_enlarging(request, stages[-1])

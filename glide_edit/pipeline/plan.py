@@ -162,8 +162,8 @@ def describe(plan: Plan) -> str:
     for settings in plan.stages if plan.cascade else plan.stages[-1:]:
         preset, steps = settings.preset, _counted(len(settings.timesteps), "step")
         lines.append(
-            f"stage {settings.label}, {settings.image_size} px: {steps} of {preset.sampler}, "
-            f"guidance {preset.guidance:g}, {_counted(len(settings.branches), 'branch', 'es')}"
+            f"stage {settings.stage}, {settings.image_size} px: {steps} of {preset.sampler}, "
+            f"guidance {preset.guidance:g}, {_counted(_asked(settings), 'branch', 'es')}"
             + (", from an init image" if settings.from_init else "")
         )
     for frame in plan.frames[:_MOST_LINES]:
@@ -174,6 +174,11 @@ def describe(plan: Plan) -> str:
         f"network calls: {plan.network_calls:,}; pictures in memory: {plan.memory_bytes / 1e6:.0f} MB"
     )
     return "\n".join([*lines, *(f"note: {note}" for note in plan.notes)])
+
+
+def _asked(settings: StageSettings) -> int:
+    """How many branches the network is asked for: the first, and those of some weight."""
+    return 1 + sum(branch.weight != 0 for branch in settings.branches[1:])
 
 
 _MOST_LINES = 12

@@ -17,7 +17,7 @@ from glide_edit.operations.repaint import kept
 from glide_edit.pipeline.check import check, remarks
 from glide_edit.pipeline.passes import PassPlanner
 from glide_edit.pipeline.plan import SIDE_BY_SIDE, Plan
-from glide_edit.pipeline.stage_settings import settings_of
+from glide_edit.pipeline.stage_settings import preset_for, settings_of
 from glide_edit.requests import Request
 from masks import shrink_keep
 
@@ -58,8 +58,9 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
     operation = operation_of(request)
     check(model, request, has_clip=has_clip)
     prepared = operation.prepare(request)
-    specs = model.spec.cascade(request.repaints)
-    stages = tuple(settings_of(spec, index, request, prepared) for index, spec in enumerate(specs))
+    preset = preset_for(model.spec, request, prepared)
+    specs = model.spec.cascade(request.repaints, preset)
+    stages = tuple(settings_of(spec, index, request, prepared, preset) for index, spec in enumerate(specs))
     factor, frames = 1, prepared.frames
     if specs[-1].config.low_res and len(specs) > 1:
         factor = specs[-1].config.image_size // specs[-2].config.image_size
@@ -71,7 +72,7 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
         stages=stages,
         frames=frames,
         factor=factor,
-        notes=(*prepared.notes, *remarks(model, request, stages)),
+        notes=(*prepared.notes, *remarks(model, request, specs, stages)),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from glide_edit.diffusion.schedule import Schedule, solver_timesteps, timesteps
 from glide_edit.guidance import cfg_weights
 from glide_edit.models.presets import StagePreset
-from glide_edit.models.spec import DEFAULT, StageSpec
+from glide_edit.models.spec import DEFAULT, ModelSpec, StageSpec
 from glide_edit.operations.frame import Prepared
 from glide_edit.requests import Repaint, Request
 from glide_edit.text.prompt_weights import read_words
@@ -60,13 +60,29 @@ class StageSettings:
         return replace(self, branches=branches, outside_branches=outside, clip_prompt=clip_prompt)
 
 
-def settings_of(spec: StageSpec, index: int, request: Request, prepared: Prepared) -> StageSettings:
+def preset_for(spec: ModelSpec, request: Request, prepared: Prepared) -> str:
+    """The preset's name: the one asked for, or the model's usual one where the request leaves sampling to it.
+
+    A distilled stage has its steps and its guidance built in. So whoever says more than words, or begins from
+    a picture, gets the default preset.
+    """
+    if request.preset is not None:
+        return request.preset
+    names = ("steps", "stage_steps", "sampler", "guidance", "clip_guidance", "context_guidance")
+    said = any(getattr(request, name, None) is not None for name in names)
+    words = request.negative_prompt or len(read_words(request.prompt).shares()) > 1
+    return DEFAULT if said or words or prepared.strength is not None else spec.usual_preset
+
+
+def settings_of(
+    spec: StageSpec, index: int, request: Request, prepared: Prepared, preset_name: str
+) -> StageSettings:
     """The settings of the stage at place ``index`` of the cascade.
 
     Only the first stage heeds word weights, the scale of the known picture and guidance by CLIP: for later
     ones they would only cost time.
     """
-    preset = preset_of(spec, index, request)
+    preset = preset_of(spec, index, request, preset_name)
     strength = prepared.strength
     if strength is not None and index > 0:
         strength = prepared.fine_strength
@@ -96,9 +112,9 @@ def settings_of(spec: StageSpec, index: int, request: Request, prepared: Prepare
     )
 
 
-def preset_of(spec: StageSpec, index: int, request: Request) -> StagePreset:
-    """The stage's preset with what the request says of it."""
-    preset = spec.presets[request.preset or DEFAULT]
+def preset_of(spec: StageSpec, index: int, request: Request, name: str) -> StagePreset:
+    """The stage's preset of that name with what the request says of it."""
+    preset = spec.presets[name]
     asked: dict[str, Any] = {"steps": request.upsampler_steps}
     if index == 0:
         asked = {

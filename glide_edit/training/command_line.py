@@ -10,8 +10,8 @@ from typing import Any
 from glide_edit.training.settings import TrainSettings
 
 STAGE_HELP = (
-    "The network that draws, the one that enlarges, a CLIP that reads noisy pictures, or a small one "
-    "that reads clean ones."
+    "The network that draws, the one that enlarges, a CLIP that reads noisy pictures, a small one "
+    "that reads clean ones, or a student that draws in a few steps what its teacher draws in many."
 )
 
 
@@ -61,6 +61,12 @@ OPTIONS = (
         "A model's name or folder whose weights to begin with; "
         "its U-Net's alone where --text-encoder is another than the model's.",
     ),
+    Option("teacher", str, "MODEL", "distil: the model whose stage to distil."),
+    Option("teacher_stage", str, "STAGE", "distil: which of its stages."),
+    Option("teacher_steps", int, "N", "distil: the teacher's steps [default: those of its preset]."),
+    Option("guidance", float, "X", "distil: the teacher's guidance [default: that of its preset]."),
+    Option("student_steps", int, "N", "distil: how many steps the student is to take."),
+    Option("preset", str, "NAME", "distil: the preset of the new model in which the student draws."),
     Option("device", str, "NAME", "auto, cpu, cuda, cuda:1 … or mps."),
     Option("precision", str, "NAME", "auto, float32 or bfloat16."),
     Option("checkpoint_seconds", float, "S", "Time between two checkpoints."),

@@ -57,6 +57,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "base": _UNETS | {"network": BASE_CONFIG},
     "upsampler": _UNETS | {"network": UPSAMPLER_CONFIG},
     "clip": _CLIPS | {"network": CLIP_CONFIG},
+    "distil": _UNETS | {"learning_rate": 2e-4, "warmup_steps": 50, "ema_decay": 0.998, "network": None},
     "plain-clip": _CLIPS | {"network": PLAIN_CLIP_CONFIG},
 }
 """The defaults of ``TrainSettings`` that depend on the stage."""

@@ -58,10 +58,15 @@ def sample_sheet(
         rows = _upsampled(module, source, seed, device)
     else:
         chosen = list(islice(cycle(prompts), 12))
-        pictures = [_enlarged(picture) for picture in _to_uint8(_drawn(module, chosen, seed, device))]
+        pictures = [_enlarged(picture) for picture in to_uint8(_drawn(module, chosen, seed, device))]
         rows = [np.concatenate(pictures[k : k + 6], axis=1) for k in (0, 6)]
+    write_sheet(np.concatenate(rows), path)
+
+
+def write_sheet(sheet: NDArray[np.uint8], path: Path) -> None:
+    """Raises TrainingError where the picture cannot be written."""
     temporary = path.with_suffix(".tmp.png")
-    if not cv2.imwrite(str(temporary), cv2.cvtColor(np.concatenate(rows), cv2.COLOR_RGB2BGR)):
+    if not cv2.imwrite(str(temporary), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         raise TrainingError(f"{path} cannot be written: make room, and repeat the command to go on.")
     temporary.replace(path)
 
@@ -88,7 +93,7 @@ def _upsampled(
     noise = NoiseSource(tuple(range(seed, seed + len(truth))), 1, 0, tuple(truth.shape[1:]), device)
     made = _sampled(module, [(Conditioning(low_res=low_res), 1.0)], noise, steps=12)
     enlarged = torch.nn.functional.interpolate(low_res, truth.shape[-2:], mode="bicubic")
-    return [np.concatenate(_to_uint8(row), axis=1) for row in (enlarged, made, truth)]
+    return [np.concatenate(to_uint8(row), axis=1) for row in (enlarged, made, truth)]
 
 
 def _sampled(module: TrainingModule, branches: Sequence[Branch], noise: NoiseSource, steps: int) -> Tensor:
@@ -98,7 +103,7 @@ def _sampled(module: TrainingModule, branches: Sequence[Branch], noise: NoiseSou
     return sampled(SampleTask(denoiser, "ddim", times, noise.start(), noise))
 
 
-def _to_uint8(pictures: Tensor) -> list[NDArray[np.uint8]]:
+def to_uint8(pictures: Tensor) -> list[NDArray[np.uint8]]:
     return list(from_tensor(pictures.nan_to_num()))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from glide_edit.models.runtime import apply, choose_runtime
 from glide_edit.training import checkpoint
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.clip import prepare_clip
+from glide_edit.training.distil_run import prepare_distillation
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import train
 from glide_edit.training.settings import TrainSettings
@@ -64,13 +65,16 @@ def _run(
     on_cache: Callable[[int, int], None] | None,
 ) -> TrainOutcome:
     runtime = choose_runtime(settings.device, settings.precision)
-    apply(runtime)
+    # A run's threads each have their part of the work: their number must not change.
+    apply(replace(runtime, follows_load=False))
     recipe, out = settings.recipe(), settings.out
     resuming = checkpoint.exists(out, recipe)
     start = None
     if settings.start is not None and not resuming:
         start = load_model(resolve(settings.start), choose_runtime("cpu", "float32"))
     prepare = prepare_clip if settings.is_clip else prepare_unet
+    if settings.is_distillation:
+        prepare = prepare_distillation
     prepared = prepare(settings, runtime, start, resuming, on_cache)
 
     def look(progress: Progress) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from glide_edit.errors import TrainingError
 
 if TYPE_CHECKING:
+    from glide_edit.models.kinds import NetworkConfig
+    from glide_edit.models.parts import StageSpec
     from glide_edit.networks.efficient_unet import EfficientUNetConfig
     from glide_edit.networks.noised_clip import NoisedCLIPConfig
     from glide_edit.text.frozen import FrozenTextConfig
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 TOYBOX = "toybox"
 
-Stage = Literal["base", "upsampler", "clip", "plain-clip"]
+Stage = Literal["base", "upsampler", "clip", "plain-clip", "distil"]
 
 _BY_STAGE: Any = None
 
@@ -78,15 +80,20 @@ class LoopOptions:
 class TrainSettings(LoopOptions):
     """A training run.
 
-    ``stage`` is a U-Net of a cascade, GLIDE's noised CLIP, or a plain CLIP for clean pictures. ``out`` is
-    the run's folder; a later run with more ``minutes`` or ``steps`` continues. ``data`` is "toybox" or a
+    ``stage`` is a U-Net of a cascade, GLIDE's noised CLIP, a plain CLIP for clean pictures, or "distil": a
+    student of a stage of the model ``teacher`` that takes ``student_steps`` steps without guidance. ``out``
+    is the run's folder; a later run with more ``minutes`` or ``steps`` continues. ``data`` is "toybox" or a
     folder with ``metadata.jsonl``. With ``cache`` the toybox is rendered once into it (``cache_size``
     pictures), without it on the fly. ``photos`` is a folder of captioned photographs (see ``read_photos``),
     shown in ``photo_share`` of the views, in half of these with toys put onto them; they are decoded into
     ``cache``, or without one into ``out``. ``text_encoder`` is the name or folder of a frozen language model
     to read captions with (see ``find_language``); its states are kept there too. ``start`` is a model folder
     or a known model's name whose weights and tokenizer to begin with; where it reads with another text
-    encoder, only its U-Net is used. It has no effect where ``out`` holds a checkpoint to continue from.
+    encoder, only its U-Net is used. It has no effect where ``out`` holds a checkpoint to continue from. A
+    student begins with its teacher's weights, or with those of the stage of ``start``. ``teacher_stage`` is
+    the stage's name, ``teacher_steps`` how many steps the teacher takes, ``guidance`` its guidance; None for
+    both is what its default preset says. ``preset`` names the preset of the finished model in which the
+    student takes the stage's place.
     The defaults marked ``_BY_STAGE`` are in ``configs.STAGES``.
 
     Raises:
@@ -105,7 +112,13 @@ class TrainSettings(LoopOptions):
     learning_rate: float = _BY_STAGE
     warmup_steps: int = _BY_STAGE
     ema_decay: float = _BY_STAGE
-    network: EfficientUNetConfig | NoisedCLIPConfig = _BY_STAGE
+    network: NetworkConfig | NoisedCLIPConfig = _BY_STAGE
+    teacher: str | Path | None = None
+    teacher_stage: str = "base"
+    teacher_steps: int | None = None
+    guidance: float | None = None
+    student_steps: int = 4
+    preset: str = "fast"
     start: str | Path | None = None
     device: str = "auto"
     precision: str = "auto"
@@ -117,6 +130,7 @@ class TrainSettings(LoopOptions):
             if getattr(self, name) is _BY_STAGE:
                 object.__setattr__(self, name, value)
         super().__post_init__()
+        self._check_distillation()
         if self.is_clip:
             self._check_clip()
         elif self.batch_size < 1:
@@ -134,6 +148,24 @@ class TrainSettings(LoopOptions):
         if self.text_encoder is not None and not self.network.text_width:
             raise TrainingError(f"The stage {self.stage} reads no text: leave --text-encoder out.")
 
+    def _check_distillation(self) -> None:
+        if not self.is_distillation:
+            if self.teacher is not None:
+                raise TrainingError(f"The stage {self.stage} has no teacher: leave --teacher out.")
+            return
+        if self.teacher is None:
+            raise TrainingError("Say which model to distil: --teacher MODEL.")
+        if self.text_encoder is not None:
+            raise TrainingError("A student reads with its teacher's text encoder: leave --text-encoder out.")
+        steps = self.taught.preset.steps if self.teacher_steps is None else self.teacher_steps
+        if not 1 <= self.student_steps <= steps <= self.taught.schedule.num_timesteps:
+            raise TrainingError(
+                f"The student's steps must be between 1 and the teacher's {steps}, not {self.student_steps}."
+            )
+        if self.guidance is not None and not math.isfinite(self.guidance):
+            raise TrainingError(f"The guidance must be a number, not {self.guidance}.")
+        object.__setattr__(self, "network", self.taught.config)
+
     def _check_clip(self) -> None:
         if self.data != TOYBOX or self.photos is not None:
             raise TrainingError("A CLIP is trained on the toybox alone: leave --data and --photos out.")
@@ -145,6 +177,29 @@ class TrainSettings(LoopOptions):
     @property
     def is_clip(self) -> bool:
         return self.stage in ("clip", "plain-clip")
+
+    @property
+    def is_distillation(self) -> bool:
+        return self.stage == "distil"
+
+    @cached_property
+    def taught(self) -> StageSpec:
+        """The stage that is distilled.
+
+        Raises:
+            ModelError: ``teacher`` is not a model.
+            TrainingError: it has no such stage.
+        """
+        from glide_edit.models.registry import resolve
+        from glide_edit.models.spec import read_spec
+
+        assert self.teacher is not None
+        stages = {stage.name: stage for stage in read_spec(resolve(self.teacher)).stages}
+        if self.teacher_stage not in stages:
+            raise TrainingError(
+                f"{self.teacher} has no stage {self.teacher_stage}: name one of {', '.join(stages)}."
+            )
+        return stages[self.teacher_stage]
 
     @property
     def unet(self) -> EfficientUNetConfig:
@@ -165,6 +220,20 @@ class TrainSettings(LoopOptions):
         name, folder = find_language(self.text_encoder)
         return folder, frozen_config(name, folder, self.unet.text_width)
 
+    def _distillation(self) -> dict[str, Any]:
+        """What is distilled, and how."""
+        from glide_edit.models.registry import resolve
+        from glide_edit.models.spec import read_spec
+
+        assert self.teacher is not None
+        return {
+            "teacher": read_spec(resolve(self.teacher)).identity,
+            "teacher_stage": self.teacher_stage,
+            "teacher_steps": self.teacher_steps or self.taught.preset.steps,
+            "guidance": self.taught.preset.guidance if self.guidance is None else self.guidance,
+            "student_steps": self.student_steps,
+        }
+
     def recipe(self) -> dict[str, Any]:
         """What must not change between a run and its continuation."""
         clip = {"stage": "clip", "plain": self.stage == "plain-clip"}
@@ -175,9 +244,10 @@ class TrainSettings(LoopOptions):
             **(clip if self.is_clip else {"stage": self.stage, "data": self.data}),
             "cache_size": self.cache_size if self.cache else None,
             **(photos if self.photos else {}),
+            **(self._distillation() if self.is_distillation else {}),
             **({"text_encoder": language} if language else {}),
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "seed": self.seed,
-            "network": json.loads(json.dumps(asdict(self.network))),
+            "network": json.loads(json.dumps(asdict(cast("Any", self.network)))),
         }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -34,6 +34,7 @@ from glide_edit.training.folder import ImageFolder
 from glide_edit.training.photos import (
     TOYS_MIXTURE,
     WHOLE_MIXTURE,
+    Photo,
     PhotoCache,
     ToysOnPhotographs,
     WholePhotographs,
@@ -67,17 +68,9 @@ def prepare_unet(
         )
     preset = UPSAMPLER_PRESET if enlarges else BASE_PRESET
     stage = StageSpec(settings.stage, settings.unet, Schedule.cosine(), preset)
-    photos = () if settings.photos is None else read_photos(settings.photos)
-    source, prompts = _source(settings, on_cache)
-    settings.out.mkdir(parents=True, exist_ok=True)
-    sources = [(source, 1.0, Mixture())]
-    if photos:
-        cached = PhotoCache(photos, settings.unet.image_size, settings.cache or settings.out)
-        half = settings.photo_share / (1 - settings.photo_share) / 2
-        sources.append((WholePhotographs(cached, source), half, WHOLE_MIXTURE))
-        sources.append((ToysOnPhotographs(cached, source), half, TOYS_MIXTURE))
+    data = training_data(settings, on_cache)
     torch.manual_seed(settings.seed)
-    captions = chain(source.captions(), (photo.text for photo in photos))
+    captions = chain(data.source.captions(), (photo.text for photo in data.photos))
     module = _module(settings, captions, start, resuming, runtime.device)
     weights = None if start is None else _start_weights(settings, start, module)
     module = module.to(device=runtime.device, dtype=runtime.dtype)
@@ -87,15 +80,39 @@ def prepare_unet(
     def draw_samples(progress: Progress) -> None:
         path = settings.out / "samples" / f"{progress.step:07d}.png"
         path.parent.mkdir(exist_ok=True)
-        sample_sheet(module, source, prompts, settings.seed, path, runtime.device)
+        sample_sheet(module, data.source, data.prompts, settings.seed, path, runtime.device)
 
     return PreparedRun(
         module,
-        _plan(settings, module, sources, runtime.device),
+        _plan(settings, module, data.sources, runtime.device),
         lambda averaged, progress: _export(settings, stage, module, averaged, progress),
         weights,
         draw_samples,
     )
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """``sources`` are the shares of ``source`` and of the photographs; ``prompts`` those of sample sheets."""
+
+    source: Source
+    photos: Sequence[Photo]
+    sources: Sequence[tuple[Source, float, Mixture]]
+    prompts: tuple[str, ...]
+
+
+def training_data(settings: TrainSettings, on_cache: Callable[[int, int], None] | None) -> TrainingData:
+    """What a U-Net learns from. Makes the run's folder."""
+    photos = () if settings.photos is None else read_photos(settings.photos)
+    source, prompts = _source(settings, on_cache)
+    settings.out.mkdir(parents=True, exist_ok=True)
+    sources = [(source, 1.0, Mixture())]
+    if photos:
+        cached = PhotoCache(photos, settings.unet.image_size, settings.cache or settings.out)
+        half = settings.photo_share / (1 - settings.photo_share) / 2
+        sources.append((WholePhotographs(cached, source), half, WHOLE_MIXTURE))
+        sources.append((ToysOnPhotographs(cached, source), half, TOYS_MIXTURE))
+    return TrainingData(source, photos, sources, prompts)
 
 
 def _source(
@@ -133,14 +150,14 @@ def _module(
 def _plan(
     settings: TrainSettings,
     module: TrainingModule,
-    sources: list[tuple[Source, float, Mixture]],
+    sources: Sequence[tuple[Source, float, Mixture]],
     device: torch.device,
 ) -> BatchPlan:
     plan = BatchPlan(
         sources,
         settings.batch_size,
         settings.seed,
-        crop=_crop(settings),
+        crop=crop_of(settings),
         tag_side=None if module.feature_probe is None else module.feature_probe.side,
         workers=workers_for(device),
     )
@@ -155,9 +172,9 @@ def _plan(
     return replace(plan, phrasings=PHRASINGS, caption_states=states, workers=0)
 
 
-def _crop(settings: TrainSettings) -> int | None:
+def crop_of(settings: TrainSettings) -> int | None:
     """The largest crop up to ``CROP`` that the network and its low-resolution picture can take."""
-    if settings.stage == "base":
+    if not settings.unet.low_res:
         return None
     unit = math.lcm(settings.unet.stride, 4)
     crop = min(CROP, settings.unet.image_size) // unit * unit

@@ -98,7 +98,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, moment: int) -> None:
             raise _Killed
         path.write_bytes(data)
 
-    monkeypatch.setattr(folder_module, "_write_bytes", write_half)
+    monkeypatch.setattr(folder_module, "write_bytes", write_half)
     monkeypatch.setattr(folder_module.os, "replace", counted(os.replace))
     monkeypatch.setattr(folder_module.os, "fsync", counted(os.fsync))
     monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
@@ -160,7 +160,7 @@ def test_a_failure_leaves_nothing_behind(
     def full(data: bytes, path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(folder_module, "_write_bytes", full)
+    monkeypatch.setattr(folder_module, "write_bytes", full)
     with pytest.raises(ModelError, match="No space left"):
         parts.write(target)
     assert [path.name for path in tmp_path.rglob("*")] == (["model", "notes.txt"] if existing else [])

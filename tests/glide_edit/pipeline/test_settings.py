@@ -15,7 +15,7 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.models import Model, StagePreset
-from glide_edit.requests import Generate, Inpaint
+from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Vary
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
 
@@ -151,3 +151,77 @@ def test_clip_settings_are_checked_and_come_back_from_json() -> None:
     ):
         with pytest.raises(InputError, match=next(iter(bad))):
             Generate(prompt="x", **bad)
+
+
+# -- which preset ---------------------------------------------------------------------------------------
+
+LARGE = np.full((90, 100, 3), 128, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def distilled() -> Editor:
+    """A model with a student of its first stage in the preset fast, its usual one."""
+    editor = cascade(PLAIN, fast=(PLAIN, PLAIN))
+    base, upsampler = editor.model.stages
+    quick = StagePreset(steps=2, sampler="ddim", respacing="trailing2", threshold="static")
+    spec = replace(
+        base.spec,
+        name="base_fast",
+        weights="",
+        preset=quick,
+        more_presets={"fast": quick},
+        distils="base",
+        in_presets=("fast",),
+    )
+    student = replace(base, spec=spec)
+    whole = replace(editor.model.spec, stages=(base.spec, spec, upsampler.spec), usual_preset="fast")
+    return Editor(Model.of(whole, editor.model.runtime, [base, student, upsampler]))
+
+
+@pytest.mark.parametrize(
+    ("request_", "first"),
+    [
+        (Generate(prompt="a ball"), "base_fast"),
+        (Generate(prompt="a ball", upsampler_steps=1, n=3), "base_fast"),
+        (Generate(prompt="a ball", candidates=4), "base_fast"),
+        (inpainting(), "base_fast"),
+        (Outpaint(image=open_picture(LARGE), left=20), "base_fast"),
+        (Generate(prompt="a ball", preset="default"), "base"),
+        (Generate(prompt="a ball", preset="fast"), "base_fast"),
+        (Generate(prompt="a ball", steps=3), "base"),
+        (Generate(prompt="a ball", stage_steps=(3,)), "base"),
+        (Generate(prompt="a ball", guidance=2.0), "base"),
+        (Generate(prompt="a ball", sampler="ddpm"), "base"),
+        (Generate(prompt="a ball", negative_prompt="a cube"), "base"),
+        (Generate(prompt="a (red:1.3) ball"), "base"),
+        (inpainting(context_guidance=2.0), "base"),
+        (inpainting(mask_fill="surroundings"), "base"),
+        (Vary(image=open_picture(LARGE), prompt="a ball"), "base"),
+    ],
+)
+def test_a_student_draws_where_the_request_leaves_sampling_to_the_model(
+    request_: Request, first: str, distilled: Editor
+) -> None:
+    planned = distilled.plan(request_)
+    assert [settings.stage for settings in planned.stages] == [first, "upsampler"]
+    assert planned.stages[0].label == "base"
+    (picture, *_) = distilled.run(request_).images
+    assert picture.size[0] > 0
+
+
+def test_a_student_is_called_at_its_own_times_and_once_a_step(distilled: Editor) -> None:
+    planned = distilled.plan(Generate(prompt="a ball"))
+    times = timesteps(distilled.model.stages[1].schedule, "trailing2")
+    assert list(planned.stages[0].timesteps) == times
+    assert "base_fast" in str(planned)
+    assert "1 branch" in str(planned).splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"steps": 3}, {"stage_steps": (3,)}, {"sampler": "ddpm"}, {"guidance": 2.0}, {"clip_guidance": 1.0}],
+)
+def test_what_is_built_into_a_student_cannot_be_asked_for(asked: dict[str, Any], distilled: Editor) -> None:
+    with pytest.raises(InputError, match="distilled to 2 steps, with guidance built in") as caught:
+        distilled.plan(Generate(prompt="a ball", preset="fast", **asked))
+    assert caught.value.field == next(iter(asked))

@@ -389,10 +389,10 @@ def test_a_network_that_cannot_be_the_stage_is_refused_at_once(
     with pytest.raises(TrainingError, match="at least 16 pixels"):
         replace(settings, network=replace(base_config, image_size=8))
     coarse = replace(upsampler_config, patch=12, image_size=96 * 2)
-    assert unet._crop(replace(settings, stage="upsampler", network=coarse)) == 120
+    assert unet.crop_of(replace(settings, stage="upsampler", network=coarse)) == 120
     too_coarse = replace(upsampler_config, patch=160, image_size=160)
     with pytest.raises(TrainingError, match="at least 160 pixels"):
-        unet._crop(replace(settings, stage="upsampler", network=too_coarse))
+        unet.crop_of(replace(settings, stage="upsampler", network=too_coarse))
 
 
 # -- python -m glide_edit.training ---------------------------------------------------------------------
