@@ -130,6 +130,7 @@ class EditorMethods(ABC):
         detail: bool | None = None,
         match_grain: bool | None = None,
         mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
+        backdrop: Literal["auto", "drawn", "filled"] = "auto",
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
         callback: Callable[[Progress], None] | None = None,
@@ -148,6 +149,8 @@ class EditorMethods(ABC):
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
             mask_fill: What the selection begins from; patches are of what surrounds it (None: noise).
+            backdrop: What the selection shows beside the thing that was drawn: as drawn, or filled from
+                around it; auto: what suits the model.
             strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Inpaint, locals()), callback=callback, on_step=on_step)
@@ -225,6 +228,7 @@ class EditorMethods(ABC):
         detail: bool | None = None,
         match_grain: bool | None = None,
         mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
+        backdrop: Literal["auto", "drawn", "filled"] = "auto",
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
         callback: Callable[[Progress], None] | None = None,
@@ -243,6 +247,8 @@ class EditorMethods(ABC):
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
             mask_fill: What the selection begins from; patches are of what surrounds it (None: patches).
+            backdrop: What the selection shows beside the thing that was drawn: as drawn, or filled from
+                around it; auto: what suits the model.
             strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
         """
         return self.run(request_of(Remove, locals()), callback=callback, on_step=on_step)

@@ -42,6 +42,8 @@ _SMALL_RADIUS = 2  # below 40 px, where little is known
 _DEEPER = 1.15  # a patch's weight falls by this factor with each pixel further from the known part
 _LEAST_LIKE = 20.0  # exponents are limited to this: beyond, weights would be rounded to 0
 _BATCH = 1024
+_LEAST_WEIGHT = 1e-6  # so that weights never sum to 0
+_FADE = 0.5  # of the way from the middle of a cell to the next: mixing more blurs, mixing less shows cells
 
 
 def patch_fill(picture: FloatArray, kept: BoolArray) -> FloatArray | None:
@@ -182,14 +184,27 @@ class _Scale:
 
 
 def _copied(picture: FloatArray, kept: BoolArray, places: NDArray[Any]) -> FloatArray:
-    """Hidden pixels copied from the sources found at the smaller size, each at its offset within a cell."""
-    height, width = kept.shape
-    rows, columns = np.nonzero(~kept)
-    small = places.shape[:2]
-    down, across = rows * small[0] / height, columns * small[1] / width
-    cells = places[down.astype(np.intp), across.astype(np.intp)]
-    row = ((cells[:, 0] + down % 1) * height / small[0]).astype(np.intp).clip(0, height - 1)
-    column = ((cells[:, 1] + across % 1) * width / small[1]).astype(np.intp).clip(0, width - 1)
-    filled = np.where(kept[..., None], picture, 0)
-    filled[rows, columns] = filled[row, column]
-    return np.asarray(filled, np.float32)
+    """Hidden pixels copied from the sources found at the smaller size, each at its offset within a cell.
+
+    Where cells meet, a pixel is a mixture of what each of them copies, by how near their middles are: no
+    border of a cell is seen where their sources do not go on alike.
+    """
+    size, small = np.array(kept.shape), np.array(places.shape[:2])
+    hidden = np.argwhere(~kept)
+    # In cells, from the middle of the first one.
+    wanted = (hidden + 0.5) * (small / size) - 0.5
+    first = np.floor(wanted)
+    share = (((wanted - first) - 0.5) / _FADE + 0.5).clip(0, 1).astype(np.float32)
+    filled = np.asarray(np.where(kept[..., None], picture, 0), np.float32)
+    mixed = np.zeros((len(hidden), picture.shape[2]), np.float32)
+    total = np.zeros((len(hidden), 1), np.float32)
+    for corner in np.ndindex(2, 2):
+        cell = (first + corner).clip(0, small - 1).astype(np.intp)
+        source = places[cell[:, 0], cell[:, 1]] + (wanted - cell) + 0.5
+        row, column = (source * (size / small)).astype(np.intp).clip(0, size - 1).T
+        # A source may reach into the hidden part by a part of a cell.
+        weight = np.where(corner, share, 1 - share).prod(axis=1) * kept[row, column] + _LEAST_WEIGHT
+        mixed += weight[:, None] * filled[row, column]
+        total += weight[:, None]
+    filled[tuple(hidden.T)] = mixed / total
+    return filled

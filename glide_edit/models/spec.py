@@ -16,7 +16,9 @@ a projection alone and null as its tokenizer: its ``config`` names the language 
 that it replaces where a part of the picture is known; it is left out where the stage's own name says so, as
 "base_inpaint" does. A stage that was distilled from another has that one's name as ``distils``, and as
 ``in_presets`` the presets in which it takes its place. ``usual_preset`` is that of requests that leave it to
-the model; left out it is "default". Nothing else is optional, and what is not named here is an error.
+the model; left out it is "default". ``backdrop`` is "filled" for a model that draws things better than what
+lies behind them: an edit then fills that from the surroundings unless it is asked not to; left out it is
+"drawn". Nothing else is optional, and what is not named here is an error.
 
 Format 3 has stages of any names, number and whole factors between their sizes. It is written only for models
 that format 2 cannot describe, which has the stages base and upsampler, 4 times as large, and those that
@@ -46,6 +48,9 @@ _FORMAT_2_STAGES = ("base", "upsampler", "base_inpaint", "upsampler_inpaint")
 """In this order; the second is ``_FORMAT_2_FACTOR`` times as large as the first."""
 _FORMAT_2_FACTOR = 4
 
+DRAWN, FILLED = "drawn", "filled"
+"""What a selection shows beside the thing that was drawn; see ``ModelSpec.backdrop``."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -68,6 +73,7 @@ class ModelSpec:
     files: Mapping[str, str] = field(default_factory=dict)
     clip: ClipSpec | None = None
     usual_preset: str = DEFAULT
+    backdrop: str = DRAWN
 
     def __post_init__(self) -> None:
         _check_stages(self.stages)
@@ -75,6 +81,8 @@ class ModelSpec:
             raise ModelFormatError(
                 f"There is no preset {self.usual_preset!r}; there are {', '.join(self.preset_names)}."
             )
+        if self.backdrop not in (DRAWN, FILLED):
+            raise ModelFormatError(f"backdrop must be {DRAWN} or {FILLED}, not {self.backdrop!r}.")
         for inpainting, preset in product((False, True), self.preset_names):
             _check_cascade(self.cascade(inpainting, preset))
         for stage in self.stages:
@@ -140,8 +148,7 @@ class ModelSpec:
         everything = self.to_json()
         keys = ("text_encoder", "stages", "clip", "presets", "files")
         record = {key: everything.get(key) for key in keys}
-        if self.usual_preset != DEFAULT:
-            record["usual_preset"] = self.usual_preset
+        record |= {key: everything[key] for key in _MODEL_OPTIONAL if key != "clip" and key in everything}
         return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
 
     @property
@@ -173,6 +180,7 @@ class ModelSpec:
             **clip,
             "presets": presets,
             **({} if self.usual_preset == DEFAULT else {"usual_preset": self.usual_preset}),
+            **({} if self.backdrop == DRAWN else {"backdrop": self.backdrop}),
             "files": dict(self.files),
         }
 
@@ -197,6 +205,7 @@ class ModelSpec:
             files=data["files"],
             clip=data.get("clip"),
             usual_preset=data.get("usual_preset", DEFAULT),
+            backdrop=data.get("backdrop", DRAWN),
         )
         for name, settings in presets.items():
             if set(settings) != {stage.name for stage in stages}:
@@ -225,6 +234,7 @@ _MODEL: records.Fields = {
 _MODEL_OPTIONAL: records.Fields = {
     "clip": records.optional(ClipSpec.from_json),
     "usual_preset": records.text,
+    "backdrop": records.text,
 }
 """What each object must hold, and how its values are read."""
 

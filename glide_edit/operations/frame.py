@@ -63,7 +63,7 @@ class Frame:
     ``crop`` is the square of the source that it shows and ``allowed`` the pixels that it decides there, of
     the size of ``crop.box``; None where the frame is the whole picture. ``block`` is its part of an enlarged
     picture. ``passes`` add detail after the cascade. ``number`` tells the frames of an edit apart: each has
-    noise of its own.
+    noise of its own. ``fills_backdrop``: only the thing that was drawn is taken, see ``backdrop``.
     """
 
     number: int = 0
@@ -71,6 +71,7 @@ class Frame:
     allowed: Mask | None = None
     block: Tile | None = None
     passes: tuple[TiledPass, ...] = ()
+    fills_backdrop: bool = False
 
 
 @dataclass(frozen=True, eq=False)

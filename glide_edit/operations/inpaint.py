@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from glide_edit.operations.frame import Canvas, Frame, Prepared
+from glide_edit.operations.mask_fill import PATCHES_CONTEXT
 from glide_edit.operations.postprocess import Postprocessed
-from glide_edit.operations.repaint import inputs, place, prepared
+from glide_edit.operations.repaint import SMALLEST_CROP, inputs, place, prepared
 from glide_edit.requests import Inpaint
 from glide_edit.results import Receipt
 from masks import (
@@ -25,12 +26,6 @@ from masks import (
 )
 
 __all__ = ["SMALLEST_CROP", "canvas", "context_of", "finish", "inputs", "place", "prepare"]
-
-SMALLEST_CROP = 64
-"""px; a smaller square shows the model too little of what surrounds a small selection."""
-
-PATCHES_CONTEXT = 2.2
-"""How much the model sees where the selection begins from patches, which have to be taken from somewhere."""
 
 
 def context_of(request: Inpaint) -> float:

@@ -19,6 +19,9 @@ InitImage = Callable[[int], Tensor]
 
 _Made = TypeVar("_Made")
 
+PATCHES_CONTEXT = 2.2
+"""How much is looked at where the selection begins from patches, which have to be taken from somewhere."""
+
 LARGEST_KEPT = 1024
 """px: larger pictures of a frame are made anew for each pass, since they take tens of megabytes."""
 

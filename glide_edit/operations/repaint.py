@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glide_edit.operations.backdrop import cut_out
 from glide_edit.operations.composite import composite_into, neighbours_of
 from glide_edit.operations.composite_windows import composite_in_windows
 from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Known, Prepared
 from glide_edit.operations.grain import grain_match_for
-from glide_edit.operations.mask_fill import cached_while_small, init_image_for
+from glide_edit.operations.mask_fill import PATCHES_CONTEXT, cached_while_small, init_image_for
 from glide_edit.operations.postprocess import Drawn, to_pixels
 from glide_edit.operations.sharpness import around, without_grain
 from glide_edit.requests import Inpaint, Outpaint
-from masks import RING_WIDTH, Crop, Mask, reduce_keep, reduce_known, shape, shrink_known
+from masks import (
+    RING_WIDTH,
+    Crop,
+    Mask,
+    patch_fill,
+    reduce_keep,
+    reduce_known,
+    shape,
+    shrink_known,
+    solve_crop_around,
+)
 
 FINE_SHARE = 0.5
 """Patches are as sharp as the photograph: this share of the strength is enough after the first stage."""
+
+SMALLEST_CROP = 64
+"""px; a smaller square shows the model too little of what surrounds a small selection."""
 
 LARGEST_SIDE = 2048
 """px: a larger crop is looked at and drawn at this size, and enlarged: memory is bounded."""
@@ -123,8 +139,48 @@ def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Draw
             canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, grain, beside
         )
         pixels[inside] = part
+    if frame.fills_backdrop and allowed.any() and max(allowed.shape) <= LARGEST_SIDE:
+        _put_onto_a_fill(replace(canvas, pixels=pixels), allowed, (x0, y0))
     unknown[inside] &= ~allowed
     return Canvas(pixels, unknown, (*canvas.notes, *notes), owned=True, allowed=canvas.allowed)
+
+
+def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[int, int]) -> None:
+    """Leave of what was composited where ``allowed`` the thing alone, on a fill from the surroundings.
+
+    ``allowed`` begins at the ``corner`` (x, y) of the canvas, which does not know these pixels yet. Where no
+    thing is told from its backdrop, nothing changes.
+    """
+    (x0, y0, x1, y1), (left, top) = Mask(allowed).bounding_box(), corner
+    rows, columns = slice(top + y0, top + y1), slice(left + x0, left + x1)
+    box = (columns.start, rows.start, columns.stop, rows.stop)
+    wide = solve_crop_around(box, canvas.pixels.shape[:2], PATCHES_CONTEXT, SMALLEST_CROP)
+    drawn, known = _shown(wide, canvas)
+    fill = patch_fill(drawn, known)
+    cutout = None if fill is None else cut_out(_levels(drawn), _levels(fill), known)
+    if cutout is None:
+        return
+    within = np.s_[
+        rows.start - wide.y0 : rows.stop - wide.y0, columns.start - wide.x0 : columns.stop - wide.x0
+    ]
+    alpha, behind = (_at_full_size(each, wide)[within] for each in (cutout.alpha, cutout.behind))
+    white = int(np.iinfo(canvas.pixels.dtype).max)
+    behind = behind * np.float32(white / 255)
+    part = canvas.pixels[rows, columns]
+    mixed = behind + alpha[..., None] * (part - behind)
+    inside = allowed[y0:y1, x0:x1]
+    part[inside] = mixed[inside].round().clip(0, white)
+
+
+def _levels(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From [-1, 1] to 0 ... 255."""
+    return (picture + 1) * np.float32(127.5)
+
+
+def _at_full_size(picture: NDArray[np.float32], crop: Crop) -> NDArray[np.float32]:
+    if len(picture) == crop.side:
+        return picture
+    return np.asarray(cv2.resize(picture, (crop.side, crop.side), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def as_sharp_as_around(drawn: Tensor, smooth: Tensor, keep_mask: Tensor) -> Tensor:

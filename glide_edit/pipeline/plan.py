@@ -194,7 +194,8 @@ def _frame_line(frame: Frame) -> str:
         f", {tiled.label} at {tiled.size[1]} x {tiled.size[0]} px in {_counted(len(tiled.tiles), 'tile')}"
         for tiled in frame.passes
     )
-    return f"frame {frame.number + 1}: {what}{passes}"
+    backdrop = ", with a filled backdrop" if frame.fills_backdrop else ""
+    return f"frame {frame.number + 1}: {what}{passes}{backdrop}"
 
 
 def _counted(count: int, what: str, plural: str = "s") -> str:

@@ -78,12 +78,14 @@ def _frames(records: Any, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
 def _frame(record: Any, frame: Frame, where: str) -> Frame:
     expected = plain(frame)
     recorded = record.get("passes") if isinstance(record, dict) else None
-    if record != {**expected, "passes": recorded}:
+    fills = isinstance(record, dict) and record.get("fills_backdrop") is True
+    # What depends on the model is compared when it runs.
+    if record != {**expected, "passes": recorded, "fills_backdrop": fills}:
         raise _differs(where)
     passes: tuple[TiledPass, ...] = value_of(tuple[TiledPass, ...], recorded, f"{where}.passes")
     for index, tiled in enumerate(passes):
         _check_times(tiled.timesteps, f"{where}.passes[{index}].timesteps")
-    return replace(frame, passes=passes)
+    return replace(frame, passes=passes, fills_backdrop=fills)
 
 
 def _check_times(times: tuple[float, ...], where: str) -> None:

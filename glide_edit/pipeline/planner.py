@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glide_edit.models.model import Model
+from glide_edit.models.spec import ModelSpec
 from glide_edit.operations.frame import Frame, Prepared
 from glide_edit.operations.registry import operation_of
 from glide_edit.operations.repaint import kept
@@ -18,7 +19,7 @@ from glide_edit.pipeline.check import check, remarks
 from glide_edit.pipeline.passes import PassPlanner
 from glide_edit.pipeline.plan import SIDE_BY_SIDE, Plan
 from glide_edit.pipeline.stage_settings import preset_for, settings_of
-from glide_edit.requests import Request
+from glide_edit.requests import Inpaint, Request
 from masks import shrink_keep
 
 
@@ -66,6 +67,8 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
         factor = specs[-1].config.image_size // specs[-2].config.image_size
         planner = PassPlanner(specs[-1], stages[-1], factor, prepared.fine_strength)
         frames = tuple(_with_passes(prepared, planner))
+    if _fills_backdrop(model.spec, request):
+        frames = tuple(replace(frame, fills_backdrop=True) for frame in frames)
     return replace(
         _of(request, prepared),
         model=model.label if label is None else label,
@@ -74,6 +77,13 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
         factor=factor,
         notes=(*prepared.notes, *remarks(model, request, specs, stages)),
     )
+
+
+def _fills_backdrop(spec: ModelSpec, request: Request) -> bool:
+    """Whether the request's thing is put onto a fill: as it says, or as its model is used best."""
+    if not isinstance(request, Inpaint) or request.mask_fill != "noise" or not request.prompt.strip():
+        return False
+    return (spec.backdrop if request.backdrop == "auto" else request.backdrop) == "filled"
 
 
 def _with_passes(prepared: Prepared, planner: PassPlanner) -> Iterator[Frame]:

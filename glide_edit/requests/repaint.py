@@ -19,6 +19,8 @@ FinishName = Literal["hard", "membrane", "feather", "clone", "auto"]
 FINISHES: tuple[str, ...] = get_args(FinishName)
 MaskFill = Literal["noise", "original", "surroundings", "opencv", "patches"]
 MASK_FILLS: tuple[str, ...] = get_args(MaskFill)
+Backdrop = Literal["auto", "drawn", "filled"]
+BACKDROPS: tuple[str, ...] = get_args(Backdrop)
 LONGEST_SIDE = 65_536
 DEFAULT_STRENGTH = 0.8
 """Of a mask fill other than noise: something of its colours and rough shapes is left."""
@@ -68,7 +70,8 @@ class Inpaint(Repaint):
     squares of their own. ``finish`` says how the repaint is put back: "membrane" (no seam), "feather" or
     "hard", "clone" (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge.
     ``mask_fill`` is what the selection begins from: noise, the original, the colours of the surroundings,
-    OpenCV's inpainting, or patches of what surrounds it.
+    OpenCV's inpainting, or patches of what surrounds it. ``backdrop`` "filled" takes the thing that was drawn
+    alone, and fills the rest of the selection from its surroundings; nothing is filled without a prompt.
     """
 
     operation = "inpaint"
@@ -100,6 +103,12 @@ class Inpaint(Repaint):
     match_grain: bool | None = field(default=None, metadata=MATCH_GRAIN)
     mask_fill: MaskFill = setting(
         "noise", "What the selection begins from; patches are of what surrounds it", choices=MASK_FILLS
+    )
+    backdrop: Backdrop = setting(
+        "auto",
+        "What the selection shows beside the thing that was drawn: as drawn, or filled from around it; "
+        "auto: what suits the model",
+        choices=BACKDROPS,
     )
     strength: float | None = setting(
         None,
