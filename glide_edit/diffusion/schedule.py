@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -198,8 +199,8 @@ def timesteps(schedule: Schedule | int, spec: int | str) -> list[int]:
     the axis into equal sections and spends that many steps in each (the first is the cleanest), "ddim50" for
     the whole-number stride that gives 50 steps, "fast27", GLIDE's choice for its upsampler, or "trailing4"
     for 4 evenly spaced steps, the last of them a quarter of the axis from the clean picture, as distilled
-    networks take them (Salimans & Ho 2022; Lin et al. 2023, arXiv 2305.08891, table 2). These begin where x0
-    can still be told from eps, see ``solver_timesteps``.
+    networks take them (Salimans & Ho 2022; Lin et al. 2023, arXiv 2305.08891, table 2), which begin where x0
+    can still be told from eps, see ``solver_timesteps``. "at 990,749,249" names the steps themselves.
 
     Raises:
         InputError: the spec cannot be read, asks for less than one step, or for more than there are.
@@ -211,6 +212,8 @@ def timesteps(schedule: Schedule | int, spec: int | str) -> list[int]:
     text = spec.strip()
     if text == "fast27":
         return _fast27(total)
+    if text.startswith("at "):
+        return _named(total, [_step_count(part, spec) for part in text.removeprefix("at ").split(",")])
     if text.startswith("trailing"):
         noisiest = total - 1 if isinstance(schedule, int) else _noisiest(schedule)
         return _trailing(total, _step_count(text.removeprefix("trailing"), spec), noisiest)
@@ -286,6 +289,12 @@ def _fast27(total: int) -> list[int]:
     return [total - 3, *steps[1:]]
 
 
+def _named(total: int, steps: list[int]) -> list[int]:
+    if any(step >= before for before, step in pairwise([total, *steps])):
+        raise InputError(f"Steps must fall from at most {total - 1}, not {', '.join(map(str, steps))}.")
+    return steps
+
+
 def _trailing(total: int, count: int, noisiest: int) -> list[int]:
     _check_count(count, total)
     first, *steps = (round(total * (count - k) / count) - 1 for k in range(count))
@@ -301,7 +310,7 @@ def _step_count(text: str, spec: str) -> int:
     if not text.strip().isdecimal():
         raise InputError(
             f"Cannot read the steps {spec!r}: "
-            "give a number (100), a list (10,10,3,2,2), ddim50, trailing4 or fast27."
+            "give a number (100), a list (10,10,3,2,2), ddim50, trailing4, at 990,749,249 or fast27."
         )
     return int(text)
 

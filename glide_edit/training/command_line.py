@@ -66,6 +66,7 @@ OPTIONS = (
     Option("teacher_steps", int, "N", "distil: the teacher's steps [default: those of its preset]."),
     Option("guidance", float, "X", "distil: the teacher's guidance [default: that of its preset]."),
     Option("student_steps", int, "N", "distil: how many steps the student is to take."),
+    Option("student_times", str, "T,T,...", "distil: its times, falling [default: evenly spaced]."),
     Option("preset", str, "NAME", "distil: the preset of the new model in which the student draws."),
     Option("device", str, "NAME", "auto, cpu, cuda, cuda:1 … or mps."),
     Option("precision", str, "NAME", "auto, float32 or bfloat16."),

@@ -35,13 +35,13 @@ ON_ITS_OWN = 0.5
 """How often the student begins where it came by itself."""
 
 
-def student_preset(taught: StagePreset, steps: int) -> StagePreset:
+def student_preset(taught: StagePreset, steps: int, respacing: str) -> StagePreset:
     """How the student of a stage with the preset ``taught`` is sampled."""
     return replace(
         taught,
         steps=steps,
         sampler="ddim",
-        respacing=f"trailing{steps}",
+        respacing=respacing,
         guidance=1.0,
         interval=None,
         clip_guidance=0.0,
@@ -99,19 +99,24 @@ class DistillationModule(ModuleWithLoss[Batch]):
     """A student, which begins as a copy of its teacher, and how far it is from where the teacher goes.
 
     ``teacher`` is a stage as loaded; ``student`` a network of the same configuration. ``taught`` is the
-    teacher's preset with its steps and guidance. An upsampler's pictures are ``low_res_factor`` times as
-    large as those that it enlarges.
+    teacher's preset with its steps and guidance, ``preset`` the student's. An upsampler's pictures are
+    ``low_res_factor`` times as large as those that it enlarges.
     """
 
     def __init__(
-        self, student: nn.Module, teacher: Stage, taught: StagePreset, steps: int, low_res_factor: int = 1
+        self,
+        student: nn.Module,
+        teacher: Stage,
+        taught: StagePreset,
+        preset: StagePreset,
+        low_res_factor: int = 1,
     ) -> None:
         super().__init__()
         self.network = student
         self.low_res_factor = low_res_factor
         self._teacher = (teacher,)  # within a tuple its weights are not this module's
         self.taught = taught
-        self.preset = student_preset(taught, steps)
+        self.preset = preset
         self.times = sampling_times(self.schedule, self.preset)
         self.segments = segments_of(self.schedule, self.times, taught)
 

@@ -25,7 +25,7 @@ from glide_edit.pipeline.stage_settings import sampling_times
 from glide_edit.sampling import SampleTask, sampled
 from glide_edit.training.batches import BatchPlan, shrink, to_images, workers_for
 from glide_edit.training.checkpoint import Progress
-from glide_edit.training.distil import DistillationModule
+from glide_edit.training.distil import DistillationModule, student_preset
 from glide_edit.training.pictures import to_uint8, write_sheet
 from glide_edit.training.preparing import PreparedRun
 from glide_edit.training.settings import TrainSettings
@@ -54,7 +54,8 @@ def prepare_distillation(
     student = copy.deepcopy(teacher.network)
     assert isinstance(student, nn.Module)
     student.requires_grad_(True)
-    module = DistillationModule(student, teacher, taught, settings.student_steps, _factor(settings))
+    preset = student_preset(taught, settings.student_steps, settings.respacing)
+    module = DistillationModule(student, teacher, taught, preset, _factor(settings))
     plan = BatchPlan(
         data.sources,
         settings.batch_size,
@@ -87,8 +88,11 @@ def _factor(settings: TrainSettings) -> int:
 
 
 def _start_weights(settings: TrainSettings, start: Model) -> dict[str, Tensor]:
-    """The weights of the stage of ``start`` that has the name of the one that is distilled."""
-    stage = next((each for each in start.stages if each.name == settings.teacher_stage), None)
+    """Those of the student that ``start`` has in the preset, or else of the stage that is distilled."""
+    place = settings.taught.distils or settings.teacher_stage
+    run = [stage for stage in start.stages if place in (stage.name, stage.spec.distils)]
+    run.sort(key=lambda stage: settings.preset not in stage.spec.in_presets)
+    stage = run[0] if run else None
     if stage is None or stage.spec.config != settings.network:
         raise TrainingError(f"{settings.start} has no stage {settings.teacher_stage} like the teacher's.")
     network = cast("nn.Module", stage.network)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from glide_edit.errors import TrainingError
+from glide_edit.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from glide_edit.models.kinds import NetworkConfig
@@ -92,8 +92,9 @@ class TrainSettings(LoopOptions):
     encoder, only its U-Net is used. It has no effect where ``out`` holds a checkpoint to continue from. A
     student begins with its teacher's weights, or with those of the stage of ``start``. ``teacher_stage`` is
     the stage's name, ``teacher_steps`` how many steps the teacher takes, ``guidance`` its guidance; None for
-    both is what its default preset says. ``preset`` names the preset of the finished model in which the
-    student takes the stage's place.
+    both is what its default preset says. ``student_times`` names the student's times, "995,749,249", in place
+    of evenly spaced ones. ``preset`` names the preset of the finished model in which the student takes the
+    stage's place.
     The defaults marked ``_BY_STAGE`` are in ``configs.STAGES``.
 
     Raises:
@@ -118,6 +119,7 @@ class TrainSettings(LoopOptions):
     teacher_steps: int | None = None
     guidance: float | None = None
     student_steps: int = 4
+    student_times: str | None = None
     preset: str = "fast"
     start: str | Path | None = None
     device: str = "auto"
@@ -158,6 +160,8 @@ class TrainSettings(LoopOptions):
         if self.text_encoder is not None:
             raise TrainingError("A student reads with its teacher's text encoder: leave --text-encoder out.")
         steps = self.taught.preset.steps if self.teacher_steps is None else self.teacher_steps
+        if self.student_times is not None:
+            object.__setattr__(self, "student_steps", len(self._times()))
         if not 1 <= self.student_steps <= steps <= self.taught.schedule.num_timesteps:
             raise TrainingError(
                 f"The student's steps must be between 1 and the teacher's {steps}, not {self.student_steps}."
@@ -165,6 +169,20 @@ class TrainSettings(LoopOptions):
         if self.guidance is not None and not math.isfinite(self.guidance):
             raise TrainingError(f"The guidance must be a number, not {self.guidance}.")
         object.__setattr__(self, "network", self.taught.config)
+
+    def _times(self) -> list[int]:
+        """The student's times; raises TrainingError where they cannot be."""
+        from glide_edit.diffusion.schedule import timesteps
+
+        try:
+            return timesteps(self.taught.schedule, self.respacing)
+        except InputError as error:
+            raise TrainingError(str(error)) from error
+
+    @property
+    def respacing(self) -> str:
+        """The student's times, as ``diffusion.schedule.timesteps`` reads them."""
+        return f"trailing{self.student_steps}" if self.student_times is None else f"at {self.student_times}"
 
     def _check_clip(self) -> None:
         if self.data != TOYBOX or self.photos is not None:
@@ -231,7 +249,7 @@ class TrainSettings(LoopOptions):
             "teacher_stage": self.teacher_stage,
             "teacher_steps": self.teacher_steps or self.taught.preset.steps,
             "guidance": self.taught.preset.guidance if self.guidance is None else self.guidance,
-            "student_steps": self.student_steps,
+            "student_times": self._times(),
         }
 
     def recipe(self) -> dict[str, Any]:

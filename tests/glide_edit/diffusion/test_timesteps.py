@@ -112,3 +112,23 @@ def test_solver_steps_that_cannot_be_taken_are_refused() -> None:
         solver_timesteps(COSINE, 1001)
     with pytest.raises(InputError, match="karras"):
         solver_timesteps(COSINE, 10, "karras")  # type: ignore[arg-type]
+
+
+def test_trailing_steps_are_even_and_begin_where_x0_can_be_told() -> None:
+    assert timesteps(1000, "trailing4") == [999, 749, 499, 249]
+    assert timesteps(Schedule.cosine(), "trailing4") == [995, 749, 499, 249]
+    assert timesteps(Schedule.linear(), "trailing2") == [999, 499]
+    assert timesteps(1000, "trailing1") == [999]
+
+
+def test_steps_can_be_named() -> None:
+    assert timesteps(1000, "at 995, 700,0") == [995, 700, 0]
+    assert timesteps(1000, "at 12") == [12]
+
+
+@pytest.mark.parametrize(
+    "spec", ["at 1000,5", "at 5,5", "at 5,9", "at", "at 5,", "trailing0", "trailing", "trailing1001"]
+)
+def test_steps_that_make_no_sense_are_refused(spec: str) -> None:
+    with pytest.raises(InputError):
+        timesteps(1000, spec)

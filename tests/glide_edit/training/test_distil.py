@@ -78,8 +78,13 @@ def loaded(folder: Path, name: str = "base") -> Stage:
     return load_model(folder, choose_runtime("cpu", "float32", 1)).load_stage[name]()
 
 
+def student(taught: StagePreset, steps: int) -> StagePreset:
+    return student_preset(taught, steps, f"trailing{steps}")
+
+
 def module_of(stage: Stage, taught: StagePreset, steps: int, factor: int = 1) -> DistillationModule:
-    return DistillationModule(copy.deepcopy(stage.network), stage, taught, steps, factor)  # type: ignore[arg-type]
+    network: Any = copy.deepcopy(stage.network)
+    return DistillationModule(network, stage, taught, student(taught, steps), factor)
 
 
 def batch_of(squares: Any, known: float = 0.5) -> Batch:
@@ -110,7 +115,7 @@ def test_the_segments_join_up_and_cover_the_axis(steps: int, sampler: str) -> No
 
 
 def test_a_student_that_is_distilled_again_is_called_at_the_times_that_it_knows() -> None:
-    taught = student_preset(BASE_PRESET, 4)
+    taught = student(BASE_PRESET, 4)
     assert segments_of(COSINE, timesteps(COSINE, "trailing2"), taught) == [(995, 749, 499), (499, 249)]
 
 
@@ -120,7 +125,7 @@ def test_whoever_draws_as_the_teacher_does_has_nothing_to_learn(
     # What a teacher says is brought into range, and known pixels are put back; a student learns both.
     monkeypatch.setattr(distil, "threshold_of", lambda preset: lambda x0: x0)
     stage = loaded(teacher)
-    module = module_of(stage, student_preset(stage.preset, 4), 4)
+    module = module_of(stage, student(stage.preset, 4), 4)
     for seed, known in ((0, 0.0), (1, 0.0), (2, 1.0)):
         terms: list[Any] = module.terms(batch_of(squares, known), random(seed), 1)
         losses = [float(term()) for term in terms if term.args[0].segment < 3]
@@ -130,8 +135,8 @@ def test_whoever_draws_as_the_teacher_does_has_nothing_to_learn(
 
 def test_guidance_is_part_of_what_is_learned(teacher: Path, squares: Any) -> None:
     stage = loaded(teacher)
-    plain = module_of(stage, student_preset(stage.preset, 4), 4)
-    guided = module_of(stage, replace(student_preset(stage.preset, 4), guidance=3.0), 4)
+    plain = module_of(stage, student(stage.preset, 4), 4)
+    guided = module_of(stage, replace(student(stage.preset, 4), guidance=3.0), 4)
     batch = batch_of(squares)
     unguided = replace(batch, captions=("",) * len(batch.captions))
     assert float(guided.loss(batch, random())) != pytest.approx(float(plain.loss(batch, random())), rel=1e-4)
@@ -211,7 +216,7 @@ def test_the_model_that_comes_out_draws_with_the_student_unless_told_otherwise(
     assert spec.usual_preset == "fast"
     assert [stage.name for stage in spec.cascade(False, "fast")] == ["base_fast", "upsampler"]
     assert [stage.name for stage in spec.cascade(False)] == ["base", "upsampler"]
-    assert spec.provenance["training"]["base_fast"]["student_steps"] == 2
+    assert spec.provenance["training"]["base_fast"]["student_times"] == [995, 499]
     fast, full = editor.generate("a square", seed=1), editor.generate("a square", seed=1, preset="default")
     assert not np.array_equal(fast.images[0], full.images[0])
     before = Editor.load(str(teacher), device="cpu", precision="float32").generate("a square", seed=1)
@@ -228,6 +233,21 @@ def test_an_upsampler_can_be_distilled_into_the_same_preset(
     spec = load_model(both, choose_runtime("cpu", "float32")).spec
     assert [stage.name for stage in spec.cascade(True, "fast")] == ["base_fast", "upsampler_fast"]
     assert [stage.presets["fast"].steps for stage in spec.cascade(True, "fast")] == [2, 1]
+
+
+def test_a_student_may_have_times_of_its_own_and_begin_as_another(
+    teacher: Path, pictures: Path, tmp_path: Path
+) -> None:
+    first = run(settings_for(teacher, pictures, tmp_path / "one", student_steps=2)).model
+    still = {"learning_rate": 1e-12, "student_times": "990,800,300"}
+    second = run(settings_for(teacher, pictures, tmp_path / "two", start=str(first), **still)).model
+    spec = load_model(second, choose_runtime("cpu", "float32")).spec
+    assert spec.cascade(False, "fast")[0].preset.respacing == "at 990,800,300"
+    assert spec.cascade(False, "fast")[0].preset.steps == 3
+    ours, theirs = (loaded(model, "base_fast").network.state_dict() for model in (second, first))  # type: ignore[attr-defined]
+    assert all(torch.allclose(value, theirs[name], atol=1e-2) for name, value in ours.items())
+    taught = loaded(teacher).network.state_dict()  # type: ignore[attr-defined]
+    assert not all(torch.equal(value, taught[name]) for name, value in ours.items())
 
 
 def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(
@@ -267,6 +287,9 @@ def test_glide_can_be_distilled_with_its_published_guidance(
         ({"teacher_stage": "roof"}, "no stage roof: name one of base, upsampler"),
         ({"student_steps": 9}, "between 1 and the teacher's 8, not 9"),
         ({"student_steps": 0}, "between 1 and the teacher's 8, not 0"),
+        ({"student_times": "249,749"}, "Steps must fall from at most 999, not 249, 749"),
+        ({"student_times": "many"}, "Cannot read the steps"),
+        ({"student_times": "9,8,7,6,5,4,3,2,1"}, "between 1 and the teacher's 8, not 9"),
         ({"guidance": float("nan")}, "guidance must be a number"),
         ({"text_encoder": "t5"}, "teacher's text encoder"),
     ],
