@@ -46,20 +46,21 @@ _LEAST_WEIGHT = 1e-6  # so that weights never sum to 0
 _FADE = 0.5  # of the way from the middle of a cell to the next: mixing more blurs, mixing less shows cells
 
 
-def patch_fill(picture: FloatArray, kept: BoolArray) -> FloatArray | None:
+def patch_fill(picture: FloatArray, kept: BoolArray, finest: int = FINEST) -> FloatArray | None:
     """The picture with its hidden part filled from the known part, which does not change.
 
     Args:
         picture: float32 (H, W, 3) in [-1, 1]; not read outside ``kept``.
         kept: bool (H, W), True = known.
+        finest: px, up to FINEST, in its place: fewer are several times as fast, and coarser.
 
     Returns:
         float32 (H, W, 3), or None where too little is known. Deterministic.
     """
     if kept.all():
         return picture
-    *_, finest = sizes = list(_sizes(kept.shape))
-    fine, fine_kept = shrink_known(picture, kept, finest)
+    sizes = list(_sizes(kept.shape, finest))
+    fine, fine_kept = shrink_known(picture, kept, sizes[-1])
     filled: FloatArray | None = None
     places: NDArray[np.intp] | None = None
     for size in sizes:
@@ -75,10 +76,10 @@ def patch_fill(picture: FloatArray, kept: BoolArray) -> FloatArray | None:
     return None if places is None else _copied(picture, kept, places)
 
 
-def _sizes(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+def _sizes(shape: tuple[int, ...], finest: int) -> Iterator[tuple[int, int]]:
     """(height, width) from coarse to fine."""
     longest = max(shape)
-    sides = [min(FINEST, longest)]
+    sides = [min(finest, longest)]
     while sides[-1] / STEP >= COARSEST:
         sides.append(round(sides[-1] / STEP))
     for side in reversed(sides):

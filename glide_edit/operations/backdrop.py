@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from masks import BoolArray, FloatArray
 
-_LOOKED_AT = 160
+_LOOKED_AT = 128
 """px: the side at which the thing is looked for."""
 
 _MARGIN = 0.5
@@ -28,7 +28,7 @@ _UNLIKE = 18.0
 _LIGHTNESS = 0.4
 """How much differences of lightness count beside those of colour: shadows are no things."""
 
-_BLUR = 2.0  # px, at the size looked at: texture is no difference
+_BLUR = 1.6  # px, at the size looked at: texture is no difference
 _ROUNDS = 3
 _THINGS = (0.03, 0.97)
 """The share of the selection that a thing takes; with less or more none was found."""

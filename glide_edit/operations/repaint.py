@@ -41,6 +41,9 @@ SMALLEST_CROP = 64
 LARGEST_SIDE = 2048
 """px: a larger crop is looked at and drawn at this size, and enlarged: memory is bounded."""
 
+BACKDROP_FINEST = 80
+"""px: most of a backdrop is covered by the thing before it, and finding its patches would take longest."""
+
 LARGEST_BOX = 1280
 """px: what is drawn of a larger box is composited in windows."""
 
@@ -156,7 +159,7 @@ def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[i
     box = (columns.start, rows.start, columns.stop, rows.stop)
     wide = solve_crop_around(box, canvas.pixels.shape[:2], PATCHES_CONTEXT, SMALLEST_CROP)
     drawn, known = _shown(wide, canvas)
-    fill = patch_fill(drawn, known)
+    fill = patch_fill(drawn, known, BACKDROP_FINEST)
     cutout = None if fill is None else cut_out(_levels(drawn), _levels(fill), known)
     if cutout is None:
         return
