@@ -284,7 +284,10 @@ def _take_old_names(kind: type[Request], values: dict[str, Any]) -> tuple[str, .
 
 def _frames(path: Path) -> tuple[str, ...]:
     from glide_edit.images import count_frames
+    from glide_edit.selections import RUN_LENGTHS
 
+    if path.suffix.lower() == RUN_LENGTHS:
+        return ()
     return (f"only the first frame of {path} is used",) if count_frames(path) > 1 else ()
 
 

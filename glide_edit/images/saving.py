@@ -11,10 +11,11 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageFile
 from PIL import TiffImagePlugin as Tiff
 
 from glide_edit.errors import ImageError, InputError, OutputExists
@@ -24,6 +25,8 @@ from glide_edit.images.picture import EXIF_KEPT, Picture, swap_red_and_blue, to_
 
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _LARGEST_SIDE = {"JPEG": 65_535, "WEBP": 16_383}
+_LARGEST_PNG_PROFILE = 2**20
+"""bytes: Pillow 12.3 and others refuse a whole PNG with a larger one (``PngImagePlugin.MAX_TEXT_CHUNK``)."""
 
 
 def default_output_suffix(picture: Picture) -> str:
@@ -42,6 +45,11 @@ def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, f
     check_place(path, force=force)
     output_format = _format_for(path)
     if like is not None:
+        if output_format == "PNG" and len(like.icc_profile or b"") > _LARGEST_PNG_PROFILE:
+            raise ImageError(
+                f"the picture's colour profile has {len(like.icc_profile or b''):,} bytes, and programs "
+                f"refuse a PNG with more than {_LARGEST_PNG_PROFILE:,}: save it as .tiff."
+            )
         largest = _LARGEST_SIDE.get(output_format)
         if largest is not None and max(like.height, like.width) > largest:
             raise ImageError(
@@ -122,7 +130,7 @@ def save_picture(
             if not has_room(picture, path, text):
                 raise InputError(f"{path.suffix} has no room for so long a text: save it as .png.")
             opaque = replace(picture, alpha=None, exif=with_text(_fitting(picture.exif), text))
-            data = _encode_with_pil(opaque, "JPEG", quality=quality, subsampling=0, optimize=True)
+            data = _encode_jpeg(opaque, quality)
         case _:
             commented = replace(picture, exif=with_text(picture.exif, text))
             data = _encode_with_pil(commented, "WEBP", lossless=True, exact=True)
@@ -142,7 +150,8 @@ def has_room(picture: Picture, path: str | os.PathLike[str], text: Mapping[str, 
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> Path:
     """Write a file through a temporary one beside it, so that it appears whole or not at all.
 
-    Raises OutputExists if it exists and ``force`` is not set, and InputError if it cannot be written.
+    Raises OutputExists if it exists and ``force`` is not set, be it by another program's write at the same
+    time, and InputError if it cannot be written.
     """
     path = Path(path)
     target = Path(os.path.realpath(path))  # a link stays a link
@@ -152,17 +161,33 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool =
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if os.path.lexists(target) and not force:
-            raise _already_there(path)
-        os.replace(temporary, target)
-    except OutputExists:
-        raise
+        if force:
+            os.replace(temporary, target)
+        else:
+            _link(temporary, target, data)
+    except FileExistsError:
+        raise _already_there(path) from None
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         with contextlib.suppress(OSError):  # the first error is reported
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _link(temporary: Path, target: Path, data: bytes) -> None:
+    """Give the file its name unless something has it; raises FileExistsError if so."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except (
+        OSError
+    ):  # a file system without links: the name is taken first, and the file is whole a little later
+        with open(target, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _check_name(path: Path) -> None:
@@ -222,6 +247,21 @@ def _encode_with_pil(picture: Picture, output_format: str, **options: Any) -> by
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(to_uint8(with_alpha(picture)))).save(file, output_format, **options)
     return file.getvalue()
+
+
+_BUFFER_LOCK = Lock()
+
+
+def _encode_jpeg(picture: Picture, quality: int) -> bytes:
+    """Pillow 12.3 gives an optimised JPEG a buffer of 2 bytes a pixel at most, and grainy pictures need more:
+    it fails, and libjpeg writes to stderr."""
+    with _BUFFER_LOCK:
+        usual, needed = ImageFile.MAXBLOCK, 2**16 + 6 * picture.height * picture.width
+        ImageFile.MAXBLOCK = max(usual, needed)
+        try:
+            return _encode_with_pil(picture, "JPEG", quality=quality, subsampling=0, optimize=True)
+        finally:
+            ImageFile.MAXBLOCK = usual
 
 
 def _encode_png(picture: Picture, text: Mapping[str, str]) -> bytes:

@@ -20,6 +20,10 @@ MOST_WEIGHT = 10.0
 MOST_WEIGHTED = 8
 """Each weighted part costs a branch in every step."""
 
+MOST_CHARACTERS = 10_000
+"""Of a prompt: no model reads a hundredth of it."""
+
+_LONGEST_WEIGHT = 64
 _WEIGHT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*")
 
 
@@ -49,8 +53,10 @@ def read_words(prompt: str) -> Words:
     """Read a prompt. Brackets without a weight are characters like any other, and so are lone ones.
 
     Raises:
-        InputError: a weight above 10, weights within each other, or more than 8 of them.
+        InputError: more than 10,000 characters, a weight above 10, weights within each other, or more than 8.
     """
+    if len(prompt) > MOST_CHARACTERS:
+        raise InputError(f"A prompt may have {MOST_CHARACTERS:,} characters at most, not {len(prompt):,}.")
     kept = "".join(c for c in prompt if c.isspace() or unicodedata.category(c) != "Cc")
     text, parts = _read(kept)
     if len(parts) > MOST_WEIGHTED:
@@ -66,7 +72,7 @@ def _read(prompt: str) -> tuple[str, list[tuple[int, int, float]]]:
     """The text without weights and escapes, and where the weighted words stand in it."""
     characters: list[str] = []
     open_at: list[int] = []
-    colons: set[int] = set()
+    colons: list[int] = []
     parts: list[tuple[int, int, float]] = []
     escaped = False
     for here, character in enumerate(prompt):
@@ -75,20 +81,32 @@ def _read(prompt: str) -> tuple[str, list[tuple[int, int, float]]]:
             continue
         if not escaped and character == ")" and open_at:
             start = open_at.pop()
-            colon = max((at for at in colons if at > start), default=None)
-            weight = None if colon is None else _WEIGHT.fullmatch("".join(characters[colon + 1 :]))
-            words = "".join(characters[start + 1 : colon])
-            if weight and any(each.isalpha() for each in words):
-                if any(first > start for first, _, _ in parts):
-                    raise InputError("Weights cannot stand within each other: ((a:2) b:3) has no meaning.")
-                characters[start:] = words.strip()
-                parts.append((start, len(characters), float(weight[1])))
-                colons = {at for at in colons if at < start}
-                continue
+            weight = _weight(characters, colons[-1]) if colons and colons[-1] > start else None
+            if weight is not None:
+                words = "".join(characters[start + 1 : colons[-1]])
+                if any(each.isalpha() for each in words):
+                    if parts and parts[-1][0] > start:
+                        raise InputError(
+                            "Weights cannot stand within each other: ((a:2) b:3) has no meaning."
+                        )
+                    characters[start:] = words.strip()
+                    parts.append((start, len(characters), weight))
+                    while colons and colons[-1] > start:
+                        colons.pop()
+                    continue
         if not escaped and character == "(":
             open_at.append(len(characters))
         if not escaped and character == ":":
-            colons.add(len(characters))
+            colons.append(len(characters))
         characters.append(character)
         escaped = False
     return "".join(characters), parts
+
+
+def _weight(characters: list[str], colon: int) -> float | None:
+    """The number after the colon, None where something else stands there. Each is read once: what is long is
+    none."""
+    if len(characters) - colon > _LONGEST_WEIGHT:
+        return None
+    found = _WEIGHT.fullmatch("".join(characters[colon + 1 :]))
+    return None if found is None else float(found[1])

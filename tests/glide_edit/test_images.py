@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -8,7 +9,9 @@ import struct
 import subprocess
 import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import hypothesis.strategies as st
@@ -956,3 +959,59 @@ class TestNothingHalfWritten:
 def test_tensors_without_plain_values_are_refused(tensor: torch.Tensor) -> None:
     with pytest.raises(ImageError, match="give a dense tensor"):
         open_picture(tensor)
+
+
+# -- what stops a file from being written ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", [60, 95, 100])
+def test_the_grainiest_picture_fits_into_a_jpeg(
+    quality: int, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
+    path = save_picture(noise, tmp_path / "noise.jpg", quality=quality)
+    assert open_picture(path).pixels.shape == noise.shape
+    assert capfd.readouterr().err == ""
+
+
+def test_a_profile_that_no_png_can_hold_is_told_before_the_work(tmp_path: Path) -> None:
+    profile = np.random.default_rng(0).integers(0, 256, 2**20 + 1, np.uint8).tobytes()
+    picture = Picture(np.zeros((4, 5, 3), np.uint8), icc_profile=profile)
+    with pytest.raises(ImageError, match=r"1,048,577 bytes.* save it as \.tiff"):
+        check_output(tmp_path / "a.png", like=picture)
+    assert Image.open(save_picture(picture, tmp_path / "a.tiff")).info["icc_profile"] == profile
+    largest = Picture(picture.pixels, icc_profile=profile[:-1])
+    assert Image.open(save_picture(largest, tmp_path / "a.png")).info["icc_profile"] == profile[:-1]
+
+
+def test_one_of_several_writers_gets_a_new_name(tmp_path: Path) -> None:
+    path = tmp_path / "new.png"
+    together = Barrier(8)
+
+    def write(number: int) -> bool:
+        together.wait()
+        try:
+            write_atomically(path, bytes([number]) * 1000)
+        except OutputExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        written = list(pool.map(write, range(8)))
+    assert sum(written) == 1
+    assert path.read_bytes() == bytes([written.index(True)]) * 1000
+    assert [each.name for each in tmp_path.iterdir()] == ["new.png"]
+
+
+def test_names_are_taken_once_where_files_cannot_be_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*names: object) -> None:
+        raise OSError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = write_atomically(tmp_path / "new.bin", b"first")
+    with pytest.raises(OutputExists):
+        write_atomically(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [each.name for each in tmp_path.iterdir()] == ["new.bin"]

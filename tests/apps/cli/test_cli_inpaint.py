@@ -57,6 +57,15 @@ def test_writes_beside_the_photo_and_prints_the_receipt(inpaint, here: Path, tmp
     assert (elsewhere / "photo.png").read_bytes() == before
 
 
+def test_a_mask_may_be_run_lengths(inpaint, cli, here: Path) -> None:
+    assert cli("mask", "convert", "mask.png", "-o", "mask.json").exit_code == 0
+    pictures = [inpaint(mask=mask, photo="photo.png") for mask in ("mask.png",)]
+    first = open_picture(here / "photo-edit.png").pixels
+    pictures.append(inpaint("photo.png", "-o", "again.png", mask="mask.json"))
+    assert [result.exit_code for result in pictures] == [0, 0], pictures[-1].output
+    assert np.array_equal(open_picture(here / "again.png").pixels, first)
+
+
 def test_png_carries_the_recipe(inpaint, cli, tiny: Path) -> None:
     assert inpaint("photo.png", "--seed", 5, "--n", 2, "--steps", 3).exit_code == 0
     recipe = json.loads(read_text("photo-edit-2.png")["glide-edit"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
 from glide_edit.errors import InputError
-from glide_edit.text.prompt_weights import MOST_WEIGHT, MOST_WEIGHTED, read_words
+from glide_edit.text.prompt_weights import MOST_CHARACTERS, MOST_WEIGHT, MOST_WEIGHTED, read_words
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,27 @@ def test_escaping_keeps_any_text(text: str) -> None:
     words = read_words(escaped)
     assert words.parts == ()
     assert words.plain == (text if text.strip() else "")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "(" * 4999 + ")" * 4999,
+        "(" * 9999,
+        "((a:1" * 2000,
+        ":1)" * 3000,
+        "(:1)" * 2500,
+        "(a" * 2000 + ":1)" * 2000,
+    ],
+)
+def test_long_rows_of_brackets_are_read_in_no_time(prompt: str) -> None:
+    began = time.process_time()
+    with contextlib.suppress(InputError):
+        read_words(prompt)
+    assert time.process_time() - began < 2
+
+
+def test_a_prompt_has_a_largest_length() -> None:
+    assert read_words("a" * MOST_CHARACTERS).plain == "a" * MOST_CHARACTERS
+    with pytest.raises(InputError, match="10,000 characters at most, not 10,001"):
+        read_words("a" * (MOST_CHARACTERS + 1))
