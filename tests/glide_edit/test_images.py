@@ -979,9 +979,11 @@ def test_a_profile_that_no_png_can_hold_is_told_before_the_work(tmp_path: Path) 
     picture = Picture(np.zeros((4, 5, 3), np.uint8), icc_profile=profile)
     with pytest.raises(ImageError, match=r"1,048,577 bytes.* save it as \.tiff"):
         check_output(tmp_path / "a.png", like=picture)
-    assert Image.open(save_picture(picture, tmp_path / "a.tiff")).info["icc_profile"] == profile
+    with Image.open(save_picture(picture, tmp_path / "a.tiff")) as opened:
+        assert opened.info["icc_profile"] == profile
     largest = Picture(picture.pixels, icc_profile=profile[:-1])
-    assert Image.open(save_picture(largest, tmp_path / "a.png")).info["icc_profile"] == profile[:-1]
+    with Image.open(save_picture(largest, tmp_path / "a.png")) as opened:
+        assert opened.info["icc_profile"] == profile[:-1]
 
 
 def test_one_of_several_writers_gets_a_new_name(tmp_path: Path) -> None:
