@@ -194,7 +194,9 @@ def _print_model(info: ModelInfo, spec: ModelSpec) -> None:
     for part, count in info.parameters.items():
         typer.echo(f"  {part:<22} {count:,}")
     for name in spec.preset_names:
-        typer.echo(f"preset       {name}{' (usual)' if name == spec.usual_preset else ''}")
+        kinds = (("pictures", False), ("edits", True))
+        uses = " and ".join(kind for kind, repaints in kinds if name == spec.preset_of(repaints=repaints))
+        typer.echo(f"preset       {name}" + (f" (usual for {uses})" if uses else ""))
         run = {stage.name for inpainting in (False, True) for stage in spec.cascade(inpainting, name)}
         for stage in (each for each in spec.stages if each.name in run):
             preset = stage.presets[name]

@@ -40,7 +40,7 @@ def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bo
     ``runtime`` is by default what ``choose_runtime`` picks. The networks get its precision; text encoders
     stay in float32, since they run once an edit and cost next to nothing. ``verify`` compares every file
     with its sha256. A model that has networks of their own for inpainting is large: its parts are read (and
-    compared) when they are first needed. Of others the stages of the usual preset are read now.
+    compared) when they are first needed. Of others the stages of the usual edits are read now.
 
     Raises:
         ModelNotFound: there is no such folder.
@@ -63,7 +63,7 @@ def load_model(folder: Path | str, runtime: Runtime | None = None, *, verify: bo
         },
     )
     if spec.cascade(inpainting=True) == spec.cascade(inpainting=False):
-        model.cascade(inpainting=False, preset=spec.usual_preset)
+        model.cascade(inpainting=True, preset=spec.preset_of(repaints=True))
     return model
 
 

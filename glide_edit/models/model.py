@@ -107,7 +107,7 @@ class Model:
         Raises:
             ModelFormatError: it has no preset of that name.
         """
-        return replace(self, spec=replace(self.spec, usual_preset=name))
+        return replace(self, spec=replace(self.spec, usual_preset=name, edit_preset=None))
 
     @property
     def name(self) -> str:

@@ -16,7 +16,8 @@ a projection alone and null as its tokenizer: its ``config`` names the language 
 that it replaces where a part of the picture is known; it is left out where the stage's own name says so, as
 "base_inpaint" does. A stage that was distilled from another has that one's name as ``distils``, and as
 ``in_presets`` the presets in which it takes its place. ``usual_preset`` is that of requests that leave it to
-the model; left out it is "default". ``backdrop`` is "filled" for a model that draws things better than what
+the model, and ``edit_preset`` that of those among them that repaint a part of a picture; left out they are
+"default" and the usual one. ``backdrop`` is "filled" for a model that draws things better than what
 lies behind them: an edit then fills that from the surroundings unless it is asked not to; left out it is
 "drawn". Nothing else is optional, and what is not named here is an error.
 
@@ -73,14 +74,16 @@ class ModelSpec:
     files: Mapping[str, str] = field(default_factory=dict)
     clip: ClipSpec | None = None
     usual_preset: str = DEFAULT
+    edit_preset: str | None = None
     backdrop: str = DRAWN
 
     def __post_init__(self) -> None:
         _check_stages(self.stages)
-        if self.usual_preset not in self.preset_names:
-            raise ModelFormatError(
-                f"There is no preset {self.usual_preset!r}; there are {', '.join(self.preset_names)}."
-            )
+        for name in (self.usual_preset, self.edit_preset):
+            if name is not None and name not in self.preset_names:
+                raise ModelFormatError(
+                    f"There is no preset {name!r}; there are {', '.join(self.preset_names)}."
+                )
         if self.backdrop not in (DRAWN, FILLED):
             raise ModelFormatError(f"backdrop must be {DRAWN} or {FILLED}, not {self.backdrop!r}.")
         for inpainting, preset in product((False, True), self.preset_names):
@@ -119,6 +122,10 @@ class ModelSpec:
     def text_of(self, stage: StageSpec) -> TextSpec | None:
         """What encodes the prompt for this stage; None where it reads no text."""
         return (stage.text or self.text) if stage.config.text_width else None
+
+    def preset_of(self, *, repaints: bool) -> str:
+        """The preset of requests that leave it to the model, which repaint a part of a picture or not."""
+        return self.edit_preset or self.usual_preset if repaints else self.usual_preset
 
     @property
     def preset_names(self) -> tuple[str, ...]:
@@ -180,6 +187,7 @@ class ModelSpec:
             **clip,
             "presets": presets,
             **({} if self.usual_preset == DEFAULT else {"usual_preset": self.usual_preset}),
+            **({} if self.edit_preset is None else {"edit_preset": self.edit_preset}),
             **({} if self.backdrop == DRAWN else {"backdrop": self.backdrop}),
             "files": dict(self.files),
         }
@@ -205,6 +213,7 @@ class ModelSpec:
             files=data["files"],
             clip=data.get("clip"),
             usual_preset=data.get("usual_preset", DEFAULT),
+            edit_preset=data.get("edit_preset"),
             backdrop=data.get("backdrop", DRAWN),
         )
         for name, settings in presets.items():
@@ -234,6 +243,7 @@ _MODEL: records.Fields = {
 _MODEL_OPTIONAL: records.Fields = {
     "clip": records.optional(ClipSpec.from_json),
     "usual_preset": records.text,
+    "edit_preset": records.text,
     "backdrop": records.text,
 }
 """What each object must hold, and how its values are read."""

@@ -71,7 +71,9 @@ def preset_for(spec: ModelSpec, request: Request, prepared: Prepared) -> str:
     names = ("steps", "stage_steps", "sampler", "guidance", "clip_guidance", "context_guidance")
     said = any(getattr(request, name, None) is not None for name in names)
     words = request.negative_prompt or len(read_words(request.prompt).shares()) > 1
-    return DEFAULT if said or words or prepared.strength is not None else spec.usual_preset
+    if said or words or prepared.strength is not None:
+        return DEFAULT
+    return spec.preset_of(repaints=request.repaints)
 
 
 def settings_of(

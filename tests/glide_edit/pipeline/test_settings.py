@@ -12,7 +12,7 @@ import torch
 from glide_edit.diffusion.noise import NoiseSource
 from glide_edit.diffusion.schedule import timesteps
 from glide_edit.editor import Editor
-from glide_edit.errors import InputError
+from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.images import open_picture
 from glide_edit.models import Model, StagePreset
 from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Vary
@@ -207,6 +207,18 @@ def test_a_student_draws_where_the_request_leaves_sampling_to_the_model(
     assert planned.stages[0].label == "base"
     (picture, *_) = distilled.run(request_).images
     assert picture.size[0] > 0
+
+
+def test_edits_may_have_a_usual_preset_of_their_own(distilled: Editor) -> None:
+    spec = replace(distilled.model.spec, usual_preset="default", edit_preset="fast")
+    editor = Editor(replace(distilled.model, spec=spec))
+    assert editor.plan(Generate(prompt="a ball")).stages[0].stage == "base"
+    assert editor.plan(inpainting()).stages[0].stage == "base_fast"
+    assert editor.plan(inpainting(preset="default")).stages[0].stage == "base"
+    assert spec.to_json()["edit_preset"] == "fast"
+    assert spec.identity != distilled.model.spec.identity
+    with pytest.raises(ModelFormatError, match="no preset 'slow'"):
+        replace(spec, edit_preset="slow")
 
 
 def test_a_student_is_called_at_its_own_times_and_once_a_step(distilled: Editor) -> None:
