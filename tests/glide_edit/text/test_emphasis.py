@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
 from glide_edit.errors import InputError
-from glide_edit.text.prompt_weights import MOST_WEIGHT, MOST_WEIGHTED, read_words
+from glide_edit.text.prompt_weights import MOST_CHARACTERS, MOST_WEIGHT, MOST_WEIGHTED, read_words
 
 
 @pytest.mark.parametrize(
@@ -90,3 +92,17 @@ def test_escaping_keeps_any_text(text: str) -> None:
     words = read_words(escaped)
     assert words.parts == ()
     assert words.plain == (text if text.strip() else "")
+
+
+def test_a_long_prompt_is_refused_before_it_is_parsed() -> None:
+    read_words("(" * MOST_CHARACTERS)
+    with pytest.raises(InputError, match="10,000 characters at most"):
+        read_words("(" * (MOST_CHARACTERS + 1))
+
+
+def test_brackets_are_read_in_linear_time() -> None:
+    third = MOST_CHARACTERS // 3
+    prompt = "(" * third + ":" * third + ")" * third
+    before = time.process_time()
+    assert read_words(prompt).plain == prompt
+    assert time.process_time() - before < 0.1
