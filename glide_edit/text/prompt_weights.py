@@ -21,9 +21,11 @@ MOST_WEIGHTED = 8
 """Each weighted part costs a branch in every step."""
 
 MOST_CHARACTERS = 10_000
-"""Of a prompt: no model reads a hundredth of it."""
+"""Far more than any encoder reads; longer prompts are refused before they are parsed."""
 
-_LONGEST_WEIGHT = 64
+_LONGEST_WEIGHT = 32
+"""In characters, with the spaces around it: what stands after a colon is looked at no further."""
+
 _WEIGHT = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*")
 
 
@@ -53,10 +55,12 @@ def read_words(prompt: str) -> Words:
     """Read a prompt. Brackets without a weight are characters like any other, and so are lone ones.
 
     Raises:
-        InputError: more than 10,000 characters, a weight above 10, weights within each other, or more than 8.
+        InputError: more than 10,000 characters, a weight above 10, weights within each other, or more than 8
+            of them.
     """
     if len(prompt) > MOST_CHARACTERS:
-        raise InputError(f"A prompt may have {MOST_CHARACTERS:,} characters at most, not {len(prompt):,}.")
+        said = f"A prompt may have {MOST_CHARACTERS:,} characters at most, not {len(prompt):,}."
+        raise InputError(said, code="prompt_too_long", field="prompt")
     kept = "".join(c for c in prompt if c.isspace() or unicodedata.category(c) != "Cc")
     text, parts = _read(kept)
     if len(parts) > MOST_WEIGHTED:
@@ -72,7 +76,7 @@ def _read(prompt: str) -> tuple[str, list[tuple[int, int, float]]]:
     """The text without weights and escapes, and where the weighted words stand in it."""
     characters: list[str] = []
     open_at: list[int] = []
-    colons: list[int] = []
+    colons: list[int] = []  # in ascending order, as are the starts of the parts
     parts: list[tuple[int, int, float]] = []
     escaped = False
     for here, character in enumerate(prompt):
@@ -81,19 +85,17 @@ def _read(prompt: str) -> tuple[str, list[tuple[int, int, float]]]:
             continue
         if not escaped and character == ")" and open_at:
             start = open_at.pop()
-            weight = _weight(characters, colons[-1]) if colons and colons[-1] > start else None
-            if weight is not None:
-                words = "".join(characters[start + 1 : colons[-1]])
-                if any(each.isalpha() for each in words):
-                    if parts and parts[-1][0] > start:
-                        raise InputError(
-                            "Weights cannot stand within each other: ((a:2) b:3) has no meaning."
-                        )
-                    characters[start:] = words.strip()
-                    parts.append((start, len(characters), weight))
-                    while colons and colons[-1] > start:
-                        colons.pop()
-                    continue
+            colon = colons[-1] if colons and colons[-1] > start else len(characters)
+            said = characters[colon + 1 : colon + 2 + _LONGEST_WEIGHT]
+            weight = _WEIGHT.fullmatch("".join(said)) if len(said) <= _LONGEST_WEIGHT else None
+            if weight and any(each.isalpha() for each in characters[start + 1 : colon]):
+                if parts and parts[-1][0] > start:
+                    raise InputError("Weights cannot stand within each other: ((a:2) b:3) has no meaning.")
+                characters[start:] = "".join(characters[start + 1 : colon]).strip()
+                parts.append((start, len(characters), float(weight[1])))
+                while colons and colons[-1] > start:
+                    colons.pop()
+                continue
         if not escaped and character == "(":
             open_at.append(len(characters))
         if not escaped and character == ":":
@@ -101,12 +103,3 @@ def _read(prompt: str) -> tuple[str, list[tuple[int, int, float]]]:
         characters.append(character)
         escaped = False
     return "".join(characters), parts
-
-
-def _weight(characters: list[str], colon: int) -> float | None:
-    """The number after the colon, None where something else stands there. Each is read once: what is long is
-    none."""
-    if len(characters) - colon > _LONGEST_WEIGHT:
-        return None
-    found = _WEIGHT.fullmatch("".join(characters[colon + 1 :]))
-    return None if found is None else float(found[1])

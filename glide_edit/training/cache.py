@@ -192,8 +192,13 @@ def _about(folder: Path) -> dict[str, int] | None:
         about = json.loads(path.read_text(encoding="utf-8"))
         # Without the number rendered, all are.
         numbers = {"rendered": about["count"], **about}
-        return {key: int(numbers[key]) for key in ("size", "count", "seed", "rendered")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        about = {key: numbers[key] for key in ("size", "count", "seed", "rendered")}
+        if not all(type(value) is int for value in about.values()):
+            raise ValueError("its numbers must be whole")
+        if about["size"] < 1 or not 0 <= about["rendered"] <= about["count"]:
+            raise ValueError("its numbers are out of range")
+        return about
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder, error) from error
 
 

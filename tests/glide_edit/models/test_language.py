@@ -251,3 +251,13 @@ def test_a_clip_comes_in_with_its_own_tokenizer(model: Path, tmp_path: Path) -> 
     assert loaded.clip is not None
     assert loaded.spec.clip is not None
     assert loaded.spec.clip.tokenizer == "clip-tokenizer.json"
+
+
+@pytest.mark.parametrize("name", ["../evil/w.safetensors", "/w.safetensors", 3, "w.bin"])
+def test_a_weight_map_names_only_files_of_its_own_folder(tmp_path: Path, name: Any) -> None:
+    (tmp_path / "w.safetensors").write_bytes(b"harmless")
+    (tmp_path / "w.bin").write_bytes(b"harmless")
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": {"a": name}}), encoding="utf-8")
+    with pytest.raises(ModelFormatError, match="not a plain name"):
+        weights_sha256(tmp_path)

@@ -156,3 +156,13 @@ def test_a_disk_too_small_is_said_before_anything_is_rendered(tmp_path: Path) ->
     with pytest.raises(TrainingError, match=r"needs .* GB"):
         build_cache(tmp_path / "huge", 10**9, 1024, progress=stop)
     assert not list((tmp_path / "huge").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "numbers", ['"rendered": -4', '"rendered": 9', '"rendered": Infinity', '"size": 0', '"seed": "x"']
+)
+def test_numbers_of_a_cache_are_checked(tmp_path: Path, numbers: str) -> None:
+    record = f'{{"size": 32, "count": 5, "seed": 0, "rendered": 2, {numbers}}}'
+    (tmp_path / "cache.json").write_text(record, encoding="utf-8")
+    with pytest.raises(TrainingError, match="is damaged"):
+        build_cache(tmp_path, COUNT, SIZE)
