@@ -311,7 +311,7 @@ def glide_spec(*published: str) -> ModelSpec:
 def test_the_shipped_model_is_written_as_it_was() -> None:
     spec = read_spec(resolve("toybox"))
     assert folder._record_of(spec).encode() == (resolve("toybox") / "model.json").read_bytes()
-    assert spec.to_json()["format"] == 2
+    assert spec.to_json()["format"] == 3
 
 
 @pytest.mark.parametrize(
