@@ -30,7 +30,7 @@ _LIGHTNESS = 0.4
 
 _BLUR = 1.6  # px, at the size looked at: texture is no difference
 _ROUNDS = 3
-_THINGS = (0.03, 0.97)
+_THINGS = (0.1, 0.97)
 """The share of the selection that a thing takes; with less or more none was found."""
 
 _DARKEST = 0.55

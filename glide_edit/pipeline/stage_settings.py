@@ -148,12 +148,13 @@ def begin_at(
 ) -> list[float]:
     """The times of a run that begins from a noised picture, at ``strength`` of the noise axis, in (0, 1].
 
-    The times above it are left out, as SDEdit does; at least the last stays. With ``rescale`` all are kept
-    and moved down: a pass over tiles adds detail in all of its few steps.
+    The times above it are left out, as SDEdit does; where that leaves none, it is the only one. With
+    ``rescale`` all are kept and moved down: a pass over tiles adds detail in all of its few steps.
     """
     if rescale:
         return [strength * t for t in times]
-    return [t for t in times if t <= strength * (schedule.num_timesteps - 1)] or list(times[-1:])
+    begin = strength * (schedule.num_timesteps - 1)
+    return [t for t in times if t <= begin] or [begin]
 
 
 def _branches(

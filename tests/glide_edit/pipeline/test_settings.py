@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from glide_edit.diffusion.noise import NoiseSource
-from glide_edit.diffusion.schedule import timesteps
+from glide_edit.diffusion.schedule import Schedule, timesteps
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.images import open_picture
 from glide_edit.models import Model, StagePreset
+from glide_edit.pipeline.stage_settings import begin_at
 from glide_edit.requests import Generate, Inpaint, Outpaint, Request, Vary
 from masks import Mask
 from tests.glide_edit.operations.stand_ins import noise, stand_in_editor, told
@@ -237,3 +238,12 @@ def test_what_is_built_into_a_student_cannot_be_asked_for(asked: dict[str, Any],
     with pytest.raises(InputError, match="distilled to 2 steps, with guidance built in") as caught:
         distilled.plan(Generate(prompt="a ball", preset="fast", **asked))
     assert caught.value.field == next(iter(asked))
+
+
+def test_a_run_from_a_picture_begins_no_later_than_its_strength() -> None:
+    """Also where a preset has no step near the clean picture: a student's first one would draw it anew."""
+    schedule = Schedule.cosine()
+    times = [999.0, 500.0, 0.0]
+    assert begin_at(times, 0.6, schedule) == [500.0, 0.0]
+    assert begin_at(times[:2], 0.125, schedule) == [0.125 * 999]
+    assert begin_at(times[:2], 0.8, schedule, rescale=True) == [0.8 * 999, 400.0]
