@@ -133,16 +133,17 @@ def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Draw
     inside = np.s_[y0:y1, x0:x1]
     allowed = frame.allowed.selected & canvas.unknown[inside]
     pixels, unknown = (each if canvas.owned else each.copy() for each in (canvas.pixels, canvas.unknown))
+    beside = neighbours_of(canvas, inside, allowed)
     if max(allowed.shape) > LARGEST_BOX:
         notes = composite_in_windows(request, frame, canvas, drawn, allowed, seed, pixels[inside])
     else:
         grain = grain_match_for(request, seed, frame.number, ~canvas.unknown[inside])
-        beside = neighbours_of(canvas, inside, allowed)
         part, notes = composite_into(
             canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, grain, beside
         )
         pixels[inside] = part
-    if frame.fills_backdrop and allowed.any() and max(allowed.shape) <= LARGEST_SIDE:
+    # A piece of a long selection holds a piece of a thing.
+    if frame.fills_backdrop and beside is None and allowed.any() and max(allowed.shape) <= LARGEST_SIDE:
         _put_onto_a_fill(replace(canvas, pixels=pixels), allowed, (x0, y0))
     unknown[inside] &= ~allowed
     return Canvas(pixels, unknown, (*canvas.notes, *notes), owned=True, allowed=canvas.allowed)
@@ -163,10 +164,7 @@ def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[i
     cutout = None if fill is None else cut_out(_levels(drawn), _levels(fill), known)
     if cutout is None:
         return
-    within = np.s_[
-        rows.start - wide.y0 : rows.stop - wide.y0, columns.start - wide.x0 : columns.stop - wide.x0
-    ]
-    alpha, behind = (_at_full_size(each, wide)[within] for each in (cutout.alpha, cutout.behind))
+    alpha, behind = (_part_of(each, wide, box) for each in (cutout.alpha, cutout.behind))
     white = int(np.iinfo(canvas.pixels.dtype).max)
     behind = behind * np.float32(white / 255)
     part = canvas.pixels[rows, columns]
@@ -180,10 +178,16 @@ def _levels(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     return (picture + 1) * np.float32(127.5)
 
 
-def _at_full_size(picture: NDArray[np.float32], crop: Crop) -> NDArray[np.float32]:
-    if len(picture) == crop.side:
-        return picture
-    return np.asarray(cv2.resize(picture, (crop.side, crop.side), interpolation=cv2.INTER_LINEAR), np.float32)
+def _part_of(picture: NDArray[np.float32], crop: Crop, box: tuple[int, int, int, int]) -> NDArray[np.float32]:
+    """The part in ``box`` (x0, y0, x1, y1) of a photograph; ``picture`` shows its crop, perhaps shrunk."""
+    x0, y0, x1, y1 = box
+    scale = len(picture) / crop.side
+    # From a pixel of the part to its place in the picture, between the middles of pixels.
+    shift = [(start - origin + 0.5) * scale - 0.5 for start, origin in ((x0, crop.x0), (y0, crop.y0))]
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    part = cv2.warpAffine(picture, matrix, (x1 - x0, y1 - y0), flags=how, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(part, np.float32)
 
 
 def as_sharp_as_around(drawn: Tensor, smooth: Tensor, keep_mask: Tensor) -> Tensor:

@@ -205,14 +205,12 @@ class DistillationModule(ModuleWithLoss[Batch]):
         """The denoiser of the student, or of the guided teacher, as the pipeline makes it."""
         preset = self.preset if student else self.taught
         network = self.student if student else self.teacher.network
-        branches: list[Branch] = [(condition, preset.guidance)]
+        branches: list[Branch] = [(condition, 1.0)]
         if preset.guidance != 1 and condition.text is not None:
             encoder = self.teacher.text_encoder
             assert encoder is not None
-            nothing = encoder.encode([""] * len(condition.text.states))
-            branches.append((replace(condition, text=nothing), 1 - preset.guidance))
-        else:
-            branches = [(condition, 1.0)]
+            nothing = replace(condition, text=encoder.encode([""] * len(condition.text.states)))
+            branches = [(condition, preset.guidance), (nothing, 1 - preset.guidance)]
         paste = None
         if condition.known is not None and condition.keep_mask is not None:
             paste = PasteKnown(condition.known, condition.keep_mask)

@@ -44,8 +44,11 @@ def prepare_distillation(
     assert settings.teacher is not None
     folder = resolve(settings.teacher)
     teacher = load_model(folder, runtime).load_stage[settings.taught.name]()
+    sampler = teacher.preset.sampler
     taught = replace(
         teacher.preset,
+        # Where the teacher goes must follow from where it begins.
+        sampler="ddim" if sampler == "ddpm" else sampler,
         steps=settings.teacher_steps or teacher.preset.steps,
         guidance=teacher.preset.guidance if settings.guidance is None else settings.guidance,
         respacing=None if settings.teacher_steps else teacher.preset.respacing,

@@ -46,7 +46,8 @@ class ModuleWithLoss(nn.Module, Generic[B]):
         """The scalar to minimise; everything random in it comes from the (CPU) generator."""
 
     def terms(self, batch: B, generator: torch.Generator, most: int) -> list[Callable[[], Tensor]]:
-        """At most ``most`` functions whose sum is the loss. They can be called by several threads at once.
+        """Functions whose sum is the loss, to be called by ``most`` threads at once: no more, unless the
+        loss has parts of its own.
 
         A loss that cannot be cut into parts is one term.
         """

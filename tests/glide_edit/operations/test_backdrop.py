@@ -14,6 +14,7 @@ from glide_edit.editor import Editor
 from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.images import open_picture
 from glide_edit.models import Model
+from glide_edit.operations import repaint
 from glide_edit.operations.backdrop import cut_out
 from glide_edit.pipeline.finish import finish
 from glide_edit.pipeline.planner import plan_frames
@@ -107,6 +108,39 @@ def test_values_that_are_not_finite_are_left_to_the_finish() -> None:
     assert cut_out(drawn, drawn, np.ones_like(known)) is None
     drawn[100, 90] = np.nan
     assert cut_out(drawn, wood().astype(np.float32), known) is None
+
+
+def test_a_large_selection_is_looked_at_small_and_put_back_at_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn = drawn_with((40, 60, 200))
+    whole = edited(drawn, fills=True)
+    monkeypatch.setattr(repaint, "LARGEST_SIDE", 150)
+    small = edited(drawn, fills=True)
+    assert np.array_equal(small[~SELECTED], whole[~SELECTED])
+    core = np.hypot(ROWS - 105, COLUMNS - 92) < 20
+    assert np.abs(small[core].astype(int) - whole[core]).mean() < 2
+    assert np.abs(small[BESIDE].astype(int) - whole[BESIDE]).mean() < 25
+
+
+def test_pieces_of_a_long_selection_are_as_drawn() -> None:
+    long = np.zeros((60, 1400), bool)
+    long[20:40, 5:1395] = True
+    image = open_picture(np.tile(wood()[:60], (1, 7, 1)))
+    planned = plan_frames(Inpaint(image=image, mask=Mask.from_array(long, means="change"), prompt="a rope"))
+    assert len(planned.frames) > 1
+    squares = [
+        np.random.default_rng(k).uniform(0, 255, (64, 64, 3)).astype(np.float32)
+        for k in range(len(planned.frames))
+    ]
+    results = [
+        finish(
+            replace(planned, frames=tuple(replace(frame, fills_backdrop=fills) for frame in planned.frames)),
+            squares,
+        )
+        for fills in (False, True)
+    ]
+    assert np.array_equal(*(result.picture.pixels for result in results))
 
 
 def test_it_is_the_same_each_time_and_for_16_bits() -> None:

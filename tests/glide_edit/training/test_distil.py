@@ -259,6 +259,19 @@ def test_a_run_goes_on_from_its_checkpoint_as_if_it_had_not_stopped(
     assert (whole / "base_fast.safetensors").read_bytes() == (parts / "base_fast.safetensors").read_bytes()
 
 
+def test_a_teacher_that_is_sampled_with_noise_is_followed_without(
+    teacher: Path, pictures: Path, tmp_path: Path
+) -> None:
+    record = json.loads((teacher / "model.json").read_text())
+    record["presets"]["default"]["base"]["sampler"] = "ddpm"
+    (teacher / "model.json").write_text(json.dumps(record))
+    model = run(settings_for(teacher, pictures, tmp_path / "run", student_steps=2, steps=1)).model
+    assert (
+        load_model(model, choose_runtime("cpu", "float32")).spec.cascade(False, "fast")[0].preset.sampler
+        == "ddim"
+    )
+
+
 def test_glide_can_be_distilled_with_its_published_guidance(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
