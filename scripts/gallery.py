@@ -1,6 +1,6 @@
 """Make the pictures of docs/gallery and docs/examples with the model that ships.
 
-    scripts/gallery [NAME ...]      prompts, edits, drawings, photographs; without a name all of them
+    scripts/gallery [NAME ...]      first, prompts, edits, drawings, photographs; without a name all of them
 
 Prompts, masks, drawings and seeds are written in this file and in photographs.py.
 """
@@ -133,7 +133,18 @@ def examples() -> None:
     save_picture(photo, EXAMPLES / "photo.jpg", force=True)
     mask = FIRST[0].mask(photo).to_array()
     save_picture(np.repeat(mask[:, :, None], 3, axis=2), EXAMPLES / "mask.png", force=True)
+    table = np.zeros(photo.shape, np.uint8)
+    cv2.ellipse(table, (542, 240), (56, 60), 0, 0, 360, (255, 255, 255), -1)
+    save_picture(table, EXAMPLES / "table.png", force=True)
     save_picture(line_drawings()[0][0], EXAMPLES / "drawing.png", force=True)
+
+
+def first(editor: Editor) -> None:
+    """The README's first command: the photograph, and the picture that it makes."""
+    result = editor.inpaint(EXAMPLES / "photo.jpg", EXAMPLES / "table.png", "a blue ball")
+    both = np.concatenate([data.coffee(), result.pictures[0].pixels], axis=1)
+    written = save_picture(both, GALLERY / "first.jpg", force=True, quality=88)
+    print(f"wrote {written.relative_to(ROOT)}")
 
 
 def line_drawings() -> list[tuple[Pixels, str]]:
@@ -191,7 +202,13 @@ def write(name: str, tiles: list[Tile], *, across: int, size: int) -> None:
     print(f"wrote {written.relative_to(ROOT)}")
 
 
-SHEETS = {"prompts": prompts, "edits": edits, "drawings": drawings, "photographs": photographs}
+SHEETS = {
+    "first": first,
+    "prompts": prompts,
+    "edits": edits,
+    "drawings": drawings,
+    "photographs": photographs,
+}
 
 
 def main(names: list[str]) -> None:
