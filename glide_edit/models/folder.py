@@ -186,7 +186,12 @@ def _copies(stage: StageSpec, folder: Path, largest: int | None) -> dict[str, Wr
         else:
             pieces += [partial(write_bytes, data) for data in weights.split(source, largest)]
     # Both folders may use the same file names.
-    return {f"{stage.name}{f'-{k}' if k else ''}.safetensors": piece for k, piece in enumerate(pieces)}
+    return named_pieces(stage.name, pieces)
+
+
+def named_pieces(stage: str, pieces: Sequence[Writer]) -> dict[str, Writer]:
+    """The files of a stage's weights, which may be in several, and what writes each."""
+    return {f"{stage}{f'-{k}' if k else ''}.safetensors": piece for k, piece in enumerate(pieces)}
 
 
 # -- reading ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from safetensors.torch import load
 from torch import Tensor
 
 from glide_edit.models import tensors as weights
-from glide_edit.models.folder import Writer, blank_network, write_bytes, write_files
+from glide_edit.models.folder import Writer, blank_network, named_pieces, write_bytes, write_files
 from glide_edit.models.presets import StagePreset
 from glide_edit.models.spec import ModelSpec, StageSpec, read_spec
 
@@ -53,7 +53,6 @@ def write_with_student(
         more_weights=tuple(pieces)[1:],
         preset=sampled,
         more_presets=dict.fromkeys((*teacher.more_presets, preset), sampled),
-        inpaints=teacher.inpaints,
         distils=place,
         in_presets=(preset,),
     )
@@ -75,15 +74,10 @@ def write_with_student(
 
 def _pieces(name: str, data: bytes, largest: int | None) -> dict[str, Writer]:
     """File names for a stage's weights, and what writes each."""
-    parts = (
-        [data]
-        if largest is None or len(data) <= largest
-        else weights.split_tensors(load(data), largest, name)
-    )
-    return {
-        f"{name}{f'-{k}' if k else ''}.safetensors": partial(write_bytes, part)
-        for k, part in enumerate(parts)
-    }
+    parts = [data]
+    if largest is not None and len(data) > largest:
+        parts = weights.split_tensors(load(data), largest, name)
+    return named_pieces(name, [partial(write_bytes, part) for part in parts])
 
 
 def _with_preset(stage: StageSpec, name: str) -> StageSpec:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glide_edit.models.model import Model
-from glide_edit.models.spec import ModelSpec
+from glide_edit.models.spec import FILLED, ModelSpec
 from glide_edit.operations.frame import Frame, Prepared
 from glide_edit.operations.registry import operation_of
 from glide_edit.operations.repaint import kept
@@ -83,7 +83,7 @@ def _fills_backdrop(spec: ModelSpec, request: Request) -> bool:
     """Whether the request's thing is put onto a fill: as it says, or as its model is used best."""
     if not isinstance(request, Inpaint) or request.mask_fill != "noise" or not request.prompt.strip():
         return False
-    return (spec.backdrop if request.backdrop == "auto" else request.backdrop) == "filled"
+    return (spec.backdrop if request.backdrop == "auto" else request.backdrop) == FILLED
 
 
 def _with_passes(prepared: Prepared, planner: PassPlanner) -> Iterator[Frame]:

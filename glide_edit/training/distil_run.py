@@ -19,14 +19,13 @@ from glide_edit.errors import TrainingError
 from glide_edit.models.folder import Model, load_model
 from glide_edit.models.registry import resolve
 from glide_edit.models.runtime import Runtime
-from glide_edit.models.spec import read_spec
 from glide_edit.models.students import write_with_student
 from glide_edit.pipeline.stage_settings import sampling_times
 from glide_edit.sampling import SampleTask, sampled
 from glide_edit.training.batches import BatchPlan, shrink, to_images, workers_for
 from glide_edit.training.checkpoint import Progress
 from glide_edit.training.distil import DistillationModule, student_preset
-from glide_edit.training.pictures import to_uint8, write_sheet
+from glide_edit.training.pictures import sheet_path, to_uint8, write_sheet
 from glide_edit.training.preparing import PreparedRun
 from glide_edit.training.settings import TrainSettings
 from glide_edit.training.unet import TrainingData, crop_of, training_data
@@ -68,8 +67,7 @@ def prepare_distillation(
     )
 
     def draw_samples(progress: Progress) -> None:
-        path = settings.out / "samples" / f"{progress.step:07d}.png"
-        path.parent.mkdir(exist_ok=True)
+        path = sheet_path(settings.out, progress.step)
         _sheet(module, data, settings.seed, path, runtime.device)
 
     return PreparedRun(
@@ -83,8 +81,7 @@ def prepare_distillation(
 
 def _factor(settings: TrainSettings) -> int:
     """How many times as large an upsampler's pictures are as those before it; 1 for a first stage."""
-    assert settings.teacher is not None
-    sizes = {stage.config.image_size for stage in read_spec(resolve(settings.teacher)).stages}
+    sizes = {stage.config.image_size for stage in settings.teacher_spec.stages}
     size = settings.network.image_size
     smaller = [each for each in sizes if each < size]
     return size // max(smaller) if settings.taught.config.low_res and smaller else 1
@@ -131,9 +128,6 @@ def _export(
 ) -> Path:
     """Write the teacher's model with the averaged weights as a student."""
     assert settings.teacher is not None
-    recipe = settings.recipe() | {"data": Path(settings.data).name}
-    if settings.photos is not None:
-        recipe["photos"] = settings.photos.resolve().name
     return write_with_student(
         settings.out / "model",
         resolve(settings.teacher),
@@ -141,5 +135,5 @@ def _export(
         strip_prefix(averaged, "network."),
         module.preset,
         settings.preset,
-        recipe | asdict(progress),
+        settings.public_recipe() | asdict(progress),
     )

@@ -63,6 +63,13 @@ def sample_sheet(
     write_sheet(np.concatenate(rows), path)
 
 
+def sheet_path(out: Path, step: int) -> Path:
+    """Where a run's sheet of samples of that step goes; its folder is made."""
+    path = out / "samples" / f"{step:07d}.png"
+    path.parent.mkdir(exist_ok=True)
+    return path
+
+
 def write_sheet(sheet: NDArray[np.uint8], path: Path) -> None:
     """Raises TrainingError where the picture cannot be written."""
     temporary = path.with_suffix(".tmp.png")

@@ -17,6 +17,7 @@ from glide_edit.errors import InputError, TrainingError
 if TYPE_CHECKING:
     from glide_edit.models.kinds import NetworkConfig
     from glide_edit.models.parts import StageSpec
+    from glide_edit.models.spec import ModelSpec
     from glide_edit.networks.efficient_unet import EfficientUNetConfig
     from glide_edit.networks.noised_clip import NoisedCLIPConfig
     from glide_edit.text.frozen import FrozenTextConfig
@@ -201,6 +202,15 @@ class TrainSettings(LoopOptions):
         return self.stage == "distil"
 
     @cached_property
+    def teacher_spec(self) -> ModelSpec:
+        """The model with the stage that is distilled. Raises ModelError where ``teacher`` is none."""
+        from glide_edit.models.registry import resolve
+        from glide_edit.models.spec import read_spec
+
+        assert self.teacher is not None
+        return read_spec(resolve(self.teacher))
+
+    @cached_property
     def taught(self) -> StageSpec:
         """The stage that is distilled.
 
@@ -208,11 +218,7 @@ class TrainSettings(LoopOptions):
             ModelError: ``teacher`` is not a model.
             TrainingError: it has no such stage.
         """
-        from glide_edit.models.registry import resolve
-        from glide_edit.models.spec import read_spec
-
-        assert self.teacher is not None
-        stages = {stage.name: stage for stage in read_spec(resolve(self.teacher)).stages}
+        stages = {stage.name: stage for stage in self.teacher_spec.stages}
         if self.teacher_stage not in stages:
             raise TrainingError(
                 f"{self.teacher} has no stage {self.teacher_stage}: name one of {', '.join(stages)}."
@@ -240,17 +246,18 @@ class TrainSettings(LoopOptions):
 
     def _distillation(self) -> dict[str, Any]:
         """What is distilled, and how."""
-        from glide_edit.models.registry import resolve
-        from glide_edit.models.spec import read_spec
-
-        assert self.teacher is not None
         return {
-            "teacher": read_spec(resolve(self.teacher)).identity,
+            "teacher": self.teacher_spec.identity,
             "teacher_stage": self.teacher_stage,
             "teacher_steps": self.teacher_steps or self.taught.preset.steps,
             "guidance": self.taught.preset.guidance if self.guidance is None else self.guidance,
             "student_times": self._times(),
         }
+
+    def public_recipe(self) -> dict[str, Any]:
+        """The recipe for a model that is passed on to others: the folders on this machine are not named."""
+        photos = {} if self.photos is None else {"photos": self.photos.resolve().name}
+        return self.recipe() | {"data": Path(self.data).name} | photos
 
     def recipe(self) -> dict[str, Any]:
         """What must not change between a run and its continuation."""

@@ -40,7 +40,7 @@ from glide_edit.training.photos import (
     WholePhotographs,
     read_photos,
 )
-from glide_edit.training.pictures import PROMPTS, sample_sheet
+from glide_edit.training.pictures import PROMPTS, sample_sheet, sheet_path
 from glide_edit.training.preparing import PreparedRun, prepare_tokenizer, toybox_source
 from glide_edit.training.settings import TOYBOX, TrainSettings
 from glide_edit.training.sources import Source
@@ -78,8 +78,7 @@ def prepare_unet(
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def draw_samples(progress: Progress) -> None:
-        path = settings.out / "samples" / f"{progress.step:07d}.png"
-        path.parent.mkdir(exist_ok=True)
+        path = sheet_path(settings.out, progress.step)
         sample_sheet(module, data.source, data.prompts, settings.seed, path, runtime.device)
 
     return PreparedRun(
@@ -247,15 +246,11 @@ def _export(
     if module.transformer is not None:
         tokenizer = module.tokenizer if isinstance(module.tokenizer, BytePairTokenizer) else None
         text = (TextSpec(module.transformer.config), strip_prefix(averaged, "transformer."), tokenizer)
-    # A model is passed on to others: the folders on this machine must not be named in it.
-    recipe = settings.recipe() | {"data": Path(settings.data).name}
-    if settings.photos is not None:
-        recipe["photos"] = settings.photos.resolve().name
     return write_model(
         settings.out / "model",
         name=settings.out.name,
         licence="",
-        provenance={"training": {settings.stage: recipe | asdict(progress)}},
+        provenance={"training": {settings.stage: settings.public_recipe() | asdict(progress)}},
         stages=[(stage, strip_prefix(averaged, "network."))],
         text=text,
     )
