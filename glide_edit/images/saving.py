@@ -181,13 +181,16 @@ def _link(temporary: Path, target: Path, data: bytes) -> None:
         os.link(temporary, target)
     except FileExistsError:
         raise
-    except (
-        OSError
-    ):  # a file system without links: the name is taken first, and the file is whole a little later
+    except OSError:
+        # A file system without links: the name is taken first, and the file is whole a little later.
         with open(target, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except BaseException:
+                target.unlink(missing_ok=True)  # it is ours, and not whole
+                raise
 
 
 def _check_name(path: Path) -> None:

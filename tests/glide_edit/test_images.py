@@ -1005,6 +1005,17 @@ def test_one_of_several_writers_gets_a_new_name(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["new.png"]
 
 
+class _FullAtTheSecond:
+    """In place of ``os.fsync``: the temporary file still fits, the file itself does not."""
+
+    calls = 0
+
+    def __call__(self, number: int) -> None:
+        self.calls += 1
+        if self.calls > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def test_names_are_taken_once_where_files_cannot_be_linked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1012,6 +1023,11 @@ def test_names_are_taken_once_where_files_cannot_be_linked(
         raise OSError(errno.EPERM, "not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", _FullAtTheSecond())
+        with pytest.raises(InputError, match="No space left"):
+            write_atomically(tmp_path / "new.bin", b"lost")
+    assert not list(tmp_path.iterdir())
     path = write_atomically(tmp_path / "new.bin", b"first")
     with pytest.raises(OutputExists):
         write_atomically(path, b"second")
