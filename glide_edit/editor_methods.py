@@ -122,14 +122,14 @@ class EditorMethods(ABC):
         clip_interval: tuple[float, float] | None = None,
         context_guidance: float | None = None,
         context_interval: tuple[float, float] | None = None,
-        grow: int = 0,
+        grow: int | None = 0,
         protect: MaskLike | None = None,
         context: float | None = None,
         finish: Literal["hard", "membrane", "feather", "clone", "auto"] = "membrane",
         feather: float | None = None,
         detail: bool | None = None,
         match_grain: bool | None = None,
-        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
+        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches", "repair"] | None = None,
         backdrop: Literal["auto", "drawn", "filled"] = "auto",
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
@@ -142,16 +142,19 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            grow: Grow the selection by this many pixels.
+            grow: Grow the selection by this many pixels (None: as far as what is selected shows beyond it, 8
+                px at most).
             protect: What never changes, also where grow reaches: white = protect.
             context: The model sees a square this many times as wide as the selection (None: where it is
                 best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            mask_fill: What the selection begins from; patches are of what surrounds it (None: noise).
+            mask_fill: What the selection begins from; patches and repair continue what surrounds it (None:
+                noise).
             backdrop: What the selection shows beside the thing that was drawn: as drawn, or filled from
                 around it; auto: what suits the model.
-            strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
+            strength: Noise added to the mask fill, above 0 to 1 (None: 0.8; to remove by patches 0.25, and by
+                repair none).
         """
         return self.run(request_of(Inpaint, locals()), callback=callback, on_step=on_step)
 
@@ -220,14 +223,14 @@ class EditorMethods(ABC):
         clip_interval: tuple[float, float] | None = None,
         context_guidance: float | None = None,
         context_interval: tuple[float, float] | None = None,
-        grow: int = 8,
+        grow: int | None = None,
         protect: MaskLike | None = None,
         context: float | None = None,
         finish: Literal["hard", "membrane", "feather", "clone", "auto"] = "feather",
         feather: float | None = None,
         detail: bool | None = None,
         match_grain: bool | None = None,
-        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches"] | None = None,
+        mask_fill: Literal["noise", "original", "surroundings", "opencv", "patches", "repair"] | None = None,
         backdrop: Literal["auto", "drawn", "filled"] = "auto",
         strength: float | None = None,
         content: str | None = None,  # the old name of mask_fill
@@ -240,16 +243,19 @@ class EditorMethods(ABC):
         Args:
             image: The picture to edit.
             mask: What to change: a picture of the same size, white = change.
-            grow: Grow the selection by this many pixels.
+            grow: Grow the selection by this many pixels (None: as far as what is selected shows beyond it, 8
+                px at most).
             protect: What never changes, also where grow reaches: white = protect.
             context: The model sees a square this many times as wide as the selection (None: where it is
                 best).
             finish: How the repaint is put back; auto takes what leaves the least of an edge.
             feather: Pixels inside the edge over which the finish feather fades in (None: 8).
-            mask_fill: What the selection begins from; patches are of what surrounds it (None: patches).
+            mask_fill: What the selection begins from; patches and repair continue what surrounds it (None:
+                repair).
             backdrop: What the selection shows beside the thing that was drawn: as drawn, or filled from
                 around it; auto: what suits the model.
-            strength: Noise added to the mask fill, above 0 to 1 (None: 0.8, or 0.25 to remove by patches).
+            strength: Noise added to the mask fill, above 0 to 1 (None: 0.8; to remove by patches 0.25, and by
+                repair none).
         """
         return self.run(request_of(Remove, locals()), callback=callback, on_step=on_step)
 

@@ -37,6 +37,7 @@ def put_back(
     feather_radius: float = FEATHER_RADIUS,
     *,
     fade_within: BoolArray | None = None,
+    whole_within: BoolArray | None = None,
     longest_fade: float = inf,
 ) -> NDArray[Any]:
     """The original with its ``allowed`` pixels repainted.
@@ -55,6 +56,7 @@ def put_back(
         feather_radius: px from the edge inwards over which the repaint fades in; only for "feather".
         fade_within: bool (H, W), an area that holds ``allowed``: the repaint fades in from its edge instead;
             for pieces of a selection, which meet without one.
+        whole_within: bool (H, W), where nothing of the original may show through: "feather" ends outside.
         longest_fade: px over which the membrane fades at most.
 
     Returns:
@@ -77,7 +79,7 @@ def put_back(
     new, finite = _sanitised(np.moveaxis(repaint[box], 2, 0), old, original.dtype)
     if finish == "feather":
         within = allowed if fade_within is None else fade_within
-        new = old + (new - old) * _fade_in(within, (x0, y0, x1, y1), box, feather_radius)
+        new = old + (new - old) * _fade_in(within, whole_within, (x0, y0, x1, y1), box, feather_radius)
     else:
         new = _finished(old, new, finite, inside, finish, longest_fade, _white(original.dtype))
     np.rint(new, out=new)
@@ -134,12 +136,16 @@ def _finished(
     return new
 
 
-def _fade_in(within: BoolArray, around: Box, box: tuple[slice, slice], radius: float) -> FloatArray:
-    """``feather`` in ``box``, from an edge that may lie up to ``radius`` px beyond ``around``."""
+def _fade_in(
+    within: BoolArray, whole: BoolArray | None, around: Box, box: tuple[slice, slice], radius: float
+) -> FloatArray:
+    """``feather`` in ``box``, from an edge that may lie up to ``radius`` px beyond ``around``; 1 where
+    ``whole``."""
     x0, y0, x1, y1 = around
     reach = max(RING_WIDTH, ceil(radius) + 1)
     top, left = max(y0 - reach, 0), max(x0 - reach, 0)
-    weights = feather(Mask(within[top : y1 + reach, left : x1 + reach]), radius)
+    window = np.s_[top : y1 + reach, left : x1 + reach]
+    weights = feather(Mask(within[window]), radius, None if whole is None else Mask(whole[window]))
     rows, columns = box
     return weights[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
 

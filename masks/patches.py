@@ -25,6 +25,9 @@ FINEST = 96
 COARSEST = 24
 """px: the longer side of the smallest one, which decides the large shapes."""
 
+FOLLOWING = 45
+"""px: the least side of the coarsest picture where patches follow another fill: below, they would lose it."""
+
 STEP = 1.6
 """How much larger each picture is than the one before."""
 
@@ -46,13 +49,16 @@ _LEAST_WEIGHT = 1e-6  # so that weights never sum to 0
 _FADE = 0.5  # of the way from the middle of a cell to the next: mixing more blurs, mixing less shows cells
 
 
-def patch_fill(picture: FloatArray, kept: BoolArray, finest: int = FINEST) -> FloatArray | None:
+def patch_fill(
+    picture: FloatArray, kept: BoolArray, finest: int = FINEST, start: FloatArray | None = None
+) -> FloatArray | None:
     """The picture with its hidden part filled from the known part, which does not change.
 
     Args:
         picture: float32 (H, W, 3) in [-1, 1]; not read outside ``kept``.
         kept: bool (H, W), True = known.
         finest: px, up to FINEST, in its place: fewer are several times as fast, and coarser.
+        start: (H, W, 3), another fill, whose shapes the patches are to follow. Without it they find their own.
 
     Returns:
         float32 (H, W, 3), or None where too little is known. Deterministic.
@@ -60,6 +66,8 @@ def patch_fill(picture: FloatArray, kept: BoolArray, finest: int = FINEST) -> Fl
     if kept.all():
         return picture
     sizes = list(_sizes(kept.shape, finest))
+    if start is not None:
+        sizes = [size for size in sizes if max(size) >= FOLLOWING] or sizes[-1:]
     fine, fine_kept = shrink_known(picture, kept, sizes[-1])
     filled: FloatArray | None = None
     places: NDArray[np.intp] | None = None
@@ -68,11 +76,13 @@ def patch_fill(picture: FloatArray, kept: BoolArray, finest: int = FINEST) -> Fl
         scale = _Scale(small, small_kept)
         if not scale.has_sources:
             continue
-        if filled is None:
-            start = telea(small, small_kept, 3)
+        if filled is not None:
+            before = np.asarray(cv2.resize(filled, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+        elif start is not None:
+            before = np.asarray(cv2.resize(start, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
         else:
-            start = np.asarray(cv2.resize(filled, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-        filled, places = scale.fill(start)
+            before = telea(small, small_kept, 3)
+        filled, places = scale.fill(before)
     return None if places is None else _copied(picture, kept, places)
 
 

@@ -69,15 +69,21 @@ def shrink(mask: Mask, radius: float) -> Mask:
     return ~grow(~mask, radius)
 
 
-def feather(mask: Mask, radius: float) -> FloatArray:
+def feather(mask: Mask, radius: float, whole: Mask | None = None) -> FloatArray:
     """Weights that rise from the selection's edge inwards: float32 (H, W) in [0, 1].
 
     Exactly 0 outside the selection, above 0 everywhere in it, 1 from ``radius`` px inside its edge pixels,
-    and smooth (3s^2 - 2s^3) between. As for ``shrink``, the picture's border is no edge. Raises MaskError for
-    a radius that is negative or not finite.
+    and smooth (3s^2 - 2s^3) between. As for ``shrink``, the picture's border is no edge. They are 1 in
+    ``whole``, a part of the selection, and rise faster where it is nearer than ``radius``. Raises MaskError
+    for a radius that is negative or not finite.
     """
     require_radius(radius)
-    return smoothstep(np.clip(distance_inside(mask.selected) / np.float32(radius + 1), 0, 1))
+    depth = distance_inside(mask.selected)
+    risen = depth / np.float32(radius + 1)
+    if whole is not None and not whole.is_empty:
+        to_go = distance_inside(~whole.selected)
+        risen = np.maximum(risen, np.where(np.isfinite(depth), depth / np.maximum(depth + to_go, 1e-6), 1))
+    return smoothstep(np.clip(risen, 0, 1))
 
 
 def smoothstep(s: FloatArray) -> FloatArray:

@@ -134,7 +134,8 @@ def _report(
         typer.echo(json.dumps({**record, "compared": asdict(compared)} if compared else record))
         return
     _tell_notes([note for note in notes if note not in work.told])
-    grown = isinstance(result.request, Inpaint) and result.request.grow > 0
+    request, allowed = result.request, result.allowed
+    grown = isinstance(request, Inpaint) and allowed is not None and not (allowed - request.mask).is_empty
     for (index, path), receipt in zip(_numbered(result, work), receipts, strict=True):
         if receipt is not None:
             new = isinstance(result.request, Outpaint)

@@ -55,6 +55,7 @@ def composite_into(
     feather: float | None = None,
     grain: GrainMatch | None = None,
     neighbours: Neighbours | None = None,
+    whole: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """The part of a picture in ``crop.box`` with the drawn crop composited into it, and notes for the user.
 
@@ -65,6 +66,7 @@ def composite_into(
         feather: px over which the finish "feather" fades; None for FEATHER_RADIUS.
         grain: matches the result to its surroundings; None leaves it as drawn.
         neighbours: None where it meets no other piece.
+        whole: bool, of the size of the box: nothing of what was there shows through, whatever the feather.
     """
     side, white = crop.side, int(np.iinfo(pixels.dtype).max)
     patch = drawn
@@ -78,7 +80,7 @@ def composite_into(
     radius = FEATHER_RADIUS if feather is None else feather
     if grain is not None:
         patch = grain.before(patch, old, allowed)
-    part, chosen = _put(old, patch, allowed, finish, radius, neighbours)
+    part, chosen = _put(old, patch, allowed, finish, radius, neighbours, whole)
     return part if grain is None else grain.after(part, old, allowed), (*notes, *chosen)
 
 
@@ -89,10 +91,11 @@ def _put(
     finish: Finish | Literal["auto"],
     radius: float,
     neighbours: Neighbours | None,
+    whole: NDArray[np.bool_] | None,
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """By the finish, and which one "auto" chose."""
     if finish != "auto":
-        return put_beside(old, patch, allowed, finish, radius, neighbours), ()
+        return put_beside(old, patch, allowed, finish, radius, neighbours, whole=whole), ()
     made: dict[str, NDArray[Any]] = {
         name: put_beside(old, patch, allowed, name, radius, neighbours) for name in AUTO
     }
@@ -119,10 +122,11 @@ def put_beside(
     radius: float,
     neighbours: Neighbours | None,
     longest_fade: float = inf,
+    whole: NDArray[np.bool_] | None = None,
 ) -> NDArray[Any]:
     """``masks.put_back`` for a piece, fitted to those that were drawn and not to those that will be."""
     if neighbours is None:
-        return put_back(old, patch, allowed, finish, radius, longest_fade=longest_fade)
+        return put_back(old, patch, allowed, finish, radius, whole_within=whole, longest_fade=longest_fade)
     patch = np.where(neighbours.undrawn[..., None], np.float32(np.nan), patch)
     if finish != "feather":
         return put_back(old, patch, allowed, finish, radius, longest_fade=longest_fade)
@@ -130,4 +134,5 @@ def put_beside(
     inside = allowed | neighbours.drawn
     joined = np.where(inside[..., None], patch, np.float32(np.nan))
     fitted = put_back(old, joined, allowed, "membrane", longest_fade=longest_fade)
-    return put_back(old, fitted, allowed, "feather", radius, fade_within=inside | neighbours.undrawn)
+    around = inside | neighbours.undrawn
+    return put_back(old, fitted, allowed, "feather", radius, fade_within=around, whole_within=whole)

@@ -193,7 +193,8 @@ class _Windows:
         if film is not None:
             patch = patch + film.at(window.wide)
             finish = "membrane"
-        return put_beside(old, patch, allowed, finish, self.radius, self._neighbours(window), LOCAL_FADE)
+        beside, whole = self._neighbours(window), self._whole(window)
+        return put_beside(old, patch, allowed, finish, self.radius, beside, LOCAL_FADE, whole)
 
     def _match(self, window: Window) -> GrainMatch | None:
         if self.grain is None:
@@ -202,6 +203,10 @@ class _Windows:
 
     def _drawn(self, window: Window) -> FloatArray:
         return self.patch.at(window.wide) * unit_of(self.old)
+
+    def _whole(self, window: Window) -> BoolArray | None:
+        selected = self.canvas.selected
+        return None if selected is None else selected[self._place(window)]
 
     def _unknown(self, window: Window) -> BoolArray:
         assert self.canvas.unknown is not None

@@ -99,7 +99,8 @@ class Canvas:
     """A picture in the making: (H, W, 3) pixels, and where they are still to be drawn (bool, H x W).
 
     ``owned``: the arrays are the edit's own and may be written; else they are copied first. ``allowed``
-    (bool, H x W): what is drawn in all, where frames may meet; None where nobody has to know.
+    (bool, H x W): what is drawn in all, where frames may meet; None where nobody has to know. ``selected``
+    (bool, H x W): what was selected, of which nothing is to be left; None for nothing.
     """
 
     pixels: NDArray[Any]
@@ -107,6 +108,7 @@ class Canvas:
     notes: tuple[str, ...] = ()
     owned: bool = False
     allowed: NDArray[np.bool_] | None = None
+    selected: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from glide_edit.operations.frame import Canvas, Frame, Prepared
-from glide_edit.operations.mask_fill import PATCHES_CONTEXT
+from glide_edit.operations.mask_fill import FILL_CONTEXT
 from glide_edit.operations.postprocess import Postprocessed
 from glide_edit.operations.repaint import SMALLEST_CROP, inputs, place, prepared
-from glide_edit.requests import Inpaint
+from glide_edit.requests import Inpaint, Remove
 from glide_edit.results import Receipt
 from masks import (
     AUTOMATIC_CONTEXT,
@@ -19,19 +19,29 @@ from masks import (
     Mask,
     Part,
     allowed_area,
+    bleed,
     compare_outside,
     follow,
     solve_crop_around,
     split_selection,
 )
 
-__all__ = ["SMALLEST_CROP", "canvas", "context_of", "finish", "inputs", "place", "prepare"]
+__all__ = ["SMALLEST_CROP", "canvas", "context_of", "finish", "grow_of", "inputs", "place", "prepare"]
+
+
+SMALLEST_REPAIR = 192
+"""px: a repair is as good as what it sees around a small selection, and costs little."""
 
 
 def context_of(request: Inpaint) -> float:
     """The request's context, or the one with which the model is best."""
-    automatic = PATCHES_CONTEXT if request.mask_fill == "patches" else AUTOMATIC_CONTEXT
+    automatic = FILL_CONTEXT if request.mask_fill in ("patches", "repair") else AUTOMATIC_CONTEXT
     return automatic if request.context is None else request.context
+
+
+def grow_of(request: Inpaint) -> int:
+    """px by which the selection is grown: what the request says, or as far as the thing shows beyond it."""
+    return bleed(request.image.pixels, request.mask) if request.grow is None else request.grow
 
 
 def prepare(request: Inpaint) -> Prepared:
@@ -43,17 +53,22 @@ def prepare(request: Inpaint) -> Prepared:
     Raises:
         MaskError: the protected area leaves nothing to change.
     """
-    allowed = allowed_area(request.mask, request.grow, request.protect)
-    context = context_of(request)
-    parts = split_selection(allowed, context, SMALLEST_CROP)
+    grow = grow_of(request)
+    allowed = allowed_area(request.mask, grow, request.protect)
+    context, smallest = context_of(request), _smallest_crop(request)
+    parts = split_selection(allowed, context, smallest)
     # Beside a strip there is enough to see: its pieces need no more context for patches.
     along = AUTOMATIC_CONTEXT if request.context is None else context
     pieces, crops = [], []
     for part in parts:
-        several = follow(part, allowed.size, along, SMALLEST_CROP)
+        several = follow(part, allowed.size, along, smallest)
         pieces += several
-        crops += [_crop_of(each, allowed, context if len(several) == 1 else along) for each in several]
+        crops += [
+            _crop_of(each, allowed, context if len(several) == 1 else along, smallest) for each in several
+        ]
     notes = request.image.notes
+    if request.grow is None and grow:
+        notes = (*notes, f"The selection was grown by {grow} px: as far as what was selected still showed.")
     if len(parts) > 1:
         notes = (*notes, f"The selection was drawn in {len(parts)} parts that lie far apart.")
     if len(pieces) > len(parts):
@@ -68,7 +83,8 @@ def prepare(request: Inpaint) -> Prepared:
 
 def canvas(request: Inpaint, allowed: Mask | None) -> Canvas:
     assert allowed is not None
-    return Canvas(request.image.pixels, allowed.selected, allowed=allowed.selected)
+    goes = request.mask.selected if isinstance(request, Remove) else None
+    return Canvas(request.image.pixels, allowed.selected, allowed=allowed.selected, selected=goes)
 
 
 def finish(request: Inpaint, canvas: Canvas, allowed: Mask | None) -> Postprocessed:
@@ -79,12 +95,16 @@ def finish(request: Inpaint, canvas: Canvas, allowed: Mask | None) -> Postproces
     return Postprocessed(replace(source, pixels=canvas.pixels), receipt, canvas.notes)
 
 
-def _crop_of(part: Part, allowed: Mask, context: float) -> Crop:
+def _smallest_crop(request: Inpaint) -> int:
+    return SMALLEST_REPAIR if request.mask_fill == "repair" else SMALLEST_CROP
+
+
+def _crop_of(part: Part, allowed: Mask, context: float, smallest: int) -> Crop:
     """Around a part and the ring that is drawn around it."""
     (x0, y0, x1, y1), (height, width) = part.box, allowed.size
     left, top = max(x0 - RING_WIDTH, 0), max(y0 - RING_WIDTH, 0)
     right, bottom = min(x1 + RING_WIDTH, width), min(y1 + RING_WIDTH, height)
-    return solve_crop_around((left, top, right, bottom), allowed.size, context, SMALLEST_CROP)
+    return solve_crop_around((left, top, right, bottom), allowed.size, context, smallest)
 
 
 def _frame(number: int, crop: Crop, part: Part) -> Frame:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from glide_edit.operations.repairing import repair_fill
 from masks import harmonic, patch_fill, shrink_known, telea
 
 Pixels = NDArray[np.float32]
@@ -19,8 +20,8 @@ InitImage = Callable[[int], Tensor]
 
 _Made = TypeVar("_Made")
 
-PATCHES_CONTEXT = 2.2
-"""How much is looked at where the selection begins from patches, which have to be taken from somewhere."""
+FILL_CONTEXT = 2.2
+"""How much is looked at where the selection is filled from its surroundings."""
 
 LARGEST_KEPT = 1024
 """px: larger pictures of a frame are made anew for each pass, since they take tens of megabytes."""
@@ -40,8 +41,8 @@ def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_])
 
     ``image`` is (side, side, 3) in [-1, 1], ``keep`` bool (side, side). "original" is the picture itself,
     "surroundings" the colours around the selection spread smoothly inwards, "opencv" OpenCV's inpainting
-    (Telea 2004), "patches" the result of ``masks.patch_fill``, or "surroundings" where that fails. Only
-    "original" reads pixels that are not kept.
+    (Telea 2004), "patches" the result of ``masks.patch_fill``, or "surroundings" where that fails, "repair"
+    that of ``repair_fill``. Only "original" reads pixels that are not kept.
     """
     if mask_fill == "noise":
         return None
@@ -49,11 +50,13 @@ def init_image_for(mask_fill: str, image: NDArray[Any], keep: NDArray[np.bool_])
     @cache
     def whole() -> Pixels | None:
         """The picture at its own size, where it has to be looked at there."""
-        return np.asarray(image, np.float32) if mask_fill == "original" else patch_fill(image, keep)
+        if mask_fill == "original":
+            return np.asarray(image, np.float32)
+        return repair_fill(image, keep) if mask_fill == "repair" else patch_fill(image, keep)
 
     @cached_while_small
     def init_image(size: int) -> Tensor:
-        if mask_fill in ("original", "patches") and (picture := whole()) is not None:
+        if mask_fill in ("original", "patches", "repair") and (picture := whole()) is not None:
             picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.float32)
         else:
             known, kept = shrink_known(image, keep, (size, size))

@@ -16,7 +16,7 @@ from glide_edit.operations.composite import composite_into, neighbours_of
 from glide_edit.operations.composite_windows import composite_in_windows
 from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Known, Prepared
 from glide_edit.operations.grain import grain_match_for
-from glide_edit.operations.mask_fill import PATCHES_CONTEXT, cached_while_small, init_image_for
+from glide_edit.operations.mask_fill import FILL_CONTEXT, cached_while_small, init_image_for
 from glide_edit.operations.postprocess import Drawn, to_pixels
 from glide_edit.operations.sharpness import around, without_grain
 from glide_edit.requests import Inpaint, Outpaint
@@ -60,12 +60,14 @@ def prepared(
 ) -> Prepared:
     """What inpainting and outpainting decide alike."""
     fill, strength = request.mask_fill, request.start_strength
+    from_around = fill in ("patches", "repair")
     return Prepared(
         frames,
         allowed,
         notes,
         strength=None if fill == "noise" else strength,
-        fine_strength=FINE_SHARE * strength if fill == "patches" and strength < 1 else None,
+        fine_strength=FINE_SHARE * strength if from_around and strength < 1 else None,
+        cascade=not request.fills_alone,
         detail=request.detail is not False,
         is_one_draft=is_one_draft,
     )
@@ -101,8 +103,8 @@ def inputs(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas) -> FrameIn
             small, keep_small = shrink_known(image, keep, (size, size))
         return _as_tensor(small), torch.from_numpy(keep_small).float()[None, None]
 
-    # Patches continue right up to the edge; other fills are told no more than the networks are.
-    filled_from = known_to_fill if request.mask_fill == "patches" else keep
+    # These continue right up to the edge; other fills are told no more than the networks are.
+    filled_from = known_to_fill if request.mask_fill in ("patches", "repair") else keep
     return FrameInputs(
         known=cached_while_small(known),
         init_image=init_image_for(request.mask_fill, image, filled_from),
@@ -139,14 +141,22 @@ def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Draw
     else:
         grain = grain_match_for(request, seed, frame.number, ~canvas.unknown[inside])
         part, notes = composite_into(
-            canvas.pixels, frame.crop, drawn, allowed, request.finish, request.feather, grain, beside
+            canvas.pixels,
+            frame.crop,
+            drawn,
+            allowed,
+            request.finish,
+            request.feather,
+            grain,
+            beside,
+            None if canvas.selected is None else canvas.selected[inside],
         )
         pixels[inside] = part
     # A piece of a long selection holds a piece of a thing.
     if frame.fills_backdrop and beside is None and allowed.any() and max(allowed.shape) <= LARGEST_SIDE:
         _put_onto_a_fill(replace(canvas, pixels=pixels), allowed, (x0, y0))
     unknown[inside] &= ~allowed
-    return Canvas(pixels, unknown, (*canvas.notes, *notes), owned=True, allowed=canvas.allowed)
+    return replace(canvas, pixels=pixels, unknown=unknown, notes=(*canvas.notes, *notes), owned=True)
 
 
 def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[int, int]) -> None:
@@ -158,7 +168,7 @@ def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[i
     (x0, y0, x1, y1), (left, top) = Mask(allowed).bounding_box(), corner
     rows, columns = slice(top + y0, top + y1), slice(left + x0, left + x1)
     box = (columns.start, rows.start, columns.stop, rows.stop)
-    wide = solve_crop_around(box, canvas.pixels.shape[:2], PATCHES_CONTEXT, SMALLEST_CROP)
+    wide = solve_crop_around(box, canvas.pixels.shape[:2], FILL_CONTEXT, SMALLEST_CROP)
     drawn, known = _shown(wide, canvas)
     fill = patch_fill(drawn, known, BACKDROP_FINEST)
     cutout = None if fill is None else cut_out(_levels(drawn), _levels(fill), known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,9 @@ from torch import Tensor
 from glide_edit.models.memory import give_back_freed_memory
 from glide_edit.models.model import Model
 from glide_edit.operations.clip import Clip
+from glide_edit.operations.repaint import shown_side
 from glide_edit.pipeline.detail import PassRun
-from glide_edit.pipeline.plan import Plan
+from glide_edit.pipeline.plan import REPAIR, Plan
 from glide_edit.pipeline.stage import LoadedStage, Row
 from glide_edit.sampling import SampleStep, sample
 
@@ -64,6 +66,9 @@ class Cascade:
         ``drafts`` (B, 3, S, S) are what the first stage has drawn already. Stop iterating and the work stops.
         """
         plan, rows = rows[0].plan, tuple(rows)
+        if not plan.stages:
+            yield _filled(rows)
+            return
         picture, passes = drafts, rows[0].frame.passes
         if plan.cascade:
             last = self.last.index
@@ -122,6 +127,18 @@ def _pasted(run: PassRun, step: SampleStep) -> Callable[[], Tensor]:
 def _low_res(row: Row) -> Tensor:
     assert row.inputs.low_res is not None, "without the cascade there is a picture to enlarge"
     return row.inputs.low_res
+
+
+def _filled(rows: tuple[Row, ...]) -> DrawStep:
+    """Frames of which the init image is the result."""
+    frame, inputs = rows[0].frame, rows[0].inputs
+    assert frame.crop is not None
+    assert inputs.init_image is not None
+    began = time.perf_counter()
+    picture = inputs.init_image(shown_side(frame.crop)).expand(len(rows), -1, -1, -1)
+    seconds, seeds = time.perf_counter() - began, tuple(row.seed for row in rows)
+    step = SampleStep(REPAIR, 0, 1, 0.0, seeds, picture, picture, seconds)
+    return DrawStep(step, rows, True, lambda: picture, calls=0)
 
 
 def _whole_draft(loaded: LoadedStage, plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:

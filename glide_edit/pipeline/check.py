@@ -8,9 +8,10 @@ from glide_edit.codecs import PixelCodec
 from glide_edit.errors import InputError
 from glide_edit.models.model import Model
 from glide_edit.models.spec import DEFAULT, ModelSpec, StageSpec
-from glide_edit.operations.inpaint import context_of
+from glide_edit.operations.inpaint import context_of, grow_of
 from glide_edit.pipeline.stage_settings import StageSettings, preset_of, sampling_times
 from glide_edit.requests import Inpaint, Request, Sketch, Upscale
+from glide_edit.requests.settings import settings_of
 from glide_edit.text.prompt_weights import read_words
 from masks import Finding, diagnose
 
@@ -30,6 +31,14 @@ def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
             code="preset_unknown",
             field="preset",
         )
+    if fills_alone(request):
+        if request.candidates is not None:
+            raise InputError(
+                "A repair is the same for every seed: leave candidates out, or give a strength.",
+                code="candidates_without_drafts",
+                field="candidates",
+            )
+        return
     stages = spec.cascade(request.repaints, request.preset or DEFAULT)
     if request.candidates is not None and not request.has_drafts:
         raise InputError(
@@ -82,6 +91,11 @@ def check(model: Model, request: Request, *, has_clip: bool = False) -> None:
         )
 
 
+def fills_alone(request: Request) -> bool:
+    """Whether the mask fill is the result, and no network of the model runs."""
+    return isinstance(request, Inpaint) and request.fills_alone
+
+
 def is_guided_by_clip(spec: ModelSpec, request: Request) -> bool:
     """Whether the request, or the preset that it names, asks for guidance by CLIP where one acts."""
     preset = request.preset or DEFAULT
@@ -132,7 +146,7 @@ def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
         image.orientation,
         context=context_of(request),
         network_size=spec.cascade(True)[0].config.image_size,
-        grow=request.grow,
+        grow=grow_of(request),
         protect=request.protect,
     )
 
@@ -161,6 +175,30 @@ def remarks(
     if request.upsampler_steps is not None and len(stages) == 1 and not isinstance(request, Upscale):
         said.append(f"The model {model.name} has no upsampler: upsampler_steps was ignored.")
     return tuple(said)
+
+
+def remarks_on_a_fill(request: Request) -> tuple[str, ...]:
+    """What of a request a fill alone does not heed."""
+    defaults = {each.name: each.default for each in settings_of(type(request)) if not each.required}
+    names = [name for name in _OF_SAMPLING if getattr(request, name) != defaults[name]]
+    if not names:
+        return ()
+    verb = "was" if len(names) == 1 else "were"
+    return (
+        f"A repair takes no steps, and {', '.join(names)} {verb} ignored: strength makes the model draw.",
+    )
+
+
+_OF_SAMPLING = (
+    "negative_prompt",
+    "steps",
+    "upsampler_steps",
+    "stage_steps",
+    "guidance",
+    "sampler",
+    "clip_guidance",
+    "context_guidance",
+)
 
 
 def _is_heeded(negative: str, stages: Sequence[StageSettings]) -> bool:

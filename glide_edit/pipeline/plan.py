@@ -20,6 +20,9 @@ from masks import Mask
 FORMAT = 1
 """Of plans as JSON."""
 
+REPAIR = "repair"
+"""What progress calls the filling of a frame."""
+
 SIDE_BY_SIDE = 4
 """Pictures drawn side by side; more would only cost memory."""
 
@@ -44,8 +47,9 @@ class Plan:
     """What an edit will do. Plain data: it can be printed, compared, and sent to another process as JSON.
 
     ``stages`` run for each of the ``frames``, then the frame's passes; with ``cascade`` False the passes
-    alone. ``allowed`` is where pixels may change. ``batch`` seeds are drawn side by side. ``model`` names and
-    identifies what draws; ``notes`` are sentences for the user.
+    alone; without stages nothing runs, and the frames are filled. ``allowed`` is where pixels may change.
+    ``batch`` seeds are drawn side by side. ``model`` names and identifies what draws; ``notes`` are sentences
+    for the user.
     """
 
     request: Request
@@ -94,6 +98,8 @@ class Plan:
                 stages = self.stages[skip:] if self.cascade else ()
                 for settings in stages:
                     yield SamplerRun(settings.label, len(settings.timesteps), count)
+                if not self.stages:
+                    yield SamplerRun(REPAIR, 1, count, tiles=0)
                 if skip and not stages:  # a finished draft is the result, told in one step
                     yield SamplerRun(self.stages[0].label, 1, count, tiles=0)
                 for _ in range(count):
@@ -159,6 +165,8 @@ def describe(plan: Plan) -> str:
     lines = [f"{request.operation} with {plan.model}: {count}, seeds {_listed(seeds)}"]
     if plan.allowed is not None:
         lines.append(f"may change: {plan.allowed.count:,} of {plan.allowed.selected.size:,} px")
+    if not plan.stages:
+        lines.append("filled by the repair network alone")
     for settings in plan.stages if plan.cascade else plan.stages[-1:]:
         preset, steps = settings.preset, _counted(len(settings.timesteps), "step")
         lines.append(

@@ -12,6 +12,7 @@ from typing import Any
 from glide_edit.errors import InputError, ModelFormatError
 from glide_edit.images import Picture
 from glide_edit.operations.frame import Frame, TiledPass
+from glide_edit.pipeline.check import fills_alone
 from glide_edit.pipeline.plain import plain, value_of
 from glide_edit.pipeline.plan import FORMAT, Plan
 from glide_edit.pipeline.planner import plan_frames
@@ -48,7 +49,7 @@ def read_plan(record: Mapping[str, Any], source: Picture | Sequence[Picture] | N
         fields = {name: value_of(kind, record[name], name) for name, kind in kinds.items()}
     except ModelFormatError as error:
         raise InputError(f"Not a plan: {error}", code="plan_malformed", field="stages") from error
-    if not fields["stages"]:
+    if not fields["stages"] and not fills_alone(framed.request):
         raise _differs("stages")
     for index, settings in enumerate(fields["stages"]):
         _check_times(settings.timesteps, f"stages[{index}].timesteps")

@@ -15,7 +15,7 @@ from glide_edit.models.spec import FILLED, ModelSpec
 from glide_edit.operations.frame import Frame, Prepared
 from glide_edit.operations.registry import operation_of
 from glide_edit.operations.repaint import kept
-from glide_edit.pipeline.check import check, remarks
+from glide_edit.pipeline.check import check, fills_alone, remarks, remarks_on_a_fill
 from glide_edit.pipeline.passes import PassPlanner
 from glide_edit.pipeline.plan import SIDE_BY_SIDE, Plan
 from glide_edit.pipeline.stage_settings import preset_for, settings_of
@@ -59,6 +59,10 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
     operation = operation_of(request)
     check(model, request, has_clip=has_clip)
     prepared = operation.prepare(request)
+    label = model.label if label is None else label
+    if fills_alone(request):
+        notes = (*prepared.notes, *remarks_on_a_fill(request))
+        return replace(_of(request, prepared), model=label, notes=notes)
     preset = preset_for(model.spec, request, prepared)
     specs = model.spec.cascade(request.repaints, preset)
     stages = tuple(settings_of(spec, index, request, prepared, preset) for index, spec in enumerate(specs))
@@ -71,7 +75,7 @@ def plan(request: Request, model: Model, *, label: str | None = None, has_clip: 
         frames = tuple(replace(frame, fills_backdrop=True) for frame in frames)
     return replace(
         _of(request, prepared),
-        model=model.label if label is None else label,
+        model=label,
         stages=stages,
         frames=frames,
         factor=factor,

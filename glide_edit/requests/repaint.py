@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 FinishName = Literal["hard", "membrane", "feather", "clone", "auto"]
 FINISHES: tuple[str, ...] = get_args(FinishName)
-MaskFill = Literal["noise", "original", "surroundings", "opencv", "patches"]
+MaskFill = Literal["noise", "original", "surroundings", "opencv", "patches", "repair"]
 MASK_FILLS: tuple[str, ...] = get_args(MaskFill)
 Backdrop = Literal["auto", "drawn", "filled"]
 BACKDROPS: tuple[str, ...] = get_args(Backdrop)
 LONGEST_SIDE = 65_536
+MOST_GROWN = 8
+"""px by which a selection is grown at most unless a number is given."""
+
 DEFAULT_STRENGTH = 0.8
 """Of a mask fill other than noise: something of its colours and rough shapes is left."""
 
@@ -70,8 +73,9 @@ class Inpaint(Repaint):
     squares of their own. ``finish`` says how the repaint is put back: "membrane" (no seam), "feather" or
     "hard", "clone" (OpenCV's seamless cloning), or "auto" for the one that leaves the least of an edge.
     ``mask_fill`` is what the selection begins from: noise, the original, the colours of the surroundings,
-    OpenCV's inpainting, or patches of what surrounds it. ``backdrop`` "filled" takes the thing that was drawn
-    alone, and fills the rest of the selection from its surroundings; nothing is filled without a prompt.
+    OpenCV's inpainting, patches of what surrounds it, or what the repair network makes of it. ``backdrop``
+    "filled" takes the thing that was drawn alone, and fills the rest of the selection from its surroundings;
+    nothing is filled without a prompt.
     """
 
     operation = "inpaint"
@@ -79,7 +83,13 @@ class Inpaint(Repaint):
 
     image: Picture = field(metadata=IMAGE)
     mask: Mask = field(metadata=about("What to change: a picture of the same size, white = change"))
-    grow: int = setting(0, "Grow the selection by this many pixels", within=(0, 4096), unit="px")
+    grow: int | None = setting(
+        0,
+        "Grow the selection by this many pixels",
+        within=(0, 4096),
+        unit="px",
+        unset=f"as far as what is selected shows beyond it, {MOST_GROWN} px at most",
+    )
     protect: Mask | None = setting(None, "What never changes, also where grow reaches: white = protect")
     context: float | None = setting(
         None,
@@ -102,7 +112,9 @@ class Inpaint(Repaint):
     detail: bool | None = field(default=None, metadata=DETAIL)
     match_grain: bool | None = field(default=None, metadata=MATCH_GRAIN)
     mask_fill: MaskFill = setting(
-        "noise", "What the selection begins from; patches are of what surrounds it", choices=MASK_FILLS
+        "noise",
+        "What the selection begins from; patches and repair continue what surrounds it",
+        choices=MASK_FILLS,
     )
     backdrop: Backdrop = setting(
         "auto",
@@ -115,7 +127,7 @@ class Inpaint(Repaint):
         "Noise added to the mask fill, above 0 to 1",
         within=(0, 1),
         above=True,
-        unset="0.8, or 0.25 to remove by patches",
+        unset="0.8; to remove by patches 0.25, and by repair none",
     )
 
     def __post_init__(self) -> None:
@@ -147,6 +159,11 @@ class Inpaint(Repaint):
         return self.mask_fill
 
     @property
+    def fills_alone(self) -> bool:
+        """Whether the mask fill is the result, and the model draws nothing."""
+        return False
+
+    @property
     def start_strength(self) -> float:
         """How much noise is added to what the selection begins from, 1 for noise alone."""
         if self.mask_fill == "noise":
@@ -158,22 +175,28 @@ class Inpaint(Repaint):
 class Remove(Inpaint):
     """Take what is selected out of a picture: it is filled with what surrounds it, so there is no prompt.
 
-    The selection is grown a little, since a remaining edge or shadow would be continued. Patches get less
-    noise than other fills: the model only joins them. They continue the picture at the edge as they are, so
-    the finish is a feather, which spreads no colour of the edge inwards.
+    The selection is grown as far as the thing shows beyond it, since what remained of it would be continued.
+    A repair is the result as it is, unless a strength says how much of it the model is to draw again. Patches
+    get less noise than other fills: the model only joins them. Both continue the picture at the edge, so the
+    finish is a feather, which spreads no colour of the edge inwards; it ends outside the selection, of which
+    nothing is left.
     """
 
     operation = "remove"
 
-    grow: int = 8
+    grow: int | None = None
     finish: FinishName = "feather"
-    mask_fill: MaskFill = "patches"
+    mask_fill: MaskFill = "repair"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.prompt.strip():
             said = "Removing takes no prompt: to put something else there, inpaint."
             raise InputError(said, code="prompt_unused", field="prompt")
+
+    @property
+    def fills_alone(self) -> bool:
+        return self.mask_fill == "repair" and self.strength is None
 
     @property
     def start_strength(self) -> float:
@@ -202,6 +225,7 @@ class Outpaint(Repaint):
     feather: ClassVar[float | None] = None
     mask_fill: ClassVar[MaskFill] = "noise"
     start_strength: ClassVar[float] = 1.0
+    fills_alone: ClassVar[bool] = False
 
     image: Picture = field(metadata=IMAGE)
     left: int = field(default=0, metadata=SIDE)

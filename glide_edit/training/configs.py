@@ -7,6 +7,7 @@ from typing import Any
 
 from glide_edit.networks.efficient_unet import EfficientUNetConfig
 from glide_edit.networks.noised_clip import NoisedCLIPConfig
+from glide_edit.networks.repair import RepairConfig
 
 VOCABULARY = 512
 CONTEXT = 40
@@ -58,6 +59,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "upsampler": _UNETS | {"network": UPSAMPLER_CONFIG},
     "clip": _CLIPS | {"network": CLIP_CONFIG},
     "distil": _UNETS | {"learning_rate": 2e-4, "warmup_steps": 50, "ema_decay": 0.998, "network": None},
+    "repair": _UNETS | {"batch_size": 8, "learning_rate": 4e-4, "network": RepairConfig()},
     "plain-clip": _CLIPS | {"network": PLAIN_CLIP_CONFIG},
 }
 """The defaults of ``TrainSettings`` that depend on the stage."""

@@ -25,6 +25,7 @@ from glide_edit.training.clip import prepare_clip
 from glide_edit.training.distil_run import prepare_distillation
 from glide_edit.training.log import LOG_NAME, loss_plot
 from glide_edit.training.loop import train
+from glide_edit.training.repair import prepare_repair
 from glide_edit.training.settings import TrainSettings
 from glide_edit.training.unet import prepare_unet
 
@@ -70,11 +71,13 @@ def _run(
     recipe, out = settings.recipe(), settings.out
     resuming = checkpoint.exists(out, recipe)
     start = None
-    if settings.start is not None and not resuming:
+    if settings.start is not None and not resuming and not settings.is_repair:
         start = load_model(resolve(settings.start), choose_runtime("cpu", "float32"))
     prepare = prepare_clip if settings.is_clip else prepare_unet
     if settings.is_distillation:
         prepare = prepare_distillation
+    if settings.is_repair:
+        prepare = prepare_repair
     prepared = prepare(settings, runtime, start, resuming, on_cache)
 
     def look(progress: Progress) -> None:

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from glide_edit.models.spec import ModelSpec
     from glide_edit.networks.efficient_unet import EfficientUNetConfig
     from glide_edit.networks.noised_clip import NoisedCLIPConfig
+    from glide_edit.networks.repair import RepairConfig
     from glide_edit.text.frozen import FrozenTextConfig
     from glide_edit.training.checkpoint import Progress
 
 TOYBOX = "toybox"
 
-Stage = Literal["base", "upsampler", "clip", "plain-clip", "distil"]
+Stage = Literal["base", "upsampler", "clip", "plain-clip", "distil", "repair"]
 
 _BY_STAGE: Any = None
 
@@ -114,7 +115,7 @@ class TrainSettings(LoopOptions):
     learning_rate: float = _BY_STAGE
     warmup_steps: int = _BY_STAGE
     ema_decay: float = _BY_STAGE
-    network: NetworkConfig | NoisedCLIPConfig = _BY_STAGE
+    network: NetworkConfig | NoisedCLIPConfig | RepairConfig = _BY_STAGE
     teacher: str | Path | None = None
     teacher_stage: str = "base"
     teacher_steps: int | None = None
@@ -196,6 +197,10 @@ class TrainSettings(LoopOptions):
     @property
     def is_clip(self) -> bool:
         return self.stage in ("clip", "plain-clip")
+
+    @property
+    def is_repair(self) -> bool:
+        return self.stage == "repair"
 
     @property
     def is_distillation(self) -> bool:

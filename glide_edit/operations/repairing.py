@@ -1,0 +1,107 @@
+"""What a hidden part of a picture most likely was, by the repair network that ships, at any size.
+
+What is thin is told by what lies on both sides of it. In the middle of a large hole nothing is told but colours
+and rough shapes: the network's fill is smooth there, and patches of the surroundings give it their texture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from glide_edit.models.repair import SHIPPED, load_repair
+from glide_edit.models.runtime import choose_runtime
+from glide_edit.networks.repair import RepairNetwork
+from masks import patch_fill, shape, shrink_known
+
+Pixels = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+
+THICKEST = 96
+"""px: what is thicker is filled in a smaller picture, where it is no thicker than this."""
+
+TEXTURED = 48
+"""px: what is thicker gets patches."""
+
+CELL, AROUND = 256, 96
+"""px: the cells in which a picture is filled, one after the other, and what is looked at around each."""
+
+
+@cache
+def _network() -> RepairNetwork:
+    """Always on the CPU: a fill takes a part of a second, and is the same wherever the model runs."""
+    return load_repair(SHIPPED, choose_runtime("cpu"))
+
+
+def repair_fill(picture: Pixels, kept: BoolArray) -> Pixels:
+    """The picture with its hidden part filled; the known part does not change.
+
+    Args:
+        picture: float32 (H, W, 3) in [-1, 1]; not read outside ``kept``.
+        kept: bool (H, W), True = known.
+
+    Returns:
+        float32 (H, W, 3) in [-1, 1].
+    """
+    if kept.all():
+        return picture
+    thickness = 2 * float(shape.distance_inside(~kept).max()) if kept.any() else float(max(kept.shape))
+    smooth = _smooth_fill(picture, kept, thickness)
+    if thickness <= TEXTURED:
+        return smooth
+    textured = patch_fill(picture, kept, start=smooth)
+    return smooth if textured is None else textured
+
+
+def _smooth_fill(picture: Pixels, kept: BoolArray, thickness: float) -> Pixels:
+    """By the network alone."""
+    if thickness <= THICKEST:
+        return _in_cells(picture, kept)
+    height, width = (max(1, round(side * THICKEST / thickness)) for side in kept.shape)
+    small = _in_cells(*shrink_known(picture, kept, (height, width)))
+    large = cv2.resize(small, kept.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.where(kept[..., None], picture, np.clip(large, -1, 1))
+
+
+def _in_cells(picture: Pixels, kept: BoolArray) -> Pixels:
+    """At its own size. What was filled in a cell is known to those after it."""
+    filled, known = np.where(kept[..., None], picture, np.float32(0)), kept.copy()
+    for core, wide in _cells(kept):
+        result = _predicted(filled[wide], known[wide])
+        inside = np.s_[core[0].start - wide[0].start :, core[1].start - wide[1].start :]
+        height, width = known[core].shape
+        filled[core] = result[inside][:height, :width]
+        known[core] = True
+    return filled
+
+
+def _cells(kept: BoolArray) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
+    """The cells that hold hidden pixels, each shrunk to these, with what is looked at around it."""
+    for top in range(0, kept.shape[0], CELL):
+        for left in range(0, kept.shape[1], CELL):
+            hidden = (~kept[top : top + CELL, left : left + CELL]).astype(np.uint8)
+            x, y, width, height = cv2.boundingRect(hidden)
+            if not width:
+                continue
+            core = slice(top + y, top + y + height), slice(left + x, left + x + width)
+            wide = tuple(slice(max(0, side.start - AROUND), side.stop + AROUND) for side in core)
+            yield core, (wide[0], wide[1])
+
+
+def _predicted(picture: Pixels, kept: BoolArray) -> Pixels:
+    network = _network()
+    weight = network.stem.weight
+    image = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
+    keep = torch.from_numpy(kept).float()[None, None]
+    # What a side lacks for a multiple of the stride is hidden.
+    below, beside = (-side % network.config.stride for side in kept.shape)
+    image, keep = (F.pad(each, (0, beside, 0, below)).to(weight.device) for each in (image, keep))
+    with torch.inference_mode():
+        filled = network(image, keep)[0, :, : kept.shape[0], : kept.shape[1]]
+    return np.asarray(filled.clamp(-1, 1).permute(1, 2, 0).cpu().numpy(), np.float32)
