@@ -35,7 +35,7 @@ def torchmetrics() -> ModuleType:
 
 
 def skimage(module: str) -> ModuleType:
-    """A module of scikit-image, as "metrics". Raises InputError if that is not installed, or not importable."""
+    """A module of scikit-image, as "metrics". Raises InputError if it cannot be imported."""
     return _imported(f"skimage.{module}", "repairs", needs_torchvision=False)
 
 
