@@ -34,10 +34,16 @@ def torchmetrics() -> ModuleType:
     return _imported("torchmetrics", "fid")
 
 
-def _imported(name: str, extra: str) -> ModuleType:
+def skimage(module: str) -> ModuleType:
+    """A module of scikit-image, as "metrics". Raises InputError if it cannot be imported."""
+    return _imported(f"skimage.{module}", "repairs", needs_torchvision=False)
+
+
+def _imported(name: str, extra: str, *, needs_torchvision: bool = True) -> ModuleType:
     try:
-        # The packages import it, and fail where it fails.
-        _mend_torchvision()
+        if needs_torchvision:
+            # The packages import it, and fail where it fails.
+            _mend_torchvision()
         return importlib.import_module(name)
     except (ImportError, RuntimeError) as error:
         raise InputError(

@@ -25,6 +25,7 @@ app = typer.Typer(name="eval", help="Measure how good a model is.", no_args_is_h
 app.command()(evaluate_edits.edits)
 app.command()(evaluate_edits.sketches)
 app.command()(evaluate_edits.photographs)
+app.command()(evaluate_edits.repairs)
 
 Count = Annotated[int, typer.Option("--count", metavar="N", help="Questions of each kind.")]
 Guidance = Annotated[

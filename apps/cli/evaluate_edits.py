@@ -1,7 +1,8 @@
-"""`glide-edit eval edits`, `sketches`, `photographs`: functions made commands by `apps.cli.evaluate`."""
+"""`glide-edit eval edits`, `sketches`, `photographs`, `repairs`: made commands by `apps.cli.evaluate`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from apps.cli.options import takes_groups
 from apps.cli.progress import counting
 from apps.cli.reports import Measuring, Reporting, end_if_stopped, print_tables
+from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +27,36 @@ HeldOut = Annotated[
         metavar="FOLDER",
         help='Photographs with metadata.jsonl; those of "split": "test" or "validation" are used.',
         show_default=False,
+    ),
+]
+PerhapsPhotos = Annotated[
+    Path | None,
+    typer.Option(
+        "--photos",
+        metavar="FOLDER",
+        help="Photographs with metadata.jsonl, of which the held-out ones are used [default: those that "
+        "scikit-image brings along].",
+    ),
+]
+EachKind = Annotated[int, typer.Option("--count", metavar="N", help="Items of each kind of cover.")]
+Others = Annotated[
+    str | None,
+    typer.Option(
+        "--others",
+        metavar="NAME,...",
+        help="Programs to compare with, of telea, navier-stokes, biharmonic, gmic-matchpatch, gmic-patch and "
+        "gmic-pde [default: all that are installed].",
+    ),
+]
+NoOthers = Annotated[bool, typer.Option("--no-others", help="Compare with no other program.")]
+Grow = Annotated[
+    int | None,
+    typer.Option("--grow", metavar="PX", help="Grow the selection, in place of what `remove` does itself."),
+]
+Fill = Annotated[
+    str | None,
+    typer.Option(
+        "--mask-fill", metavar="NAME", help="What the selection begins from, in place of `remove`'s own."
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", "-s", metavar="S", help="Another seed asks other questions.")]
@@ -89,6 +121,60 @@ def photographs(
     _hand_out(report, reporting.report_file, measuring.force)
     if "warning" in report.details:
         typer.echo(f"note: {report.details['warning']}", err=True)
+
+
+@takes_groups
+def repairs(
+    measuring: Measuring,
+    reporting: Reporting,
+    photos: PerhapsPhotos = None,
+    count: EachKind = 32,
+    seed: Seed = 0,
+    others: Others = None,
+    no_others: NoOthers = False,
+    grow: Grow = None,
+    mask_fill: Fill = None,
+) -> None:
+    """Cover parts of photographs, have `remove` and other programs fill them, and compare with the truth.
+
+    Ctrl-C ends early: what is finished is reported, marked incomplete.
+    """
+    from glide_edit.editor import Editor
+    from glide_edit.evaluation import repair_bench
+    from glide_edit.evaluation.repair_items import photographs_of
+    from glide_edit.evaluation.repair_programs import choose
+    from glide_edit.evaluation.repair_tables import sheets
+
+    if no_others and others is not None:
+        raise InputError("--others and --no-others contradict each other: give one.")
+    chosen, left_out = choose(() if no_others else _names(others))
+    settings = {
+        name: value for name, value in (("grow", grow), ("mask_fill", mask_fill)) if value is not None
+    }
+    photographs = photographs_of(photos)
+    reporting.check(force=measuring.force)
+    model = measuring.load()
+    for name, why in left_out.items():
+        typer.echo(f"note: {name} is left out: {why}", err=True)
+    with counting("filling and comparing") as tell:
+        report, outcomes = repair_bench.bench_repairs(
+            repair_bench.remover(Editor(model), **settings),
+            model.label,
+            photographs,
+            others=chosen,
+            count=count,
+            seed=seed,
+            tell=tell,
+        )
+    report = replace(report, details={**report.details, "settings": settings, "left_out": left_out})
+    if reporting.sheet is not None:
+        for kind, pixels in sheets(outcomes).items():
+            _write_sheet(reporting.sheet / f"{kind}.png", pixels)
+    _hand_out(report, reporting.report_file, measuring.force)
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
 def _write_sheet(target: Path, pixels: NDArray[Any]) -> None:

@@ -49,7 +49,7 @@ def until_interrupted(results: Iterable[Judged]) -> tuple[list[Judged], bool]:
 @dataclass(frozen=True)
 class ItemBench(Generic[Item, Made, Judged]):
     """A bench: ``draw`` makes pictures of a batch of items, ``judge`` scores one, and ``summary`` gives the
-    report's measures, tables and details."""
+    report's measures, tables and details. A batch is ``together`` items, or else TOGETHER."""
 
     name: str
     model: str
@@ -59,6 +59,7 @@ class ItemBench(Generic[Item, Made, Judged]):
     draw: Callable[[Sequence[Item]], Sequence[Made]]
     judge: Callable[[Item, Made], Judged]
     summary: Callable[[list[Judged]], tuple[Mapping[str, float], tuple[Table, ...], Mapping[str, Any]]]
+    together: int | None = None
 
     def run(self, tell: Tell) -> tuple[Report, list[Judged]]:
         """Draw and judge all items. Ctrl-C ends it early, with a report of the items judged by then.
@@ -85,7 +86,7 @@ class ItemBench(Generic[Item, Made, Judged]):
     def _judged(self, tell: Tell) -> Generator[Judged, None, None]:
         done = count(1)
         with closing(self.items) as items, ThreadPoolExecutor(os.cpu_count(), "judges") as pool:
-            while batch := list(islice(items, TOGETHER)):
+            while batch := list(islice(items, self.together or TOGETHER)):
                 for judged in pool.map(self.judge, batch, self.draw(batch)):
                     yield judged
                     tell(next(done), self.total)
