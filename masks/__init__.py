@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from masks import draw, rough, select, shape
 from masks.areas import Areas, allowed_area, derive_areas, scale_to, shrink_keep, shrink_known
-from masks.bleed import MOST_BLEED, bleed
+from masks.bleeding import MOST_BLEED, bleed
 from masks.blend import FEATHER_RADIUS, Finish, best_finish, mismatch, put_back
 from masks.crop import AUTOMATIC_CONTEXT, Crop, solve_crop, solve_crop_around
 from masks.doctor import diagnose, mend

@@ -45,6 +45,7 @@ class GrainMatch:
 
     ``known`` is bool, of the size of the crop's box: where the picture is the photograph's, or drawn already.
     In a window of a large box, of its size; ``window`` is its number, and ``levels`` what all of it lacks.
+    ``continues``: what was drawn goes on from its surroundings, so that it lacks their grain and nothing else.
     """
 
     seed: int
@@ -52,10 +53,11 @@ class GrainMatch:
     known: BoolArray
     window: int = 0
     levels: GrainLevels | None = None
+    continues: bool = False
 
     def before(self, repaint: FloatArray, original: NDArray[Any], allowed: BoolArray) -> FloatArray:
         """The repaint, (H, W, 3) in the original's levels, without its excess noise: what is composited."""
-        if not allowed.any() or not np.isfinite(repaint).all():
+        if self.continues or not allowed.any() or not np.isfinite(repaint).all():
             return repaint
         unit = unit_of(original)
         if self.levels is not None and self.levels.noise is None:
@@ -75,7 +77,9 @@ class GrainMatch:
         """The composite, of the original's dtype, with lines extended over its edge and with its grain."""
         if not allowed.any():
             return finished
-        picture = extend_edges(of_255(finished), self.known, allowed)
+        picture = of_255(finished)
+        if not self.continues:
+            picture = extend_edges(picture, self.known, allowed)
         if self.levels is None:
             size = (3, *allowed.shape)
             noise = np.moveaxis(noise_for(self.seed, STAGE, self.frame, 0, size).numpy(), 0, 2)
@@ -98,7 +102,7 @@ def grain_match_for(
     wanted = request.match_grain
     if wanted is None:
         wanted = request.finish != "hard" and request.detail is not True
-    return GrainMatch(seed, frame, known) if wanted else None
+    return GrainMatch(seed, frame, known, continues=request.fills_alone) if wanted else None
 
 
 def hidden_by(allowed: BoolArray) -> BoolArray:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from glide_edit.editor import Editor
 from glide_edit.images import open_picture
 from glide_edit.operations.frame import Prepared
-from glide_edit.operations.inpaint import PATCHES_CONTEXT, prepare
+from glide_edit.operations.inpaint import FILL_CONTEXT, prepare
 from glide_edit.operations.mask_fill import init_image_for
 from glide_edit.operations.repaint import FINE_SHARE
 from glide_edit.pipeline.plan import Plan
@@ -80,7 +80,7 @@ def side_of(prepared: Prepared) -> int:
 
 def test_patches_see_more_of_the_picture() -> None:
     grown = 20 + 2 * 8 + 2 * 2
-    assert side_of(prepare(removal())) == pytest.approx(PATCHES_CONTEXT * grown, abs=2)
+    assert side_of(prepare(removal())) == pytest.approx(FILL_CONTEXT * grown, abs=2)
     assert side_of(prepare(removal(mask_fill="surroundings"))) == pytest.approx(
         max(64, AUTOMATIC_CONTEXT * grown), abs=2
     )

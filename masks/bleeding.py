@@ -15,8 +15,9 @@ MOST_BLEED = 8
 """px that are looked at."""
 
 _BEYOND = 8  # px further out, where the surroundings are measured
-_SHOWS = 0.03  # the share of the thing's colour that counts as seen
-_SURE = 3.0  # and how many times its own error it has to be
+_COMPARED = slice(2, 5)  # px further out, with which each distance is compared
+_SHOWS = 0.05  # the share of the thing's colour that counts as seen, beyond what these have of it
+_SURE = 6.0  # and how many times its own error it has to be: neighbouring pixels are alike
 _CONTRAST = 12.0  # levels of 255: where thing and surroundings differ by less nothing can be told
 _FEWEST = 12  # px of such contrast
 _THING, _AROUND = 2.0, 5.0  # px: over what distances the colours of both are averaged
@@ -27,7 +28,7 @@ def bleed(picture: NDArray[Any], selection: Mask) -> int:
 
     Each pixel around the selection is compared with the colours of the thing nearby, just inside, and of the
     surroundings nearby, well outside: how much of the way it is from these to those. Averaged for each px of
-    distance, the texture of the surroundings cancels out, and what is left is the thing.
+    distance, this share falls where a thing fades; that of surroundings of a similar colour does not.
 
     Args:
         picture: (H, W, C), uint8 or uint16.
@@ -41,34 +42,36 @@ def bleed(picture: NDArray[Any], selection: Mask) -> int:
     if selection.is_empty or selection.share == 1:
         return 0
     x0, y0, x1, y1 = selection.bounding_box()
-    reach = MOST_BLEED + _BEYOND + 2
+    furthest = MOST_BLEED + _COMPARED.stop - 1
+    reach = furthest + _BEYOND + 2
     window = np.s_[max(y0 - reach, 0) : y1 + reach, max(x0 - reach, 0) : x1 + reach]
     inside = selection.selected[window]
     pixels = picture[window].astype(np.float32) * np.float32(255 / np.iinfo(picture.dtype).max)
     away = distance_inside(~inside)
     thing = _nearby(pixels, inside & (distance_inside(inside) <= _THING + 1), _THING)
-    around = _nearby(pixels, (away > MOST_BLEED) & (away <= MOST_BLEED + _BEYOND), _AROUND)
+    around = _nearby(pixels, (away > furthest) & (away <= furthest + _BEYOND), _AROUND)
     apart = thing - around
     contrast = np.square(apart).sum(2)
     told = ~inside & (contrast > picture.shape[2] * _CONTRAST**2)
     towards = ((pixels - around) * apart).sum(2)
+    rings = [told & (away > distance - 1) & (away <= distance) for distance in range(1, furthest + 1)]
+    shares, errors = zip(*(_share(towards[ring], contrast[ring]) for ring in rings), strict=True)
     seen = 0
-    for distance in range(1, MOST_BLEED + 1):
-        ring = told & (away > distance - 1) & (away <= distance)
-        if not _is_seen(towards[ring], contrast[ring]):
+    while seen < MOST_BLEED:
+        beyond = float(np.mean(shares[seen:][_COMPARED]))
+        if not shares[seen] - beyond > max(_SHOWS, _SURE * errors[seen]):
             break
-        seen = distance
+        seen += 1
     # What is left of a soft edge is too faint to be told, and shows all the same.
     return min(seen + 1, MOST_BLEED) if seen else 0
 
 
-def _is_seen(towards: FloatArray, contrast: FloatArray) -> bool:
-    """Whether the pixels of a ring hold some of the thing: the least squares share, and its error."""
+def _share(towards: FloatArray, contrast: FloatArray) -> tuple[float, float]:
+    """The share of the thing in a ring's pixels, by least squares, and its error."""
     if len(towards) < _FEWEST:
-        return False
+        return 0.0, np.inf
     share = float(towards.sum() / contrast.sum())
-    error = float(np.sqrt(np.square(towards - share * contrast).sum()) / contrast.sum())
-    return share > max(_SHOWS, _SURE * error)
+    return share, float(np.sqrt(np.square(towards - share * contrast).sum()) / contrast.sum())
 
 
 def _nearby(pixels: FloatArray, where: BoolArray, sigma: float) -> FloatArray:
