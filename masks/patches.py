@@ -58,7 +58,7 @@ def patch_fill(
         picture: float32 (H, W, 3) in [-1, 1]; not read outside ``kept``.
         kept: bool (H, W), True = known.
         finest: px, up to FINEST, in its place: fewer are several times as fast, and coarser.
-        start: (H, W, 3), another fill, whose shapes the patches are to follow. Without it they find their own.
+        start: (H, W, 3), another fill, whose shapes the patches follow. Without it they find their own.
 
     Returns:
         float32 (H, W, 3), or None where too little is known. Deterministic.

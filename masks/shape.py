@@ -81,8 +81,9 @@ def feather(mask: Mask, radius: float, whole: Mask | None = None) -> FloatArray:
     depth = distance_inside(mask.selected)
     risen = depth / np.float32(radius + 1)
     if whole is not None and not whole.is_empty:
-        to_go = distance_inside(~whole.selected)
-        risen = np.maximum(risen, np.where(np.isfinite(depth), depth / np.maximum(depth + to_go, 1e-6), 1))
+        width = depth + distance_inside(~whole.selected)
+        told = np.isfinite(depth) & (width > 0)
+        np.maximum(risen, np.divide(depth, width, out=risen.copy(), where=told), out=risen)
     return smoothstep(np.clip(risen, 0, 1))
 
 

@@ -17,14 +17,24 @@ from glide_edit.errors import ModelError, ModelFormatError, ModelNotFound
 from glide_edit.images import write_atomically
 from glide_edit.models import records
 from glide_edit.models import tensors as weights
+from glide_edit.models.fetch import home_folder
 from glide_edit.models.parts import plain
 from glide_edit.models.runtime import Runtime
 from glide_edit.networks.repair import RepairConfig, RepairNetwork
+
+NAME = "repair"
+"""The folder in the user's data folder whose network is used in place of the one that ships."""
 
 SHIPPED = Path(__file__).parent / "weights" / "repair"
 ABOUT_NAME, WEIGHTS_NAME = "repair.json", "repair.safetensors"
 FORMAT = 1
 LICENCE = "MIT"
+
+
+def repair_folder() -> Path:
+    """Where the repair network is: in the user's data folder, or what ships."""
+    own = home_folder() / NAME
+    return own if (own / ABOUT_NAME).is_file() else SHIPPED
 
 
 def write_repair(

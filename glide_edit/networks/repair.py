@@ -116,7 +116,7 @@ class RepairNetwork(nn.Module):
 def pulled(picture: Tensor, keep_mask: Tensor) -> Tensor:
     """(B, 3, H, W) with hidden pixels filled from ever coarser averages of known ones: smooth, and of the
     right colours."""
-    sums, weights = [picture * keep_mask], [keep_mask]
+    sums, weights = [torch.where(keep_mask > 0, picture, 0)], [keep_mask]
     while max(sums[-1].shape[-2:]) > 1:
         for parts in (sums, weights):
             # What a side lacks counts as hidden.

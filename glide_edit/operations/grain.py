@@ -45,7 +45,7 @@ class GrainMatch:
 
     ``known`` is bool, of the size of the crop's box: where the picture is the photograph's, or drawn already.
     In a window of a large box, of its size; ``window`` is its number, and ``levels`` what all of it lacks.
-    ``continues``: what was drawn goes on from its surroundings, so that it lacks their grain and nothing else.
+    ``continues``: what was drawn goes on from its surroundings, so that it lacks their grain alone.
     """
 
     seed: int

@@ -1,7 +1,8 @@
-"""What a hidden part of a picture most likely was, by the repair network that ships, at any size.
+"""What a hidden part of a picture most likely was, by the repair network, at any size.
 
-What is thin is told by what lies on both sides of it. In the middle of a large hole nothing is told but colours
-and rough shapes: the network's fill is smooth there, and patches of the surroundings give it their texture.
+What is thin is told by what lies on both sides of it. In the middle of a large hole nothing is told but
+colours and rough shapes: the network's fill is smooth there, and patches of the surroundings give it their
+texture.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from glide_edit.models.repair import SHIPPED, load_repair
+from glide_edit.models.repair import load_repair, repair_folder
 from glide_edit.models.runtime import choose_runtime
 from glide_edit.networks.repair import RepairNetwork
 from masks import patch_fill, shape, shrink_known
@@ -36,7 +37,7 @@ CELL, AROUND = 256, 96
 @cache
 def _network() -> RepairNetwork:
     """Always on the CPU: a fill takes a part of a second, and is the same wherever the model runs."""
-    return load_repair(SHIPPED, choose_runtime("cpu"))
+    return load_repair(repair_folder(), choose_runtime("cpu"))
 
 
 def repair_fill(picture: Pixels, kept: BoolArray) -> Pixels:

@@ -138,7 +138,7 @@ def _filled(rows: tuple[Row, ...]) -> DrawStep:
     picture = inputs.init_image(shown_side(frame.crop)).expand(len(rows), -1, -1, -1)
     seconds, seeds = time.perf_counter() - began, tuple(row.seed for row in rows)
     step = SampleStep(REPAIR, 0, 1, 0.0, seeds, picture, picture, seconds)
-    return DrawStep(step, rows, True, lambda: picture, calls=0)
+    return DrawStep(step, rows, True, lambda: picture)
 
 
 def _whole_draft(loaded: LoadedStage, plan: Plan, rows: tuple[Row, ...], drafts: Tensor) -> DrawStep:

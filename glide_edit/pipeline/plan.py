@@ -99,7 +99,7 @@ class Plan:
                 for settings in stages:
                     yield SamplerRun(settings.label, len(settings.timesteps), count)
                 if not self.stages:
-                    yield SamplerRun(REPAIR, 1, count, tiles=0)
+                    yield SamplerRun(REPAIR, 1, count)
                 if skip and not stages:  # a finished draft is the result, told in one step
                     yield SamplerRun(self.stages[0].label, 1, count, tiles=0)
                 for _ in range(count):

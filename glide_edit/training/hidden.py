@@ -57,7 +57,7 @@ def _lettering(hidden: _Drawn, rng: np.random.Generator) -> None:
     size = len(hidden)
     for _ in range(int(rng.integers(1, 5))):
         text = "".join(rng.choice(list(_LETTERS), int(rng.integers(3, 18))))
-        place = rng.integers((-size // 10, 10), (size // 2, size), 2)
+        place = rng.integers((-size // 10, size // 10), (size // 2, size), 2)
         scale, thickness = float(rng.uniform(0.5, 2.2)), int(rng.integers(1, 6))
         font = int(rng.choice(_FONTS))
         cv2.putText(hidden, text, (int(place[0]), int(place[1])), font, scale, 1, thickness)
@@ -65,11 +65,11 @@ def _lettering(hidden: _Drawn, rng: np.random.Generator) -> None:
 
 def _spots(hidden: _Drawn, rng: np.random.Generator) -> None:
     for _ in range(int(rng.integers(1, 7))):
-        _spot(hidden, rng, float(rng.uniform(3, min(32, len(hidden) / 5))))
+        _spot(hidden, rng, float(rng.uniform(3, min(32, 3 + len(hidden) / 6))))
 
 
 def _hole(hidden: _Drawn, rng: np.random.Generator) -> None:
-    _spot(hidden, rng, float(rng.uniform(14, 0.33 * len(hidden))))
+    _spot(hidden, rng, float(rng.uniform(0.06, 0.33) * len(hidden)))
 
 
 def _spot(hidden: _Drawn, rng: np.random.Generator, radius: float) -> None:

@@ -25,11 +25,12 @@ from glide_edit.models.runtime import Runtime, choose_runtime
 from glide_edit.networks.repair import RepairConfig, RepairNetwork
 from glide_edit.training.batches import made_ahead, to_images, workers_for
 from glide_edit.training.checkpoint import Progress
+from glide_edit.training.folder import ImageFolder
 from glide_edit.training.hidden import hidden_part
 from glide_edit.training.photos import PhotoCache, read_photos
 from glide_edit.training.pictures import sheet_path, to_uint8, write_sheet
 from glide_edit.training.preparing import PreparedRun, toybox_source
-from glide_edit.training.settings import TrainSettings
+from glide_edit.training.settings import TOYBOX, TrainSettings
 from glide_edit.training.shares import slices
 from glide_edit.training.sources import Source
 from glide_edit.training.training_module import ModuleWithLoss
@@ -59,14 +60,14 @@ class RepairBatch:
 
 @dataclass(frozen=True)
 class RepairPlan:
-    """Batches of squares of photographs and of toybox pictures; each is a function of (seed, step) alone.
+    """Batches of squares of photographs and of other pictures; each is a function of (seed, step) alone.
 
     ``batch_size`` is the number of large views that have the pixels of a step. ``size`` is their side.
     """
 
     photos: PhotoCache | None
-    toys: Source
-    toy_share: float
+    others: Source
+    share_of_others: float
     batch_size: int
     size: int
     seed: int
@@ -97,8 +98,8 @@ class RepairPlan:
         return _recoloured(image, rng)
 
     def _part(self, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-        if self.photos is None or rng.random() < self.toy_share:
-            whole: NDArray[np.uint8] = np.array(self.toys.draw(rng).image)
+        if self.photos is None or rng.random() < self.share_of_others:
+            whole: NDArray[np.uint8] = np.array(self.others.draw(rng).image)
         else:
             whole, _ = self.photos.cut(rng, 0.6)
         side = int(rng.integers(size, len(whole) + 1))
@@ -174,7 +175,14 @@ def prepare_repair(
     if settings.photos is not None:
         settings.out.mkdir(parents=True, exist_ok=True)
         photos = PhotoCache(read_photos(settings.photos), config.image_size, settings.cache or settings.out)
-    toys = toybox_source(settings, on_cache)
+    if config.image_size % (SMALL * config.stride):
+        said = f"A repair network's views are a multiple of {SMALL * config.stride} pixels wide."
+        raise TrainingError(said)
+    others: Source
+    if settings.data == TOYBOX:
+        others = toybox_source(settings, on_cache)
+    else:
+        others = ImageFolder(Path(settings.data), config.image_size)
     settings.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     module = RepairTrainingModule(RepairNetwork(config)).to(device=runtime.device, dtype=runtime.dtype)
@@ -182,7 +190,7 @@ def prepare_repair(
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     plan = RepairPlan(
         photos,
-        toys,
+        others,
         1 - settings.photo_share,
         settings.batch_size,
         config.image_size,

@@ -78,7 +78,7 @@ def test_the_fields_as_plain_records(kind: type[Request]) -> None:
 
 def test_a_subclass_may_change_a_default_alone() -> None:
     of_inpaint, of_remove = ({each.name: each for each in settings_of(kind)} for kind in (Inpaint, Remove))
-    assert (of_inpaint["grow"].default, of_remove["grow"].default) == (0, 8)
+    assert (of_inpaint["grow"].default, of_remove["grow"].default) == (0, None)
     assert dataclasses.replace(of_remove["grow"], default=0) == of_inpaint["grow"]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
 from glide_edit.editor import Editor
+from glide_edit.errors import InputError
 from glide_edit.images import open_picture
 from glide_edit.operations.frame import Prepared
 from glide_edit.operations.inpaint import FILL_CONTEXT, prepare
@@ -45,7 +47,8 @@ def thing() -> Mask:
 
 
 def removal(**changes: Any) -> Remove:
-    return Remove(image=open_picture(striped()), mask=thing(), **changes)
+    """By patches, unless told otherwise."""
+    return Remove(image=open_picture(striped()), mask=thing(), **{"mask_fill": "patches", **changes})
 
 
 @pytest.mark.parametrize(
@@ -80,11 +83,11 @@ def side_of(prepared: Prepared) -> int:
 
 def test_patches_see_more_of_the_picture() -> None:
     grown = 20 + 2 * 8 + 2 * 2
-    assert side_of(prepare(removal())) == pytest.approx(FILL_CONTEXT * grown, abs=2)
-    assert side_of(prepare(removal(mask_fill="surroundings"))) == pytest.approx(
+    assert side_of(prepare(removal(grow=8))) == pytest.approx(FILL_CONTEXT * grown, abs=2)
+    assert side_of(prepare(removal(grow=8, mask_fill="surroundings"))) == pytest.approx(
         max(64, AUTOMATIC_CONTEXT * grown), abs=2
     )
-    assert side_of(prepare(removal(context=1.5))) == pytest.approx(max(64, 1.5 * grown), abs=2)
+    assert side_of(prepare(removal(grow=8, context=1.5))) == pytest.approx(max(64, 1.5 * grown), abs=2)
 
 
 def test_it_begins_from_the_surroundings_and_never_from_what_goes() -> None:
@@ -135,3 +138,61 @@ def test_detail_begins_from_it_too(editor: Editor) -> None:
     fresh = [replace(each, from_init=False) for each in made.frames[0].passes]
     other = replace(made, frames=(replace(made.frames[0], passes=tuple(fresh)),))
     assert off(editor, made, "detail") < 0.5 * off(editor, other, "detail")
+
+
+def test_a_removal_is_a_repair_that_no_network_of_the_model_draws(editor: Editor) -> None:
+    request = removal(mask_fill="repair")
+    made = editor.plan(request)
+    assert made.stages == ()
+    assert made.network_calls == 1
+    result = editor.run(made)
+    assert result.receipts[0].kept
+    inside = result.pictures[0].pixels[thing().selected].astype(int)
+    assert (np.abs(inside - (255, 0, 0)).sum(1) > 100).all(), "nothing of the thing is left"
+    again = editor.run(Plan.from_json(made.to_json(), request.image))
+    assert np.array_equal(again.pictures[0].pixels, result.pictures[0].pixels)
+
+
+def test_with_a_strength_the_model_draws_from_the_repair(editor: Editor) -> None:
+    made = editor.plan(removal(mask_fill="repair", strength=0.3))
+    assert [settings.from_init for settings in made.stages] == [True, True]
+    assert made.stages[0].timesteps[0] <= 0.3 * 1000
+
+
+@pytest.mark.parametrize("grow", [0, 3])
+@pytest.mark.parametrize("feather", [None, 30.0])
+def test_nothing_of_the_thing_shows_through_whatever_the_feather(
+    editor: Editor, grow: int, feather: float | None
+) -> None:
+    """The striped ground is removed from under itself: what was there does not count."""
+    one, other = striped(), striped()
+    other[thing().selected] = (0, 255, 0)
+    pictures = [
+        editor.run(
+            Remove(image=open_picture(pixels), mask=thing(), grow=grow, feather=feather, match_grain=False)
+        ).pictures[0]
+        for pixels in (one, other)
+    ]
+    assert np.array_equal(pictures[0].pixels, pictures[1].pixels)
+
+
+def test_what_a_repair_does_not_heed_is_said(editor: Editor) -> None:
+    made = editor.plan(removal(mask_fill="repair", steps=3))
+    assert "steps" in made.notes[-1]
+    assert "strength" in made.notes[-1]
+    with pytest.raises(InputError, match="candidates"):
+        editor.plan(removal(mask_fill="repair", candidates=4))
+
+
+def test_a_selection_grows_as_far_as_the_thing_shows(editor: Editor) -> None:
+    flat = np.full((SIDE, SIDE, 3), (90, 120, 150), np.uint8)
+    flat[50:66, 50:66] = (255, 0, 0)
+    exact = np.zeros((SIDE, SIDE), bool)
+    exact[50:66, 50:66] = True
+    soft = cv2.GaussianBlur(flat, (0, 0), 1.2)
+    sharp = editor.plan(Remove(image=open_picture(flat), mask=Mask(exact)))
+    grown = editor.plan(Remove(image=open_picture(soft), mask=Mask(exact)))
+    assert sharp.allowed == Mask(exact)
+    assert grown.allowed is not None
+    assert 1.3 * exact.sum() < grown.allowed.count < 4 * exact.sum()
+    assert any("grown" in note for note in grown.notes)

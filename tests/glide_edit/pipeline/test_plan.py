@@ -82,7 +82,7 @@ def test_the_runs_of_a_plan_are_those_that_happen(editor: Editor, request_: Requ
 def test_the_share_of_a_run_rises_to_1(editor: Editor, request_: Request) -> None:
     shares = [event.share for event in steps(editor, request_)]
     assert shares == sorted(shares)
-    assert 0 < shares[0] < 1
+    assert 0 < shares[0] < 1 or len(shares) == 1
     assert shares[-1] == pytest.approx(1)
 
 
