@@ -148,14 +148,14 @@ def repairs(
     if no_others and others is not None:
         raise InputError("--others and --no-others contradict each other: give one.")
     chosen, left_out = choose(() if no_others else _names(others))
+    for name, why in left_out.items():
+        typer.echo(f"note: {name} is left out: {why}", err=True)
     settings = {
         name: value for name, value in (("grow", grow), ("mask_fill", mask_fill)) if value is not None
     }
     photographs = photographs_of(photos)
     reporting.check(force=measuring.force)
     model = measuring.load()
-    for name, why in left_out.items():
-        typer.echo(f"note: {name} is left out: {why}", err=True)
     with counting("filling and comparing") as tell:
         report, outcomes = repair_bench.bench_repairs(
             repair_bench.remover(Editor(model), **settings),

@@ -77,6 +77,12 @@ def test_a_missing_package_is_named_with_its_set(
         getattr(optional_dependencies, name)()
 
 
+def test_a_missing_scikit_image_is_named_with_its_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.metrics", None)
+    with pytest.raises(InputError, match=r"package skimage.*pip install 'glide-edit\[repairs\]'"):
+        optional_dependencies.skimage("metrics")
+
+
 @needs_open_clip
 def test_the_packages_are_there() -> None:
     assert "ViT-B-32" in optional_dependencies.open_clip().list_models()

@@ -69,3 +69,48 @@ def test_photographs_of_which_none_are_held_out_are_refused(cli, tiny: Path, her
     result = cli("eval", "photographs", "--photos", "photos", "--model", tiny / "both", "--count", 1)
     assert result.exit_code == 2
     assert "names no photographs that are held out" in result.stderr
+
+
+def test_repairs_are_measured_on_bundled_photographs_beside_another_program(
+    cli, tiny: Path, here: Path
+) -> None:
+    options = ("--model", tiny / "base", "--grow", 2, "--mask-fill", "opencv", "--others", "telea")
+    result = cli("eval", "repairs", "--count", 1, *options, "--json", "report.json", "--sheet", "sheets")
+    assert result.exit_code == 0, result.output
+    report = json.loads((here / "report.json").read_text())
+    assert (report["bench"], report["complete"], len(report["details"]["items"])) == ("repairs", True, 5)
+    assert {"repair_psnr_wire_reporting", "repair_lead_hole_tuning"} <= set(report["measures"])
+    assert report["measures"]["changed_beyond"] == 0 < report["measures"]["changed_outside"]
+    assert report["details"]["settings"] == {"grow": 2, "mask_fill": "opencv"}
+    assert report["tables"][0]["title"] in result.stdout
+    names = ["blobs", "hole", "lettering", "scratches", "wire"]
+    assert sorted(file.stem for file in (here / "sheets").iterdir()) == names
+    assert open_picture(here / "sheets" / "hole.png").width > 4 * 256
+
+
+def test_repairs_say_which_program_is_not_there(
+    cli, tiny: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    (here / "photos").mkdir()
+    options = ("--photos", "photos", "--model", tiny / "both", "--count", 1)
+    result = cli("eval", "repairs", *options, "--others", "gmic-pde")
+    assert result.exit_code == 2
+    assert "gmic-pde cannot be measured: the program gmic is not installed" in result.stderr
+    result = cli("eval", "repairs", *options)
+    assert "note: gmic-patch is left out: the program gmic is not installed" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--others", "telea", "--no-others"), "contradict each other"),
+        (("--others", "magic"), "No program 'magic'"),
+        (("--no-others", "--photos", "nowhere"), "nowhere"),
+        (("--no-others", "--mask-fill", "magic"), "Unknown mask fill 'magic'"),
+    ],
+)
+def test_repairs_with_bad_options_are_refused(cli, tiny: Path, options: tuple, says: str) -> None:
+    result = cli("eval", "repairs", "--model", tiny / "both", "--count", 1, *options)
+    assert result.exit_code == 2
+    assert says in result.stderr
