@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -100,7 +101,8 @@ class Canvas:
 
     ``owned``: the arrays are the edit's own and may be written; else they are copied first. ``allowed``
     (bool, H x W): what is drawn in all, where frames may meet; None where nobody has to know. ``selected``
-    (bool, H x W): what was selected, of which nothing is to be left; None for nothing.
+    (bool, H x W): what was selected, of which nothing is to be left; None for nothing. ``fills`` are those of
+    frames' backdrops, by the frame's number, begun before they are needed.
     """
 
     pixels: NDArray[Any]
@@ -109,6 +111,7 @@ class Canvas:
     owned: bool = False
     allowed: NDArray[np.bool_] | None = None
     selected: NDArray[np.bool_] | None = None
+    fills: dict[int, Future[NDArray[np.float32] | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -95,6 +97,10 @@ def inputs(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas) -> FrameIn
     assert canvas.unknown is not None
     image, known_to_fill = _shown(frame.crop, canvas)
     keep = kept(frame.crop, canvas.unknown)
+    if _takes_a_backdrop(frame, canvas):
+        shown, known_around = _shown(_around(frame, canvas), canvas)
+        # Networks that draw one picture leave a core free.
+        canvas.fills[frame.number] = _beside().submit(patch_fill, shown, known_around, BACKDROP_FINEST)
 
     def known(size: int) -> Known:
         if size == len(image):
@@ -152,25 +158,65 @@ def place(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas, drawn: Draw
             None if canvas.selected is None else canvas.selected[inside],
         )
         pixels[inside] = part
-    # A piece of a long selection holds a piece of a thing.
-    if frame.fills_backdrop and beside is None and allowed.any() and max(allowed.shape) <= LARGEST_SIDE:
-        _put_onto_a_fill(replace(canvas, pixels=pixels), allowed, (x0, y0))
+    if _takes_a_backdrop(frame, canvas):
+        _put_onto_a_fill(replace(canvas, pixels=pixels), frame, allowed)
     unknown[inside] &= ~allowed
     return replace(canvas, pixels=pixels, unknown=unknown, notes=(*canvas.notes, *notes), owned=True)
 
 
-def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[int, int]) -> None:
+def _takes_a_backdrop(frame: Frame, canvas: Canvas) -> bool:
+    """Whether the thing that is drawn for a frame is put onto a fill. A piece of a long selection, which
+    meets others, holds a piece of a thing, and stays as it is drawn."""
+    if not frame.fills_backdrop:
+        return False
+    allowed, inside = _to_draw(frame, canvas)
+    return (
+        bool(allowed.any())
+        and max(allowed.shape) <= LARGEST_SIDE
+        and neighbours_of(canvas, inside, allowed) is None
+    )
+
+
+def _to_draw(frame: Frame, canvas: Canvas) -> tuple[NDArray[np.bool_], tuple[slice, slice]]:
+    """What of a frame's box is still to be drawn, and where that box is."""
+    assert frame.crop is not None
+    assert frame.allowed is not None
+    assert canvas.unknown is not None
+    x0, y0, x1, y1 = frame.crop.box
+    inside = slice(y0, y1), slice(x0, x1)
+    return frame.allowed.selected & canvas.unknown[inside], inside
+
+
+def _box(frame: Frame, canvas: Canvas) -> tuple[int, int, int, int]:
+    """Of what is to be drawn for a frame: x0, y0, x1, y1."""
+    allowed, (rows, columns) = _to_draw(frame, canvas)
+    x0, y0, x1, y1 = Mask(allowed).bounding_box()
+    return columns.start + x0, rows.start + y0, columns.start + x1, rows.start + y1
+
+
+def _around(frame: Frame, canvas: Canvas) -> Crop:
+    """What a backdrop is made from."""
+    return solve_crop_around(_box(frame, canvas), canvas.pixels.shape[:2], FILL_CONTEXT, SMALLEST_CROP)
+
+
+@cache
+def _beside() -> ThreadPoolExecutor:
+    """One thread, for what can be made while networks draw."""
+    return ThreadPoolExecutor(1, "fills")
+
+
+def _put_onto_a_fill(canvas: Canvas, frame: Frame, allowed: NDArray[np.bool_]) -> None:
     """Leave of what was composited where ``allowed`` the thing alone, on a fill from the surroundings.
 
-    ``allowed`` begins at the ``corner`` (x, y) of the canvas, which does not know these pixels yet. Where no
-    thing is told from its backdrop, nothing changes.
+    ``allowed`` is of the size of the frame's box; the canvas does not know these pixels yet. Where no thing
+    is told from its backdrop, nothing changes.
     """
-    (x0, y0, x1, y1), (left, top) = Mask(allowed).bounding_box(), corner
-    rows, columns = slice(top + y0, top + y1), slice(left + x0, left + x1)
-    box = (columns.start, rows.start, columns.stop, rows.stop)
-    wide = solve_crop_around(box, canvas.pixels.shape[:2], FILL_CONTEXT, SMALLEST_CROP)
+    assert frame.crop is not None
+    box, wide = _box(frame, canvas), _around(frame, canvas)
+    rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
     drawn, known = _shown(wide, canvas)
-    fill = patch_fill(drawn, known, BACKDROP_FINEST)
+    begun = canvas.fills.get(frame.number)
+    fill = patch_fill(drawn, known, BACKDROP_FINEST) if begun is None else begun.result()
     cutout = None if fill is None else cut_out(_levels(drawn), _levels(fill), known)
     if cutout is None:
         return
@@ -178,8 +224,9 @@ def _put_onto_a_fill(canvas: Canvas, allowed: NDArray[np.bool_], corner: tuple[i
     white = int(np.iinfo(canvas.pixels.dtype).max)
     behind = behind * np.float32(white / 255)
     part = canvas.pixels[rows, columns]
+    left, top, _, _ = frame.crop.box
+    inside = allowed[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     mixed = behind + alpha[..., None] * (part - behind)
-    inside = allowed[y0:y1, x0:x1]
     part[inside] = mixed[inside].round().clip(0, white)
 
 
