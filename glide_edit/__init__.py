@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the name is public
     from glide_edit.errors import ModelFormatError as ModelFormatError
     from glide_edit.errors import ModelNotFound as ModelNotFound
     from glide_edit.errors import OutputExists as OutputExists
+    from glide_edit.errors import SaveFailed as SaveFailed
     from glide_edit.errors import TrainingError as TrainingError
     from glide_edit.images import Picture as Picture
     from glide_edit.images import open_picture as open_picture
@@ -65,6 +66,7 @@ _NAMES = {
         "ModelFormatError",
         "ModelNotFound",
         "OutputExists",
+        "SaveFailed",
         "TrainingError",
     ),
     "glide_edit.images": ("Picture", "open_picture", "save_picture"),

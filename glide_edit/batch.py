@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal
@@ -255,11 +255,13 @@ def run_batch(
                 continue
             for name in job.names:  # a file that is there must be this line's own from before
                 ours = force or name in known.get("files", [])
-                check_output(out / name, like=request.source, force=ours)
+                like = None if request.result_size is None else request.source
+                check_output(out / name, like=like, size=request.result_size, force=ours)
             events = editor.stream(request)
         except (GlideEditError, MaskError) as error:
             yield manifest.failed(line.number, str(error))
             continue
+        manifest.write()  # where the disk is full, that shows before the work
         yield from _carry_out(job, events, manifest)
 
 
@@ -323,9 +325,10 @@ def _carry_out(
 
 def _save(job: _Job, result: EditResult, manifest: _Manifest) -> Mapping[str, Any]:
     """Write a line's pictures. The manifest names them first, so that a crash leaves no unknown files."""
-    manifest.put(job.number, {"state": "started", "files": list(job.names)})
     targets = [manifest.folder / name for name in job.names]
-    receipts = [result.save(target, index, force=True) for index, target in enumerate(targets)]
+    with suppress(InputError):  # the pictures are saved even where the list cannot be
+        manifest.put(job.number, {"state": "started", "files": list(job.names)})
+    receipts = result.save_all(targets, force=True)
     missing = (result.missing_from(target, index) for index, target in enumerate(targets))
     record = {
         "state": "done",
@@ -367,8 +370,12 @@ class _Manifest:
     def failed(self, number: int, error: str, files: Sequence[str] = ()) -> LineOutcome:
         """Note a failure. Files that an earlier run wrote for the line stay its own."""
         before = [*self.entries.get(number, {}).get("files", []), *files]
-        record = self.put(number, {"state": "failed", "error": error, "files": list(dict.fromkeys(before))})
-        return LineOutcome(number, "failed", error=error, record=record)
+        record = {"state": "failed", "error": error, "files": list(dict.fromkeys(before))}
+        try:
+            self.put(number, record)
+        except InputError as unwritten:  # what failed first, and where pictures were kept, must still be said
+            error = f"{error} {unwritten}"
+        return LineOutcome(number, "failed", error=error, record=self.entries[number])
 
     def write(self) -> None:
         lines = [json.dumps(self.entries[number]) + "\n" for number in sorted(self.entries)]

@@ -3,7 +3,8 @@
     Exception
     └── GlideEditError                      catch this one to catch them all
         ├── InputError (ValueError)         an argument or a request that cannot be carried out
-        │   └── ImageError                  a picture that cannot be used
+        │   ├── ImageError                  a picture that cannot be used
+        │   └── SaveFailed                  a finished picture could not be saved under its name
         ├── OutputExists (FileExistsError)  the output is there already and was left alone
         ├── ModelError                      something about a model
         │   ├── ModelNotFound               no model of that name, no such folder, or not fetched yet
@@ -22,6 +23,8 @@ MaskError has both as well.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 __all__ = [
     "Cancelled",
     "GlideEditError",
@@ -31,6 +34,7 @@ __all__ = [
     "ModelFormatError",
     "ModelNotFound",
     "OutputExists",
+    "SaveFailed",
     "TrainingError",
 ]
 
@@ -62,6 +66,17 @@ class ImageError(InputError):
     """A picture that cannot be used: missing, unreadable, damaged, too large, of an unsupported kind."""
 
     code = "bad_image"
+
+
+class SaveFailed(InputError):
+    """A finished picture could not be saved under the name that it was to have.
+
+    Attributes:
+        rescued: the PNG that it was saved in instead; None where no other file could be written either.
+    """
+
+    code = "save_failed"
+    rescued: Path | None = None
 
 
 class OutputExists(GlideEditError, FileExistsError):

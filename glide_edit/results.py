@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from glide_edit.errors import InputError
-from glide_edit.images import Picture, open_picture, save_picture, to_depth, to_uint8
+from glide_edit.errors import InputError, SaveFailed
+from glide_edit.images import (
+    Picture,
+    check_output,
+    open_picture,
+    rescuing,
+    save_picture,
+    to_depth,
+    to_uint8,
+)
 from glide_edit.images.sheet import Tile, contact_sheet
-from glide_edit.recipes import Recipe, missing_from, text_for
+from glide_edit.recipes import RECIPE_KEY, Recipe, missing_from, text_for
 from glide_edit.requests import Request
 from masks import Mask, Preservation, compare_outside
 
@@ -178,18 +187,39 @@ class EditResult:
         """
         return self._recipe(index).to_json()
 
-    def save(self, path: str | Path, index: int = 0, *, force: bool = False) -> Receipt | None:
+    def save(
+        self,
+        path: str | Path,
+        index: int = 0,
+        *,
+        force: bool = False,
+        rescue: Literal["unwritten", "always", "never"] = "unwritten",
+    ) -> Receipt | None:
         """Write a picture with its recipe, read it back, and return the receipt of the file.
 
         A JPEG may have no room for a recipe with an intricate mask, which is then left out of it.
         The format follows the suffix. A lossy format changes pixels everywhere, and its receipt says so. A
         format of 8 bits is compared with the source at 8 bits; ``images.losses`` says what it costs.
 
+        Where the file cannot be written (a full disk, an encoder that fails), the picture is kept with its
+        recipe as NAME-rescued.png beside it or, where that fails as well, in a new folder in the system's
+        temporary one. ``rescue`` "always" does this also where the name is refused before anything is
+        written; "never" leaves it out.
+
         Raises:
             InputError: no picture ``index``, or a file that cannot be written.
             OutputExists: the file is there and ``force`` is False.
+            SaveFailed: the picture could not be saved; the message and ``rescued`` say where it is now.
         """
         recipe, picture = self._recipe(index), self.pictures[index]
+        if rescue == "never":
+            return self._save(recipe, picture, path, force)
+        if rescue == "unwritten":
+            check_output(path, like=picture, force=force)
+        with rescuing(picture, path, {RECIPE_KEY: json.dumps(recipe.to_json())}):
+            return self._save(recipe, picture, path, force)
+
+    def _save(self, recipe: Recipe, picture: Picture, path: str | Path, force: bool) -> Receipt | None:
         target = save_picture(picture, path, text=text_for(recipe, picture, path), force=force)
         source = self.request.before
         if self.allowed is None or source is None:
@@ -197,6 +227,25 @@ class EditResult:
         written = open_picture(target).pixels
         before = to_depth(source, written.dtype)
         return Receipt(compare_outside(before, written, self.allowed.selected), target.name)
+
+    def save_all(self, paths: Sequence[str | Path], *, force: bool = False) -> tuple[Receipt | None, ...]:
+        """Save the first pictures, one a path; each that fails is rescued, and the others are saved.
+
+        Raises:
+            SaveFailed: some could not be saved; the message says of each why, and where it is now.
+        """
+        receipts: list[Receipt | None] = []
+        failed: list[SaveFailed] = []
+        for index, path in enumerate(paths):
+            try:
+                receipts.append(self.save(path, index, force=force, rescue="always"))
+            except SaveFailed as error:
+                failed.append(error)
+        if failed:
+            together = SaveFailed(" ".join(map(str, failed)))
+            together.rescued = failed[0].rescued
+            raise together from failed[0]
+        return tuple(receipts)
 
     def missing_from(self, path: str | Path, index: int = 0) -> str | None:
         """A sentence on what of the recipe a file of this name has no room for; None where it holds all."""

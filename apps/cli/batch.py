@@ -16,6 +16,7 @@ from apps.cli import options
 from apps.cli.errors import STOPPED, printable
 from apps.cli.priority import Nice, take_what_is_left
 from apps.cli.progress import live
+from glide_edit.errors import GlideEditError
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Display
@@ -60,7 +61,12 @@ def batch(edits: Edits, out: OutFolder, *, running: options.Running, nice: Nice 
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")
         editor = running.load()
-        stopped = _run(editor, lines, out, folder, running, outcomes, display)
+        try:
+            stopped = _run(editor, lines, out, folder, running, outcomes, display)
+        except GlideEditError:
+            if outcomes.all:
+                outcomes.close(stopped=True)  # they say where pictures were kept that could not be saved
+            raise
     outcomes.close(stopped=stopped)
     if stopped:
         raise typer.Exit(STOPPED)

@@ -325,7 +325,7 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         GlideEditError, MaskError: what ``check_targets`` and ``carry_out_all`` raise.
         typer.Exit: stopped, with code 130.
     """
-    from glide_edit.images import losses, save_picture
+    from glide_edit.images import losses, rescuing, save_picture
 
     targets, notes = _targets(operation, edit), edit.notes
     sheet = None
@@ -335,8 +335,10 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
         if sheet.absolute() in {target.absolute() for target in targets}:
             raise InputError(f"--sheet and the pictures would be the same file: {sheet.name}.")
         running = replace(running, sheet=None)
-    like = None if operation.new else edit.requests[0].source
-    check_targets([*targets, *([sheet] if sheet else [])], like=like, force=running.force)
+    request = edit.requests[0]
+    like = None if operation.new else request.source
+    check_targets(targets, like=like, size=request.result_size, force=running.force)
+    check_targets([sheet] if sheet else [], force=running.force)
     if like is not None and edit.source is not None:
         why = suffix_for(edit.source, like)[1]
         notes = (*(losses(like, targets[0]) if edit.out else (why,) if why else ()), *notes)
@@ -344,14 +346,16 @@ def carry_out(operation: Operation, edit: Edit, running: Running) -> None:
     with many_imports():  # torch is imported now that nothing is wrong
         from apps.cli.work import Work, carry_out_all
 
-    n = edit.requests[0].n
+    n = request.n
     parts = [targets[k : k + n] for k in range(0, len(targets), n)]
     works = [Work(part, running, notes) for part in parts]
     results = carry_out_all(list(zip(edit.requests, works, strict=True)))
     if sheet is not None:
         from glide_edit.operations.strengths import strengths_sheet
 
-        save_picture(strengths_sheet(results), sheet, force=running.force)
+        made = strengths_sheet(results)
+        with rescuing(made, sheet):
+            save_picture(made, sheet, force=running.force)
         typer.echo(f"{printable(str(sheet))}: {len(results)} strengths", err=running.as_json)
 
 
@@ -375,8 +379,9 @@ def _targets(operation: Operation, edit: Edit) -> list[Path]:
 def show_plan(operation: Operation, edit: Edit, running: Running) -> None:
     """Print what the requests would do and cost; no picture is made and nothing is written."""
     if edit.out is not None:
-        like = None if operation.new else edit.requests[0].source
-        check_targets(_targets(operation, edit), like=like, force=running.force)
+        request = edit.requests[0]
+        like = None if operation.new else request.source
+        check_targets(_targets(operation, edit), like=like, size=request.result_size, force=running.force)
 
     with live() as display:
         display.add_task(f"loading {running.model}", total=None, said="")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apps.cli.errors import printable
-from glide_edit.errors import InputError
 
 if TYPE_CHECKING:
     from glide_edit.images import Picture
@@ -40,8 +38,14 @@ def numbered(path: Path, n: int) -> list[Path]:
     return [path.with_name(f"{path.stem}-{k}{path.suffix}") for k in range(1, n + 1)]
 
 
-def check_targets(targets: Sequence[Path], *, like: Picture | None = None, force: bool = False) -> None:
-    """Say before the work what would stop the writing after it. ``like`` is of the pictures' size and alpha.
+def check_targets(
+    targets: Sequence[Path],
+    *,
+    like: Picture | None = None,
+    size: tuple[int, int] | None = None,
+    force: bool = False,
+) -> None:
+    """Say before the work what would stop the writing after it: ``check_output`` of every target.
 
     Raises:
         OutputExists: one is there already, and ``force`` is False.
@@ -50,17 +54,7 @@ def check_targets(targets: Sequence[Path], *, like: Picture | None = None, force
     from glide_edit.images import check_output
 
     for target in targets:
-        check_output(target, like=like, force=force)
-    for folder in dict.fromkeys(target.parent for target in targets):
-        try:
-            # Asking for permissions is not enough: the file system may be read-only or full of files.
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            raise InputError(
-                f"nothing can be written in the folder {folder} ({error.strerror or error}): "
-                "name another one with --out."
-            ) from error
+        check_output(target, like=like, size=size, force=force)
 
 
 def receipt_line(path: Path, receipt: Receipt, *, grown: bool, new: bool = False) -> str:

@@ -85,7 +85,8 @@ def replay(
     notes = (*notes, *_of_the_model(recipe, running))
     like = request.source
     targets = numbered(out or _default_name(file, saved, on, like), request.n)
-    check_targets(targets, like=like, force=force)
+    size = request.result_size
+    check_targets(targets, like=None if size is None else like, size=size, force=force)
     with many_imports():
         from apps.cli.work import Work, carry_out
 

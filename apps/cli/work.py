@@ -16,7 +16,7 @@ from apps.cli.outputs import check_targets, numbered, receipt_line
 from apps.cli.progress import live
 from glide_edit.editor import Editor
 from glide_edit.errors import InputError
-from glide_edit.images import Picture, save_picture
+from glide_edit.images import Picture, rescuing, save_picture
 from glide_edit.pipeline.partial_result import PartialResult
 from glide_edit.recipes import Comparison, Recipe
 from glide_edit.requests import Inpaint, Outpaint, Request
@@ -103,9 +103,10 @@ def _carry_out(editor: Editor, request: Request, work: Work, show: Callable[...,
         stopped = True
         result = so_far.finished()
     if result is not None:
+        receipts = result.save_all(work.targets[: len(result.pictures)], force=work.running.force)
         if work.sheet is not None and result.sheet is not None:
-            save_picture(result.sheet, work.sheet, force=work.running.force)
-        receipts = [result.save(path, k, force=work.running.force) for k, path in _numbered(result, work)]
+            with rescuing(result.sheet, work.sheet):
+                save_picture(result.sheet, work.sheet, force=work.running.force)
         _report(editor, result, receipts, work, complete=not stopped)
     if stopped:
         typer.echo(f"stopped: {len(so_far.pictures)} of {request.n} pictures were finished", err=True)

@@ -79,7 +79,7 @@ def _endpoint(
             result = studio.models.editor(studio.models.default).run(OPERATIONS[operation](**fields))
             path = folder / secrets.token_urlsafe(16) / f"{operation}.png"
             path.parent.mkdir(parents=True)
-            receipt = result.save(path)
+            receipt = result.save(path, rescue="never")
         except (GlideEditError, MaskError) as error:
             raise gr.Error(sentence(error), print_exception=False) from error
         return str(path), {

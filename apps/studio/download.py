@@ -58,7 +58,7 @@ def _saved(session: Session, entry: HistoryEntry | None, file_format: str) -> tu
     try:
         if entry.complete:
             missing = entry.result.missing_from(path, entry.index)
-            receipt = entry.result.save(path, entry.index)
+            receipt = entry.result.save(path, entry.index, rescue="never")
         else:
             save_picture(entry.picture, path)
     except GlideEditError as error:

@@ -19,6 +19,7 @@ from glide_edit.images.picture import (
     to_tensor,
     to_uint8,
 )
+from glide_edit.images.rescue import rescuing
 from glide_edit.images.saving import (
     check_output,
     check_place,
@@ -43,6 +44,7 @@ __all__ = [
     "open_picture",
     "pixels_sha256",
     "read_text",
+    "rescuing",
     "save_picture",
     "to_depth",
     "to_tensor",

@@ -7,6 +7,7 @@ import io
 import os
 import secrets
 import struct
+import tempfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,27 +35,35 @@ def default_output_suffix(picture: Picture) -> str:
     return ".tiff" if picture.format == "TIFF" else ".png"
 
 
-def check_output(path: str | os.PathLike[str], *, like: Picture | None = None, force: bool = False) -> Path:
+def check_output(
+    path: str | os.PathLike[str],
+    *,
+    like: Picture | None = None,
+    size: tuple[int, int] | None = None,
+    force: bool = False,
+) -> Path:
     """Check before the work whether ``save_picture`` can write this file afterwards, and return the path.
 
-    ``like`` is the picture to be saved, or one of the same size and alpha. Raises ImageError for a format
-    that is not written or cannot hold the picture, InputError for a missing folder, and OutputExists unless
-    ``force``.
+    ``like`` is the picture to be saved, or one of the same alpha and profile; ``size`` is (height, width) of
+    the picture to be saved where that is not ``like``'s. Raises ImageError for a format that is not written
+    or cannot hold the picture, InputError for a folder that is missing or cannot be written to, and
+    OutputExists unless ``force``.
     """
     path = Path(path)
     check_place(path, force=force)
     output_format = _format_for(path)
+    if size is None and like is not None:
+        size = (like.height, like.width)
+    if size is not None and max(size) > (largest := _LARGEST_SIDE.get(output_format, max(size))):
+        raise ImageError(
+            f"{path.suffix} holds at most {largest} pixels a side and the picture is {size[1]} x {size[0]}: "
+            "save it as .png or .tiff."
+        )
     if like is not None:
         if output_format == "PNG" and len(like.icc_profile or b"") > _LARGEST_PNG_PROFILE:
             raise ImageError(
                 f"the picture's colour profile has {len(like.icc_profile or b''):,} bytes, and programs "
                 f"refuse a PNG with more than {_LARGEST_PNG_PROFILE:,}: save it as .tiff."
-            )
-        largest = _LARGEST_SIDE.get(output_format)
-        if largest is not None and max(like.height, like.width) > largest:
-            raise ImageError(
-                f"{path.suffix} holds at most {largest} pixels a side and the picture is "
-                f"{like.width} x {like.height}: save it as .png or .tiff."
             )
         if (
             output_format == "JPEG"
@@ -77,8 +86,18 @@ def check_place(path: str | os.PathLike[str], *, force: bool = False) -> Path:
         raise InputError(f"the folder {path.parent} does not exist: make it first, or save somewhere else.")
     if os.path.lexists(path) and not force:
         raise _already_there(path)
-    if not os.path.isdir(os.path.dirname(os.path.realpath(path))):
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
         raise InputError(f"{path} is a link into a folder that does not exist: save somewhere else.")
+    try:
+        # Asking for permissions is not enough: the file system may be read-only or full of files.
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"nothing can be written in the folder {path.parent} ({error.strerror or error}): "
+            "save somewhere else."
+        ) from error
     return path
 
 
@@ -121,20 +140,27 @@ def save_picture(
     picture = _dressed_like(open_picture(picture), like)
     path = check_output(path, like=picture, force=force)
     text = text or {}
-    match _format_for(path):
+    if not has_room(picture, path, text):
+        raise InputError(f"{path.suffix} has no room for so long a text: save it as .png.")
+    try:
+        data = _encoded(picture, _format_for(path), text, quality)
+    except OSError as error:  # how Pillow reports an encoder that gave up
+        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    return write_atomically(path, data, force=force)
+
+
+def _encoded(picture: Picture, output_format: str, text: Mapping[str, str], quality: int) -> bytes:
+    match output_format:
         case "PNG":
-            data = _encode_png(picture, text)
+            return _encode_png(picture, text)
         case "TIFF":
-            data = _encode_tiff(picture, text)
+            return _encode_tiff(picture, text)
         case "JPEG":
-            if not has_room(picture, path, text):
-                raise InputError(f"{path.suffix} has no room for so long a text: save it as .png.")
             opaque = replace(picture, alpha=None, exif=with_text(_fitting(picture.exif), text))
-            data = _encode_jpeg(opaque, quality)
+            return _encode_jpeg(opaque, quality)
         case _:
             commented = replace(picture, exif=with_text(picture.exif, text))
-            data = _encode_with_pil(commented, "WEBP", lossless=True, exact=True)
-    return write_atomically(path, data, force=force)
+            return _encode_with_pil(commented, "WEBP", lossless=True, exact=True)
 
 
 def has_room(picture: Picture, path: str | os.PathLike[str], text: Mapping[str, str]) -> bool:
@@ -286,6 +312,18 @@ def _encode_png(picture: Picture, text: Mapping[str, str]) -> bytes:
     chunks.extend(_png_chunk(b"iTXt", _png_text(key, value)) for key, value in text.items())
     header = 8 + 25  # the signature and IHDR
     return png[:header] + b"".join(chunks) + png[header:]
+
+
+def encode_png_plainly(picture: Picture) -> bytes:
+    """The pixels and alpha alone, by zlib: for when the usual encoder or what else it writes has failed."""
+    array = with_alpha(picture)
+    height, width, channels = array.shape
+    rows = array.astype(array.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
+    unfiltered = np.pad(rows, ((0, 0), (1, 0)))  # each row begins with its filter, 0 for none
+    colour_type = 6 if channels == 4 else 2
+    header = struct.pack(">IIBBBBB", width, height, picture.bit_depth, colour_type, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(unfiltered.tobytes(), 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_png_chunk(*each) for each in chunks)
 
 
 def _png_chunk(kind: bytes, data: bytes) -> bytes:

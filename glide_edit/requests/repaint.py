@@ -149,6 +149,10 @@ class Inpaint(Repaint):
         return self.image
 
     @property
+    def result_size(self) -> tuple[int, int]:
+        return self.image.height, self.image.width
+
+    @property
     def before(self) -> NDArray[Any]:
         return self.image.pixels
 
@@ -265,6 +269,10 @@ class Outpaint(Repaint):
         """(height, width) of the result."""
         (top, bottom), (left, right) = self._added()
         return self.image.height + top + bottom, self.image.width + left + right
+
+    @property
+    def result_size(self) -> tuple[int, int]:
+        return self.size
 
     @property
     def place(self) -> tuple[slice, slice]:

@@ -179,6 +179,11 @@ class Request:
         return None
 
     @property
+    def result_size(self) -> tuple[int, int] | None:
+        """(height, width) of the results where the source is in them; None where they are the model's own."""
+        return None
+
+    @property
     def before(self) -> NDArray[Any] | None:
         """The source's pixels where they are in the result, (H, W, 3), where the operation keeps some."""
         return None

@@ -57,6 +57,10 @@ class Upscale(Request):
     def source(self) -> Picture:
         return self.image
 
+    @property
+    def result_size(self) -> tuple[int, int]:
+        return self.image.height * self.factor, self.image.width * self.factor
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Sketch(Request):
