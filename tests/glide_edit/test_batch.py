@@ -18,6 +18,7 @@ from glide_edit.errors import GlideEditError, InputError
 from glide_edit.images import open_picture, save_picture
 from glide_edit.recipes import read_recipe
 from glide_edit.requests import Inpaint
+from glide_edit.results import EditResult
 from masks import Mask, MaskError
 from tests.glide_edit.operations.stand_ins import noise, tiny_editor
 
@@ -307,6 +308,54 @@ def test_a_full_disk_ends_it_in_a_sentence_and_leaves_no_half_file(
     with pytest.raises(InputError, match=r"results\.jsonl cannot be written: No space left on device"):
         run(editor, files, written(GENERATE, INPAINT))
     assert {name: (files / "out" / name).read_bytes() for name in names(files)} == before
+
+
+def test_pictures_that_cannot_be_saved_are_kept(
+    editor: Editor, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> bytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("glide_edit.images.saving._encode_jpeg", full)
+    outcomes = run(editor, files, written({**GENERATE, "out": "a.jpg"}, GENERATE))
+    assert states(outcomes) == [(1, "failed"), (2, "done")]
+    assert outcomes[0].error is not None
+    assert outcomes[0].error.endswith(f"was kept as {files / 'out' / 'a-rescued.png'}.")
+    assert manifest(files)[0]["error"] == outcomes[0].error
+    assert read_recipe(files / "out" / "a-rescued.png").request["prompt"] == "a ball"
+
+
+def test_a_disk_that_is_full_after_the_work(
+    editor: Editor, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list cannot be written either, and the next line is not begun."""
+    outcomes: list[LineOutcome] = []
+
+    def work_on() -> None:
+        for event in run_batch(editor, written(GENERATE, GENERATE), files / "out", folder=files):
+            if isinstance(event, LineOutcome):
+                outcomes.append(event)
+            else:
+                monkeypatch.setattr("glide_edit.batch.write_atomically", _full)
+                monkeypatch.setattr(EditResult, "_save", _full)
+
+    with pytest.raises(InputError, match=r"results\.jsonl cannot be written"):
+        work_on()
+    assert states(outcomes) == [(1, "failed")]
+    assert "was kept as" in (outcomes[0].error or "")
+    assert "results.jsonl cannot be written" in (outcomes[0].error or "")
+
+
+def _full(*_: object, **__: object) -> None:
+    raise InputError("results.jsonl cannot be written: full.")
+
+
+def test_results_too_long_for_the_format_fail_before_the_work(editor: Editor, files: Path) -> None:
+    save_picture(np.zeros((8, 8192, 3), np.uint8), files / "long.png")
+    line = {"operation": "outpaint", "image": "long.png", "right": 8192, "out": "a.webp"}
+    (event,) = run_batch(editor, written(line), files / "out", folder=files)
+    assert isinstance(event, LineOutcome)
+    assert "at most 16383 pixels" in (event.error or "")
 
 
 def test_folders_that_cannot_be_written_to(editor: Editor, files: Path) -> None:
