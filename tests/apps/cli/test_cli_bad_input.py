@@ -157,11 +157,12 @@ def test_a_picture_that_cannot_be_saved_is_kept(inpaint, here: Path, monkeypatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("glide_edit.images.saving._encode_jpeg", full)
-    refused(
-        inpaint("photo.png", "--n", 2, "--out", "a.jpg"),
-        "a-1.jpg cannot be written: No space left on device. ",
-        "The finished picture was kept as a-1-rescued.png.",
-        "kept as a-2-rescued.png.",
+    result = inpaint("photo.png", "--n", 2, "--out", "a.jpg")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == "error: " + " ".join(
+        f"a-{k}.jpg cannot be written: No space left on device. "
+        f"The finished picture was kept as a-{k}-rescued.png."
+        for k in (1, 2)
     )
     for k in (1, 2):
         assert open_picture(f"a-{k}-rescued.png").pixels.shape == (45, 60, 3)
@@ -177,7 +178,7 @@ def test_a_picture_that_cannot_be_saved_is_kept(inpaint, here: Path, monkeypatch
 )
 def test_results_too_long_for_the_format_are_told_before_the_work(cli, here: Path, arguments: tuple) -> None:
     save_picture(np.zeros((8, 8192, 3), np.uint8), "long.png")
-    refused(cli(*arguments, "--model", "surprise"), ".webp holds at most 16383", "16384 x 8")
+    refused(cli(*arguments, "--model", "surprise"), ".webp holds at most 16383", "is 16384 x ")
 
 
 @pytest.mark.parametrize(
