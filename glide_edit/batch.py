@@ -13,14 +13,22 @@ import hashlib
 import io
 import json
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from glide_edit.editor import Editor
-from glide_edit.errors import GlideEditError, InputError
-from glide_edit.images import Picture, check_output, default_output_suffix, open_picture, write_atomically
+from glide_edit.errors import GlideEditError, InputError, OutputExists
+from glide_edit.images import (
+    Picture,
+    check_output,
+    default_output_suffix,
+    open_picture,
+    put_in_place,
+    write_atomically,
+)
 from glide_edit.requests import (
     Request,
     checked_fields,
@@ -39,6 +47,8 @@ MANIFEST = "results.jsonl"
 """The file in the output folder that says what was done: a JSON object a line of the batch."""
 
 State = Literal["done", "skipped", "failed"]
+
+_STATES = ("started", "done", "failed")
 
 _OWN = ("out", "mask_means")
 """What a line may say beside the fields of its request."""
@@ -233,7 +243,8 @@ def run_batch(
 
     ``folder`` is what paths in lines are relative to. A line is skipped where the manifest says that the same
     request was done by the same model and its files are as they were written; with ``force`` nothing is
-    skipped and files that the batch did not write are overwritten. Stop iterating and the work stops; what is
+    skipped and files that the batch did not write are overwritten. Without it a file is written over only if
+    it is, to the byte, what the line wrote. Stop iterating and the work stops; what is
     finished is kept, in files and manifest.
 
     Raises:
@@ -253,14 +264,14 @@ def run_batch(
             if not force and _is_done(known, job, out):
                 yield LineOutcome(line.number, "skipped", job.names, record=known)
                 continue
-            for name in job.names:  # a file that is there must be this line's own from before
-                ours = force or name in known.get("files", [])
+            for name in job.names:
+                ours = force or _is_own(known, name, out / name)
                 check_output(out / name, like=request.source, force=ours)
             events = editor.stream(request)
         except (GlideEditError, MaskError) as error:
             yield manifest.failed(line.number, str(error))
             continue
-        yield from _carry_out(job, events, manifest)
+        yield from _carry_out(job, events, manifest, force=force)
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,47 +309,102 @@ def _is_done(entry: Mapping[str, Any], job: _Job, out: Path) -> bool:
     return done and entry.get("sha256") == [_sha256(out / name) for name in job.names]
 
 
+def _is_own(entry: Mapping[str, Any], name: str, path: Path) -> bool:
+    """Whether a file is one that the line wrote under this name, by its hash."""
+    return (found := _sha256(path)) is not None and found in _owned(entry).get(name, ())
+
+
+def _owned(entry: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The hashes of what a line wrote or was about to write, by name; lists of before 0.2 have them of what
+    was done alone."""
+    if "owned" in entry:
+        return {name: list(hashes) for name, hashes in entry["owned"].items()}
+    pairs = zip(entry.get("files", ()), entry.get("sha256", ()), strict=False)
+    return {name: [digest] for name, digest in pairs if digest is not None}
+
+
 def _sha256(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return None
 
 
 def _carry_out(
-    job: _Job, events: Generator[Progress | EditResult, None, None], manifest: _Manifest
+    job: _Job, events: Generator[Progress | EditResult, None, None], manifest: _Manifest, *, force: bool
 ) -> Generator[LineProgress | LineOutcome, None, None]:
     try:
         with closing(events):
             for event in events:
                 if isinstance(event, EditResult):
-                    record = _save(job, event, manifest)
+                    record = _save(job, event, manifest, force=force)
                     break
                 yield LineProgress(job.number, event)
     except (GlideEditError, MaskError) as error:
-        yield manifest.failed(job.number, str(error), job.names)
+        yield manifest.failed(job.number, str(error))
         return
     yield LineOutcome(job.number, "done", job.names, record=record)
 
 
-def _save(job: _Job, result: EditResult, manifest: _Manifest) -> Mapping[str, Any]:
-    """Write a line's pictures. The manifest names them first, so that a crash leaves no unknown files."""
-    manifest.put(job.number, {"state": "started", "files": list(job.names)})
+def _save(job: _Job, result: EditResult, manifest: _Manifest, *, force: bool) -> Mapping[str, Any]:
+    """Write a line's pictures, finished ones beside their names first: the manifest has their hashes before
+    they get these, so that after a crash they are known, and nothing else is taken for them."""
     targets = [manifest.folder / name for name in job.names]
-    receipts = [result.save(target, index, force=True) for index, target in enumerate(targets)]
+    parts = [
+        target.with_name(f".{job.number:04}-{k}.part{target.suffix}") for k, target in enumerate(targets)
+    ]
+    try:
+        receipts = [result.save(part, index, force=True) for index, part in enumerate(parts)]
+        digests = [str(_sha256(part)) for part in parts]
+        owned = _owned(manifest.entries.get(job.number, {}))
+        owned |= {
+            name: [*owned.get(name, ()), digest] for name, digest in zip(job.names, digests, strict=True)
+        }
+        manifest.put(job.number, {"state": "started", "files": list(job.names), "owned": owned})
+        for part, target in zip(parts, targets, strict=True):
+            _name(part, target, owned[target.name], force=force)
+    finally:
+        for part in parts:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
     missing = (result.missing_from(target, index) for index, target in enumerate(targets))
     record = {
         "state": "done",
         "key": job.key,
         "files": list(job.names),
-        "sha256": [_sha256(target) for target in targets],
+        "sha256": digests,
         "seeds": list(job.request.seeds),
-        "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
+        "receipts": [
+            None if receipt is None else replace(receipt, where=name).to_json()
+            for receipt, name in zip(receipts, job.names, strict=True)
+        ],
         "notes": [*result.notes, *(said for said in missing if said)],
         "model": result.model,
         "seconds": round(result.seconds, 3),
     }
     return manifest.put(job.number, record)
+
+
+def _name(part: Path, target: Path, own: Sequence[str], *, force: bool) -> None:
+    """Give a finished picture its name; where something else has it by now, another one beside it.
+
+    Raises:
+        InputError: something else has it, or it cannot be written.
+    """
+    if force:
+        write_atomically(target, part.read_bytes(), force=True)
+        return
+    try:
+        put_in_place(part, target, lambda path: _sha256(path) in own)
+    except OutputExists:
+        for number in count(2):
+            other = target.with_name(f"{target.stem}-{number}{target.suffix}")
+            with suppress(OutputExists):
+                put_in_place(part, other, lambda path: False)
+                raise InputError(
+                    f"{target.name} was saved by something else while the line ran, and was left alone: "
+                    f"the new picture is {other.name}."
+                ) from None
 
 
 @dataclass(frozen=True)
@@ -364,10 +430,11 @@ class _Manifest:
         self.write()
         return self.entries[number]
 
-    def failed(self, number: int, error: str, files: Sequence[str] = ()) -> LineOutcome:
-        """Note a failure. Files that an earlier run wrote for the line stay its own."""
-        before = [*self.entries.get(number, {}).get("files", []), *files]
-        record = self.put(number, {"state": "failed", "error": error, "files": list(dict.fromkeys(before))})
+    def failed(self, number: int, error: str) -> LineOutcome:
+        """Note a failure. Files that the line has written stay its own."""
+        before = self.entries.get(number, {})
+        kept = {"files": before.get("files", []), "owned": _owned(before)}
+        record = self.put(number, {"state": "failed", "error": error, **kept})
         return LineOutcome(number, "failed", error=error, record=record)
 
     def write(self) -> None:
@@ -380,6 +447,27 @@ def _read_manifest(path: Path) -> dict[int, Mapping[str, Any]]:
         return {}
     try:
         records = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
-        return {int(record["line"]): record for record in records if record["state"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return dict(map(_entry, records))
+    except (OSError, ValueError, RecursionError):
         raise InputError(f"{path} is not of a batch: move it away, or write into another folder.") from None
+
+
+def _entry(record: Any) -> tuple[int, Mapping[str, Any]]:
+    """A line of the manifest by its number; raises ValueError for anything else."""
+    if not isinstance(record, dict) or record.get("state") not in _STATES:
+        raise ValueError("no entry")
+    number, owned = record.get("line"), record.get("owned", {})
+    lists = [record.get("files", []), record.get("sha256", []), *_values(owned)]
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError("no line")
+    if not all(
+        isinstance(each, list) and all(isinstance(text, str | None) for text in each) for each in lists
+    ):
+        raise ValueError("no names")
+    return number, record
+
+
+def _values(owned: Any) -> list[Any]:
+    if not isinstance(owned, dict):
+        raise ValueError("no names")
+    return list(owned.values())

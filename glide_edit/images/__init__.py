@@ -25,6 +25,7 @@ from glide_edit.images.saving import (
     default_output_suffix,
     has_room,
     losses,
+    put_in_place,
     save_picture,
     write_atomically,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "losses",
     "open_picture",
     "pixels_sha256",
+    "put_in_place",
     "read_text",
     "save_picture",
     "to_depth",
