@@ -196,3 +196,17 @@ def test_a_selection_grows_as_far_as_the_thing_shows(editor: Editor) -> None:
     assert grown.allowed is not None
     assert 1.3 * exact.sum() < grown.allowed.count < 4 * exact.sum()
     assert any("grown" in note for note in grown.notes)
+
+
+def test_thin_selections_are_no_matter_for_a_repair(editor: Editor) -> None:
+    thin = np.zeros((SIDE, SIDE), bool)
+    thin[60:62, 10:110] = True
+    codes = [
+        {
+            each.code
+            for each in editor.diagnose(Remove(image=open_picture(striped()), mask=Mask(thin), **more))
+        }
+        for more in ({}, {"strength": 0.5})
+    ]
+    assert "thin" not in codes[0]
+    assert "thin" in codes[1]
