@@ -80,7 +80,7 @@ def load_repair(folder: Path, runtime: Runtime) -> RepairNetwork:
         data = records.fields(records.parse(path.read_text(encoding="utf-8")), "", _ABOUT)
         if data["format"] != FORMAT:
             raise ModelFormatError(f"it has format {data['format']!r}, and this glide-edit reads {FORMAT}.")
-        config = records.into(RepairConfig, data["config"], "config")
+        config = records.network(RepairConfig, data["config"], "config")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFormatError(f"{path} cannot be read: {error}.") from error
     except ModelFormatError as error:
