@@ -16,7 +16,8 @@ MOST_BLEED = 8
 
 _BEYOND = 8  # px further out, where the surroundings are measured
 _COMPARED = slice(2, 5)  # px further out, with which each distance is compared
-_SHOWS = 0.05  # the share of the thing's colour that counts as seen, beyond what these have of it
+_BEGINS = 0.1  # the share of the thing's colour in the first px, beyond what these have of it
+_SHOWS = 0.05  # the share of the thing's colour that counts as seen further out, likewise
 _SURE = 6.0  # and how many times its own error it has to be: neighbouring pixels are alike
 _CONTRAST = 12.0  # levels of 255: where thing and surroundings differ by less nothing can be told
 _FEWEST = 12  # px of such contrast
@@ -51,7 +52,8 @@ def bleed(picture: NDArray[Any], selection: Mask) -> int:
     seen = 0
     while seen < MOST_BLEED:
         beyond = float(np.mean(shares[seen:][_COMPARED]))
-        if not shares[seen] - beyond > max(_SHOWS, _SURE * errors[seen]):
+        least = _SHOWS if seen else _BEGINS
+        if not shares[seen] - beyond > max(least, _SURE * errors[seen]):
             break
         seen += 1
     # What is left of a soft edge is too faint to be told, and shows all the same.

@@ -133,7 +133,7 @@ def test_every_stage_begins_from_it(editor: Editor) -> None:
 
 
 def test_detail_begins_from_it_too(editor: Editor) -> None:
-    made = plan(removal(strength=0.02, context=3.0, detail=True), editor.model)
+    made = plan(removal(grow=8, strength=0.02, context=3.0, detail=True), editor.model)
     assert made.frames[0].passes[-1].size[0] > 80
     fresh = [replace(each, from_init=False) for each in made.frames[0].passes]
     other = replace(made, frames=(replace(made.frames[0], passes=tuple(fresh)),))
