@@ -30,7 +30,7 @@ THICKEST = 64
 TEXTURED = 48
 """px: what is thicker gets patches."""
 
-COMPARED, ASTRAY = 4.0, 0.22
+COMPARED, ASTRAY = 4.0, 0.35
 """px over which the colours of both fills are compared, and how far apart they are, of -1 to 1, where most is
 taken of the smooth one."""
 
