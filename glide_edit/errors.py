@@ -9,6 +9,7 @@
         │   ├── ModelNotFound               no model of that name, no such folder, or not fetched yet
         │   └── ModelFormatError            a model folder that is damaged, incomplete or too new
         ├── TrainingError                   a training run that cannot start, continue or be resumed
+        ├── DeviceBusy (TimeoutError)       another run had the device for longer than the caller waits
         └── Cancelled                       stopped because the caller asked for it
 
     ValueError
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 __all__ = [
     "Cancelled",
+    "DeviceBusy",
     "GlideEditError",
     "ImageError",
     "InputError",
@@ -68,6 +70,12 @@ class OutputExists(GlideEditError, FileExistsError):
     """The output file exists and overwriting was not asked for. The file on disk was not touched."""
 
     code = "output_exists"
+
+
+class DeviceBusy(GlideEditError, TimeoutError):
+    """Another run had the device for longer than the caller was ready to wait. Nothing was drawn."""
+
+    code = "device_busy"
 
 
 class ModelError(GlideEditError):
