@@ -20,6 +20,7 @@ from glide_edit.models.repair import load_repair, repair_folder
 from glide_edit.models.runtime import choose_runtime
 from glide_edit.networks.repair import RepairNetwork
 from masks import patch_fill, shape, shrink_known
+from masks.patches import FINEST
 
 Pixels = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -44,12 +45,13 @@ def _network() -> RepairNetwork:
     return load_repair(repair_folder(), choose_runtime("cpu"))
 
 
-def repair_fill(picture: Pixels, kept: BoolArray) -> Pixels:
+def repair_fill(picture: Pixels, kept: BoolArray, finest: int = FINEST) -> Pixels:
     """The picture with its hidden part filled; the known part does not change.
 
     Args:
         picture: float32 (H, W, 3) in [-1, 1]; not read outside ``kept``.
         kept: bool (H, W), True = known.
+        finest: px, as for ``masks.patch_fill``.
 
     Returns:
         float32 (H, W, 3) in [-1, 1].
@@ -60,7 +62,7 @@ def repair_fill(picture: Pixels, kept: BoolArray) -> Pixels:
     smooth = _smooth_fill(picture, kept, thickness)
     if thickness <= TEXTURED:
         return smooth
-    patches = patch_fill(picture, kept, start=smooth)
+    patches = patch_fill(picture, kept, finest, smooth)
     return smooth if patches is None else _mixed(smooth, patches, kept)
 
 
