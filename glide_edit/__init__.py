@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # "as" says to type checkers that the name is public
     from glide_edit.comparing import verify as verify
     from glide_edit.editor import Editor as Editor
     from glide_edit.errors import Cancelled as Cancelled
+    from glide_edit.errors import DeviceBusy as DeviceBusy
     from glide_edit.errors import GlideEditError as GlideEditError
     from glide_edit.errors import ImageError as ImageError
     from glide_edit.errors import InputError as InputError
@@ -59,6 +60,7 @@ _NAMES = {
     "glide_edit.editor": ("Editor",),
     "glide_edit.errors": (
         "Cancelled",
+        "DeviceBusy",
         "GlideEditError",
         "ImageError",
         "InputError",

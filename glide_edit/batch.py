@@ -12,15 +12,23 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from glide_edit.editor import Editor
-from glide_edit.errors import GlideEditError, InputError
-from glide_edit.images import Picture, check_output, default_output_suffix, open_picture, write_atomically
+from glide_edit.errors import GlideEditError, InputError, OutputExists, SaveFailed
+from glide_edit.images import (
+    Picture,
+    check_output,
+    default_output_suffix,
+    open_picture,
+    put_in_place,
+    write_atomically,
+)
 from glide_edit.requests import (
     Request,
     checked_fields,
@@ -31,7 +39,7 @@ from glide_edit.requests import (
     settings_of,
 )
 from glide_edit.requests.inputs import naming
-from glide_edit.results import EditResult, Progress
+from glide_edit.results import EditResult, Progress, Receipt
 from glide_edit.selections import open_mask
 from masks import Mask, MaskError
 
@@ -39,6 +47,8 @@ MANIFEST = "results.jsonl"
 """The file in the output folder that says what was done: a JSON object a line of the batch."""
 
 State = Literal["done", "skipped", "failed"]
+
+_STATES = ("started", "done", "failed")
 
 _OWN = ("out", "mask_means")
 """What a line may say beside the fields of its request."""
@@ -233,7 +243,8 @@ def run_batch(
 
     ``folder`` is what paths in lines are relative to. A line is skipped where the manifest says that the same
     request was done by the same model and its files are as they were written; with ``force`` nothing is
-    skipped and files that the batch did not write are overwritten. Stop iterating and the work stops; what is
+    skipped and files that the batch did not write are overwritten. Without it a file is written over only if
+    it is, to the byte, what the line wrote. Stop iterating and the work stops; what is
     finished is kept, in files and manifest.
 
     Raises:
@@ -253,16 +264,16 @@ def run_batch(
             if not force and _is_done(known, job, out):
                 yield LineOutcome(line.number, "skipped", job.names, record=known)
                 continue
-            for name in job.names:  # a file that is there must be this line's own from before
-                ours = force or name in known.get("files", [])
-                like = None if request.result_size is None else request.source
+            like = None if request.result_size is None else request.source
+            for name in job.names:
+                ours = force or _is_own(known, name, out / name)
                 check_output(out / name, like=like, size=request.result_size, force=ours)
             events = editor.stream(request)
         except (GlideEditError, MaskError) as error:
             yield manifest.failed(line.number, str(error))
             continue
         manifest.write()  # where the disk is full, that shows before the work
-        yield from _carry_out(job, events, manifest)
+        yield from _carry_out(job, events, manifest, force=force)
 
 
 @dataclass(frozen=True, eq=False)
@@ -300,48 +311,138 @@ def _is_done(entry: Mapping[str, Any], job: _Job, out: Path) -> bool:
     return done and entry.get("sha256") == [_sha256(out / name) for name in job.names]
 
 
+def _is_own(entry: Mapping[str, Any], name: str, path: Path) -> bool:
+    """Whether a file is one that the line wrote under this name, by its hash."""
+    return (found := _sha256(path)) is not None and found in _owned(entry).get(name, ())
+
+
+def _owned(entry: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The hashes of what a line wrote or was about to write, by name; lists of before 0.2 have them of what
+    was done alone."""
+    if "owned" in entry:
+        return {name: list(hashes) for name, hashes in entry["owned"].items()}
+    pairs = zip(entry.get("files", ()), entry.get("sha256", ()), strict=False)
+    return {name: [digest] for name, digest in pairs if digest is not None}
+
+
 def _sha256(path: Path) -> str | None:
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name
         return None
 
 
 def _carry_out(
-    job: _Job, events: Generator[Progress | EditResult, None, None], manifest: _Manifest
+    job: _Job, events: Generator[Progress | EditResult, None, None], manifest: _Manifest, *, force: bool
 ) -> Generator[LineProgress | LineOutcome, None, None]:
     try:
         with closing(events):
             for event in events:
                 if isinstance(event, EditResult):
-                    record = _save(job, event, manifest)
+                    record = _save(job, event, manifest, force=force)
                     break
                 yield LineProgress(job.number, event)
     except (GlideEditError, MaskError) as error:
-        yield manifest.failed(job.number, str(error), job.names)
+        yield manifest.failed(job.number, str(error))
         return
     yield LineOutcome(job.number, "done", job.names, record=record)
 
 
-def _save(job: _Job, result: EditResult, manifest: _Manifest) -> Mapping[str, Any]:
-    """Write a line's pictures. The manifest names them first, so that a crash leaves no unknown files."""
+def _save(job: _Job, result: EditResult, manifest: _Manifest, *, force: bool) -> Mapping[str, Any]:
+    """Write a line's pictures, finished ones beside their names first: the manifest has their hashes before
+    they get these, so that after a crash they are known, and nothing else is taken for them.
+
+    Raises:
+        SaveFailed: some could not be saved; the message says of each why, and where it is now.
+    """
     targets = [manifest.folder / name for name in job.names]
-    with suppress(InputError):  # the pictures are saved even where the list cannot be
-        manifest.put(job.number, {"state": "started", "files": list(job.names)})
-    receipts = result.save_all(targets, force=True)
+    parts = [
+        target.with_name(f".{job.number:04}-{k}.part{target.suffix}") for k, target in enumerate(targets)
+    ]
+    failed: list[SaveFailed] = []
+    receipts: dict[int, Receipt | None] = {}
+    try:
+        for index, (part, target) in enumerate(zip(parts, targets, strict=True)):
+            with _collecting(failed), result.rescuing(target, index), _named(part, target):
+                receipts[index] = result.save(part, index, force=True, rescue="never")
+        digests = {index: str(_sha256(parts[index])) for index in receipts}
+        owned = _owned(manifest.entries.get(job.number, {}))
+        for index, digest in digests.items():
+            owned[job.names[index]] = [*owned.get(job.names[index], ()), digest]
+        unlisted: InputError | None = None
+        try:
+            manifest.put(job.number, {"state": "started", "files": list(job.names), "owned": owned})
+        except InputError as error:
+            unlisted = error
+        for index in receipts:
+            with _collecting(failed), result.rescuing(targets[index], index):
+                if unlisted is not None:  # a later run would not know the picture for its own
+                    raise unlisted
+                _name(parts[index], targets[index], owned[job.names[index]], force=force)
+    finally:
+        for part in parts:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+    if failed:
+        raise SaveFailed.of_several(failed)
     missing = (result.missing_from(target, index) for index, target in enumerate(targets))
     record = {
         "state": "done",
         "key": job.key,
         "files": list(job.names),
-        "sha256": [_sha256(target) for target in targets],
+        "sha256": [digests[index] for index in range(len(targets))],
         "seeds": list(job.request.seeds),
-        "receipts": [None if receipt is None else receipt.to_json() for receipt in receipts],
+        "receipts": [
+            None if (receipt := receipts[index]) is None else replace(receipt, where=name).to_json()
+            for index, name in enumerate(job.names)
+        ],
         "notes": [*result.notes, *(said for said in missing if said)],
         "model": result.model,
         "seconds": round(result.seconds, 3),
     }
     return manifest.put(job.number, record)
+
+
+@contextmanager
+def _collecting(failed: list[SaveFailed]) -> Iterator[None]:
+    try:
+        yield
+    except SaveFailed as error:
+        failed.append(error)
+
+
+@contextmanager
+def _named(part: Path, target: Path) -> Iterator[None]:
+    """Errors speak of the picture by the name that it is to have."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(str(error).replace(str(part), str(target)), code=error.code) from error
+
+
+def _name(part: Path, target: Path, own: Sequence[str], *, force: bool) -> None:
+    """Give a finished picture its name; where something else has it by now, another one beside it.
+
+    Raises:
+        SaveFailed: something else has it.
+        InputError: it cannot be written.
+    """
+    if force:
+        write_atomically(target, part.read_bytes(), force=True)
+        return
+    try:
+        put_in_place(part, target, lambda path: _sha256(path) in own)
+    except OutputExists:
+        for number in count(2):
+            other = target.with_name(f"{target.stem}-{number}{target.suffix}")
+            with suppress(OutputExists):
+                put_in_place(part, other, lambda path: False)
+                kept = SaveFailed(
+                    f"{target.name} was saved by something else while the line ran, and was left alone: "
+                    f"the new picture is {other.name}."
+                )
+                kept.rescued = other
+                raise kept from None
 
 
 @dataclass(frozen=True)
@@ -367,12 +468,12 @@ class _Manifest:
         self.write()
         return self.entries[number]
 
-    def failed(self, number: int, error: str, files: Sequence[str] = ()) -> LineOutcome:
-        """Note a failure. Files that an earlier run wrote for the line stay its own."""
-        before = [*self.entries.get(number, {}).get("files", []), *files]
-        record = {"state": "failed", "error": error, "files": list(dict.fromkeys(before))}
+    def failed(self, number: int, error: str) -> LineOutcome:
+        """Note a failure. Files that the line has written stay its own."""
+        before = self.entries.get(number, {})
+        kept = {"files": before.get("files", []), "owned": _owned(before)}
         try:
-            self.put(number, record)
+            self.put(number, {"state": "failed", "error": error, **kept})
         except InputError as unwritten:  # what failed first, and where pictures were kept, must still be said
             error = f"{error} {unwritten}"
         return LineOutcome(number, "failed", error=error, record=self.entries[number])
@@ -387,6 +488,27 @@ def _read_manifest(path: Path) -> dict[int, Mapping[str, Any]]:
         return {}
     try:
         records = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
-        return {int(record["line"]): record for record in records if record["state"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return dict(map(_entry, records))
+    except (OSError, ValueError, RecursionError):
         raise InputError(f"{path} is not of a batch: move it away, or write into another folder.") from None
+
+
+def _entry(record: Any) -> tuple[int, Mapping[str, Any]]:
+    """A line of the manifest by its number; raises ValueError for anything else."""
+    if not isinstance(record, dict) or record.get("state") not in _STATES:
+        raise ValueError("no entry")
+    number, owned = record.get("line"), record.get("owned", {})
+    lists = [record.get("files", []), record.get("sha256", []), *_values(owned)]
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError("no line")
+    if not all(
+        isinstance(each, list) and all(isinstance(text, str | None) for text in each) for each in lists
+    ):
+        raise ValueError("no names")
+    return number, record
+
+
+def _values(owned: Any) -> list[Any]:
+    if not isinstance(owned, dict):
+        raise ValueError("no names")
+    return list(owned.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -135,18 +136,20 @@ class Editor(EditorMethods, AsyncEditor):
         *,
         callback: Callable[[Progress], None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
+        timeout: float | None = None,
     ) -> EditResult:
         """Carry out a request, or a plan of it that this model's editor made.
 
         ``callback`` is called with every ``Progress``, ``on_step`` before it with every step of a sampler and
-        copies of its latents. What they raise stops the work.
+        copies of its latents. What they raise stops the work. ``timeout`` is as for ``stream``.
 
         Raises:
-            InputError, MaskError: as ``stream``; InputError for an ``async`` callback, which ``arun`` awaits.
+            InputError, MaskError, DeviceBusy: as ``stream``; InputError also for an ``async`` callback,
+                which ``arun`` awaits.
         """
         if inspect.iscoroutinefunction(callback):
             raise _never_awaited("callback")
-        with closing(self.stream(request, on_step=on_step)) as events:
+        with closing(self.stream(request, on_step=on_step, timeout=timeout)) as events:
             for event in events:
                 if isinstance(event, EditResult):
                     return event
@@ -155,23 +158,32 @@ class Editor(EditorMethods, AsyncEditor):
         raise AssertionError("a stream ends with its result")
 
     def stream(
-        self, request: Request | Plan, *, on_step: Callable[[SampleStep], None] | None = None
+        self,
+        request: Request | Plan,
+        *,
+        on_step: Callable[[SampleStep], None] | None = None,
+        timeout: float | None = None,
     ) -> Generator[Progress | EditResult, None, None]:
         """Carry out a request step by step: ``Progress`` events, and the ``EditResult`` last.
 
         The request is planned in this call; the work begins with the first event, when the device is free.
-        Until the last one the device is this stream's. Stop iterating (or close the generator) and the work
+        With a ``timeout``, so many seconds are waited for that at most, 0 for not at all. Until the last
+        event the device is this stream's. Stop iterating (or close the generator) and the work
         stops; pictures that were finished by then came with the events.
 
         Raises:
             InputError: this model cannot do it, a plan is not what its request gives with this model, or
                 (with the first event) the caller has another open stream on the same device.
+            DeviceBusy: (with the first event) another run has the device for longer than ``timeout``.
             MaskError: the protected area leaves nothing to change.
         """
         if inspect.iscoroutinefunction(on_step):
             raise _never_awaited("on_step")
+        if timeout is not None and not 0 <= timeout < math.inf:
+            said = f"The timeout is a number of seconds from 0 up, not {timeout!r}."
+            raise InputError(said, code="timeout_out_of_range", field="timeout")
         made = self._checked(request) if isinstance(request, Plan) else self.plan(request)
-        return self._events(made, None, on_step)
+        return self._events(made, None, on_step, timeout)
 
     def stream_candidate(self, result: EditResult, seed: int) -> Generator[Progress | EditResult, None, None]:
         """Finish one of a result's candidates as ``stream`` finished the best: from its draft on.
@@ -223,9 +235,13 @@ class Editor(EditorMethods, AsyncEditor):
         return replace(again, notes=given.notes)
 
     def _events(
-        self, made: Plan, drafts: Drafts | None, on_step: Callable[[SampleStep], None] | None
+        self,
+        made: Plan,
+        drafts: Drafts | None,
+        on_step: Callable[[SampleStep], None] | None,
+        timeout: float | None = None,
     ) -> Generator[Progress | EditResult, None, None]:
-        with self._lock.lease(f"{made.request.operation} with {made.model}") as lease:
+        with self._lock.lease(f"{made.request.operation} with {made.model}", timeout) as lease:
             for event in run(made, self.model, self.clip, drafts, on_step):
                 if isinstance(event, EditResult):
                     break

@@ -49,6 +49,7 @@ class AsyncEditor(ABC):
         request: Request | Plan,
         *,
         on_step: Callable[[SampleStep], None] | None = None,
+        timeout: float | None = None,
     ) -> Generator[Progress | EditResult, None, None]: ...
 
     @classmethod
@@ -73,14 +74,15 @@ class AsyncEditor(ABC):
         *,
         callback: Callable[[Progress], Awaitable[None] | None] | None = None,
         on_step: Callable[[SampleStep], None] | None = None,
+        timeout: float | None = None,
     ) -> EditResult:
         """``run`` in a thread. ``callback`` is called in the event loop, and awaited where it is ``async``;
-        ``on_step`` is called in that thread.
+        ``on_step`` is called in that thread. ``timeout`` is that of waiting for the device.
 
         Raises:
             InputError: as ``run``; also where this task has another stream on the same device open.
         """
-        async with aclosing(self.astream(request, on_step=on_step)) as events:
+        async with aclosing(self.astream(request, on_step=on_step, timeout=timeout)) as events:
             async for event in events:
                 if isinstance(event, EditResult):
                     return event
@@ -94,6 +96,7 @@ class AsyncEditor(ABC):
         request: Request | Plan,
         *,
         on_step: Callable[[SampleStep], None] | None = None,
+        timeout: float | None = None,
     ) -> AsyncGenerator[Progress | EditResult, None]:
         """``stream`` in a thread of its own: ``Progress`` events, and the ``EditResult`` last.
 
@@ -103,7 +106,7 @@ class AsyncEditor(ABC):
         """
         loop = asyncio.get_running_loop()
         thread, ours = ThreadPoolExecutor(1, "glide-edit"), InAnotherThread()
-        work = thread.submit(ours.call, self.stream, request, on_step=on_step)
+        work = thread.submit(ours.call, self.stream, request, on_step=on_step, timeout=timeout)
         try:
             events = await asyncio.wrap_future(work)
             while (

@@ -10,6 +10,7 @@
         │   ├── ModelNotFound               no model of that name, no such folder, or not fetched yet
         │   └── ModelFormatError            a model folder that is damaged, incomplete or too new
         ├── TrainingError                   a training run that cannot start, continue or be resumed
+        ├── DeviceBusy (TimeoutError)       another run had the device for longer than the caller waits
         └── Cancelled                       stopped because the caller asked for it
 
     ValueError
@@ -23,10 +24,15 @@ MaskError has both as well.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 __all__ = [
     "Cancelled",
+    "DeviceBusy",
     "GlideEditError",
     "ImageError",
     "InputError",
@@ -78,11 +84,25 @@ class SaveFailed(InputError):
     code = "save_failed"
     rescued: Path | None = None
 
+    @classmethod
+    def of_several(cls, errors: Sequence[SaveFailed]) -> SaveFailed:
+        """One for all, whose message has theirs, and whose ``rescued`` is that of the first."""
+        together = cls(" ".join(map(str, errors)))
+        together.rescued = errors[0].rescued
+        together.__cause__ = errors[0]
+        return together
+
 
 class OutputExists(GlideEditError, FileExistsError):
     """The output file exists and overwriting was not asked for. The file on disk was not touched."""
 
     code = "output_exists"
+
+
+class DeviceBusy(GlideEditError, TimeoutError):
+    """Another run had the device for longer than the caller was ready to wait. Nothing was drawn."""
+
+    code = "device_busy"
 
 
 class ModelError(GlideEditError):

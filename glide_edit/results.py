@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from io import BytesIO
@@ -216,8 +217,14 @@ class EditResult:
             return self._save(recipe, picture, path, force)
         if rescue == "unwritten":
             check_output(path, like=picture, force=force)
-        with rescuing(picture, path, {RECIPE_KEY: json.dumps(recipe.to_json())}):
+        with self.rescuing(path, index):
             return self._save(recipe, picture, path, force)
+
+    def rescuing(self, path: str | Path, index: int = 0) -> AbstractContextManager[None]:
+        """Around the saving of picture ``index`` as ``path`` by other means than ``save``: where that fails,
+        it is kept as ``save`` does, and SaveFailed says where."""
+        text = {RECIPE_KEY: json.dumps(self._recipe(index).to_json())}
+        return rescuing(self.pictures[index], path, text)
 
     def _save(self, recipe: Recipe, picture: Picture, path: str | Path, force: bool) -> Receipt | None:
         target = save_picture(picture, path, text=text_for(recipe, picture, path), force=force)
@@ -242,9 +249,7 @@ class EditResult:
             except SaveFailed as error:
                 failed.append(error)
         if failed:
-            together = SaveFailed(" ".join(map(str, failed)))
-            together.rescued = failed[0].rescued
-            raise together from failed[0]
+            raise SaveFailed.of_several(failed)
         return tuple(receipts)
 
     def missing_from(self, path: str | Path, index: int = 0) -> str | None:

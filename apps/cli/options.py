@@ -149,12 +149,14 @@ def parameter_of(each: Setting, *, required: bool = False, old_name: str | None 
     elif each.kind == "choice" and not each.metavar:
         kind = Literal[each.choices]
     optional = each.optional or each.kind == "wholes" or old_name is not None
-    default: Any = None if optional else each.default
+    default: Any = None if each.kind == "wholes" or old_name is not None else each.default
     if each.required or required:
         default = inspect.Parameter.empty
     flag = f"--{name.replace('_', '-')}"
     flag = f"{flag}/--no-{flag[2:]}" if each.kind == "switch" else flag
-    written, unset = each.written and f", as {each.written}", each.unset and f" [default: {each.unset}]"
+    written, unset = each.written and f", as {each.written}", ""
+    if each.unset and each.default is None:
+        unset = f" [default: {each.unset}]"
     option = typer.Option(
         flag,
         *_SHORT.get(name, ()),

@@ -25,6 +25,10 @@ HALF_LOG_SNR_FLOOR = -5.1
 """Where DPM-Solver starts: noisier than this, an error in eps comes back more than 160-fold in x0."""
 
 
+MOST_TIMESTEPS = 100_000
+"""Of a schedule: published ones have up to 4,000, and each is a row of a table."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
     """A variance-preserving schedule of T steps, in float64 tables made from its betas.
@@ -321,8 +325,8 @@ def _check_count(count: int, total: int) -> None:
 
 
 def _check_num_timesteps(num_timesteps: int) -> None:
-    if num_timesteps < 1:
-        raise InputError(f"A schedule needs at least 1 step, not {num_timesteps}.")
+    if not 1 <= num_timesteps <= MOST_TIMESTEPS:
+        raise InputError(f"A schedule has 1 to {MOST_TIMESTEPS:,} steps, not {num_timesteps}.")
 
 
 def _combine(a: Tensor, x: Tensor, b: Tensor, y: Tensor) -> Tensor:

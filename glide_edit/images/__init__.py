@@ -26,6 +26,7 @@ from glide_edit.images.saving import (
     default_output_suffix,
     has_room,
     losses,
+    put_in_place,
     save_picture,
     write_atomically,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "losses",
     "open_picture",
     "pixels_sha256",
+    "put_in_place",
     "read_text",
     "rescuing",
     "save_picture",

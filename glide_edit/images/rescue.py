@@ -30,6 +30,8 @@ def rescuing(
     """
     try:
         yield
+    except SaveFailed:  # which says where the picture is
+        raise
     except Exception as error:
         path = Path(path)
         rescued = _rescue(picture, path, text or {})

@@ -9,7 +9,7 @@ import secrets
 import struct
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -190,7 +190,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool =
         if force:
             os.replace(temporary, target)
         else:
-            _link(temporary, target, data)
+            _link(temporary, target)
     except FileExistsError:
         raise _already_there(path) from None
     except OSError as error:
@@ -201,7 +201,44 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, force: bool =
     return path
 
 
-def _link(temporary: Path, target: Path, data: bytes) -> None:
+def put_in_place(finished: Path, target: Path, is_ours: Callable[[Path], bool]) -> None:
+    """Move a finished file to its name. What has that name is replaced only if ``is_ours`` says so of it.
+
+    It is looked at once more when it has been moved aside, so that nothing that was saved meanwhile is lost.
+
+    Raises:
+        OutputExists: something else has the name, and keeps it; ``finished`` stays where it is.
+        InputError: it cannot be moved.
+    """
+    try:
+        while not _took(finished, target):
+            if not is_ours(target):
+                raise _already_there(target)
+            aside = target.with_name(f".{secrets.token_hex(8)}.tmp")
+            os.rename(target, aside)
+            if is_ours(aside):
+                aside.unlink()
+            elif _took(aside, target):
+                raise _already_there(target)
+            else:
+                raise OutputExists(f"{target} exists already, and what was there before is {aside} now.")
+    except OutputExists:
+        raise
+    except OSError as error:
+        raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
+
+
+def _took(finished: Path, target: Path) -> bool:
+    """Give a file another name, unless something has that; whether it was done."""
+    try:
+        _link(finished, target)
+    except FileExistsError:
+        return False
+    finished.unlink()
+    return True
+
+
+def _link(temporary: Path, target: Path) -> None:
     """Give the file its name unless something has it; raises FileExistsError if so."""
     try:
         os.link(temporary, target)
@@ -211,7 +248,7 @@ def _link(temporary: Path, target: Path, data: bytes) -> None:
         # A file system without links: the name is taken first, and the file is whole a little later.
         with open(target, "xb") as file:
             try:
-                file.write(data)
+                file.write(temporary.read_bytes())
                 file.flush()
                 os.fsync(file.fileno())
             except BaseException:

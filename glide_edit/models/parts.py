@@ -60,7 +60,7 @@ class _WithTokenizer:
         kind = _known_kind(data["kind"], cls.kinds, where)
         if isinstance(kind, TextKind) and kind.tokenizer_file is not None:
             records.text(data["tokenizer"], f"{where}.tokenizer")
-        config = records.into(kind.config, data["config"], f"{where}.config")
+        config = records.network(kind.config, data["config"], f"{where}.config")
         return cls(config, data["weights"], data["tokenizer"])
 
 
@@ -213,7 +213,7 @@ class StageSpec:
         kind = _known_kind(data["kind"], NETWORKS, where)
         return cls(
             name=data["name"],
-            config=records.into(kind.config, data["config"], f"{where}.config"),
+            config=records.network(kind.config, data["config"], f"{where}.config"),
             schedule=schedule,
             preset=presets[DEFAULT],
             weights=data["weights"],

@@ -10,6 +10,7 @@ import json
 import math
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
@@ -105,6 +106,29 @@ def into(cls: type[T], value: object, where: str) -> T:
         raise ModelFormatError(f"{where} will not do: {error}") from error
 
 
+MOST_PARTS, MOST_BLOCKS, MOST_WORDS, MOST_ELSE = 64, 512, 2**22, 2**17
+"""What a network's configuration may hold at most: entries of a list, blocks or layers, tokens, and any other
+whole number. Real models have a tenth of it; more would only use up memory."""
+
+
+def network(cls: type[T], value: object, where: str) -> T:
+    """``into`` for the configuration of a network, of a size that somebody could have meant.
+
+    Raises ModelFormatError as ``into``, or if it holds larger numbers or longer lists.
+    """
+    for key, item in mapping(value, where).items():
+        numbers = item if isinstance(item, list) else [item]
+        most = MOST_BLOCKS if key == "blocks" or key.endswith("layers") else MOST_ELSE
+        most = MOST_WORDS if key == "vocabulary" else most
+        if len(numbers) > MOST_PARTS:
+            raise ModelFormatError(
+                f"{where}.{key} has {len(numbers)} entries: at most {MOST_PARTS} are read."
+            )
+        if any(isinstance(number, int) and abs(number) > most for number in numbers):
+            raise ModelFormatError(f"{where}.{key} is larger than any network's: at most {most} is read.")
+    return into(cls, value, where)
+
+
 def _typed(value: object, hint: Any, where: str) -> object:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (types.UnionType, typing.Union):
@@ -158,8 +182,8 @@ def _no_constant(name: str) -> object:
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    twice = sorted({key for key in keys if keys.count(key) > 1})
+    counts = Counter(key for key, _ in pairs)
+    twice = sorted(key for key, count in counts.items() if count > 1)
     if twice:
         raise ValueError(f"it names {', '.join(twice)} twice")
     return dict(pairs)

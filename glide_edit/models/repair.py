@@ -73,6 +73,19 @@ def load_repair(folder: Path, runtime: Runtime) -> RepairNetwork:
         ModelNotFound: there is none.
         ModelFormatError: its files are damaged, unknown, or do not belong together.
     """
+    data, config = _read(folder)
+    network = _blank(config)
+    files = {folder / WEIGHTS_NAME: data["sha256"]}
+    weights.fill(network, files, runtime.device, runtime.dtype, channels_last=runtime.channels_last)
+    return network
+
+
+def provenance_of(folder: Path) -> dict[str, Any]:
+    """Where a folder's network comes from; raises what ``load_repair`` raises of the description."""
+    return dict(_read(folder)[0]["provenance"])
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], RepairConfig]:
     path = folder / ABOUT_NAME
     if not path.is_file():
         raise ModelNotFound(f"{folder} holds no repair network: it has no {ABOUT_NAME}.")
@@ -80,15 +93,11 @@ def load_repair(folder: Path, runtime: Runtime) -> RepairNetwork:
         data = records.fields(records.parse(path.read_text(encoding="utf-8")), "", _ABOUT)
         if data["format"] != FORMAT:
             raise ModelFormatError(f"it has format {data['format']!r}, and this glide-edit reads {FORMAT}.")
-        config = records.into(RepairConfig, data["config"], "config")
+        return data, records.network(RepairConfig, data["config"], "config")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFormatError(f"{path} cannot be read: {error}.") from error
     except ModelFormatError as error:
         raise ModelFormatError(f"{path} cannot be used: {error}") from error
-    network = _blank(config)
-    files = {folder / WEIGHTS_NAME: data["sha256"]}
-    weights.fill(network, files, runtime.device, runtime.dtype, channels_last=runtime.channels_last)
-    return network
 
 
 _ABOUT: records.Fields = {

@@ -52,6 +52,9 @@ _FORMAT_2_FACTOR = 4
 DRAWN, FILLED = "drawn", "filled"
 """What a selection shows beside the thing that was drawn; see ``ModelSpec.backdrop``."""
 
+LARGEST_FILE = 8 * 2**20
+"""bytes of a ``model.json``: provenance is long at times."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -260,6 +263,10 @@ def read_spec(folder: Path | str) -> ModelSpec:
     if not path.parent.is_dir():
         raise ModelNotFound(f"There is no model folder {folder}: check the path, or name a known model.")
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelFormatError(
+                f"it is larger than {LARGEST_FILE >> 20} MB: it is no description of a model."
+            )
         return ModelSpec.from_json(records.parse(path.read_bytes().decode("utf-8")))
     except FileNotFoundError as error:
         raise ModelFormatError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -12,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-from glide_edit.errors import Cancelled, InputError
+from glide_edit.errors import Cancelled, DeviceBusy, InputError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,10 +49,10 @@ _OPEN: ContextVar[tuple[tuple[Lease, Caller], ...]] = ContextVar("the streams th
 
 
 class Lease:
-    """One run's hold on a device; ``name`` says what is run."""
+    """One run's hold on a device: ``name`` is what is run, ``since`` its beginning (``time.monotonic``)."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.ended = name, False
+        self.name, self.ended, self.since = name, False, time.monotonic()
         self._caller = _CALLER.get() or Caller.here()
         self.renew()
 
@@ -80,14 +82,16 @@ class DeviceLock:
         self._holder: Lease | None = None
 
     @contextmanager
-    def lease(self, name: str) -> Iterator[Lease]:
-        """Wait until the device is free, and hold it; ``name`` says what for.
+    def lease(self, name: str, timeout: float | None = None) -> Iterator[Lease]:
+        """Wait until the device is free, ``timeout`` seconds at most, and hold it; ``name`` says what for.
 
         Raises:
+            DeviceBusy: it was not free in time.
             InputError: the caller holds it already, by a stream that is neither finished nor closed.
             Cancelled: the caller was gone before the device was free.
         """
         caller = _CALLER.get() or Caller.here()
+        until = math.inf if timeout is None else time.monotonic() + timeout
         with self.changed:
             while self._holder is not None and not caller.gone:
                 if self._holder.is_held_by(caller):
@@ -96,7 +100,14 @@ class DeviceLock:
                         "does one run at a time: finish it or close() it first.",
                         code="stream_still_open",
                     )
-                self.changed.wait(_RECHECK)
+                now = time.monotonic()
+                if now >= until:
+                    raise DeviceBusy(
+                        f"The device is still busy with another run after {timeout:g} s: "
+                        f"{self._holder.name}, begun {now - self._holder.since:.0f} s ago. "
+                        "Wait longer, or stop that run."
+                    )
+                self.changed.wait(min(_RECHECK, until - now))
             if caller.gone:
                 raise Cancelled("The run was cancelled before the device was free.")
             self._holder = lease = Lease(name)

@@ -111,7 +111,7 @@ class Canvas:
     owned: bool = False
     allowed: NDArray[np.bool_] | None = None
     selected: NDArray[np.bool_] | None = None
-    fills: dict[int, Future[NDArray[np.float32] | None]] = field(default_factory=dict)
+    fills: dict[int, Future[NDArray[np.float32]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

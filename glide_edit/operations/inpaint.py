@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -33,6 +34,9 @@ SMALLEST_REPAIR = 192
 """px: a repair is as good as what it sees around a small selection, and costs little."""
 
 
+_SHOWN_BEYOND: WeakKeyDictionary[Inpaint, int] = WeakKeyDictionary()
+
+
 def context_of(request: Inpaint) -> float:
     """The request's context, or the one with which the model is best."""
     automatic = FILL_CONTEXT if request.mask_fill in ("patches", "repair") else AUTOMATIC_CONTEXT
@@ -41,7 +45,11 @@ def context_of(request: Inpaint) -> float:
 
 def grow_of(request: Inpaint) -> int:
     """px by which the selection is grown: what the request says, or as far as the thing shows beyond it."""
-    return bleed(request.image.pixels, request.mask) if request.grow is None else request.grow
+    if request.grow is not None:
+        return request.grow
+    if request not in _SHOWN_BEYOND:  # planning and the mask doctor ask for it
+        _SHOWN_BEYOND[request] = bleed(request.image.pixels, request.mask)
+    return _SHOWN_BEYOND[request]
 
 
 def prepare(request: Inpaint) -> Prepared:

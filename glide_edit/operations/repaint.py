@@ -20,13 +20,13 @@ from glide_edit.operations.frame import Canvas, Frame, FrameInputs, Known, Prepa
 from glide_edit.operations.grain import grain_match_for
 from glide_edit.operations.mask_fill import FILL_CONTEXT, cached_while_small, init_image_for
 from glide_edit.operations.postprocess import Drawn, to_pixels
+from glide_edit.operations.repairing import repair_fill
 from glide_edit.operations.sharpness import around, without_grain
 from glide_edit.requests import Inpaint, Outpaint
 from masks import (
     RING_WIDTH,
     Crop,
     Mask,
-    patch_fill,
     reduce_keep,
     reduce_known,
     shape,
@@ -43,7 +43,7 @@ SMALLEST_CROP = 64
 LARGEST_SIDE = 2048
 """px: a larger crop is looked at and drawn at this size, and enlarged: memory is bounded."""
 
-BACKDROP_FINEST = 80
+BACKDROP_FINEST = 64
 """px: most of a backdrop is covered by the thing before it, and finding its patches would take longest."""
 
 LARGEST_BOX = 1280
@@ -100,7 +100,7 @@ def inputs(request: Inpaint | Outpaint, frame: Frame, canvas: Canvas) -> FrameIn
     if _takes_a_backdrop(frame, canvas):
         shown, known_around = _shown(_around(frame, canvas), canvas)
         # Networks that draw one picture leave a core free.
-        canvas.fills[frame.number] = _beside().submit(patch_fill, shown, known_around, BACKDROP_FINEST)
+        canvas.fills[frame.number] = _beside().submit(repair_fill, shown, known_around, BACKDROP_FINEST)
 
     def known(size: int) -> Known:
         if size == len(image):
@@ -216,8 +216,8 @@ def _put_onto_a_fill(canvas: Canvas, frame: Frame, allowed: NDArray[np.bool_]) -
     rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
     drawn, known = _shown(wide, canvas)
     begun = canvas.fills.get(frame.number)
-    fill = patch_fill(drawn, known, BACKDROP_FINEST) if begun is None else begun.result()
-    cutout = None if fill is None else cut_out(_levels(drawn), _levels(fill), known)
+    fill = repair_fill(drawn, known, BACKDROP_FINEST) if begun is None else begun.result()
+    cutout = cut_out(_levels(drawn), _levels(fill), known)
     if cutout is None:
         return
     alpha, behind = (_part_of(each, wide, box) for each in (cutout.alpha, cutout.behind))

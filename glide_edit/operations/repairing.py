@@ -20,6 +20,7 @@ from glide_edit.models.repair import load_repair, repair_folder
 from glide_edit.models.runtime import choose_runtime
 from glide_edit.networks.repair import RepairNetwork
 from masks import patch_fill, shape, shrink_known
+from masks.patches import FINEST
 
 Pixels = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
@@ -29,6 +30,10 @@ THICKEST = 64
 
 TEXTURED = 48
 """px: what is thicker gets patches."""
+
+COMPARED, ASTRAY = 4.0, 0.35
+"""px over which the colours of both fills are compared, and how far apart they are, of -1 to 1, where most is
+taken of the smooth one."""
 
 CELL, AROUND = 256, 96
 """px: the cells in which a picture is filled, one after the other, and what is looked at around each."""
@@ -40,12 +45,13 @@ def _network() -> RepairNetwork:
     return load_repair(repair_folder(), choose_runtime("cpu"))
 
 
-def repair_fill(picture: Pixels, kept: BoolArray) -> Pixels:
+def repair_fill(picture: Pixels, kept: BoolArray, finest: int = FINEST) -> Pixels:
     """The picture with its hidden part filled; the known part does not change.
 
     Args:
         picture: float32 (H, W, 3) in [-1, 1]; not read outside ``kept``.
         kept: bool (H, W), True = known.
+        finest: px, as for ``masks.patch_fill``.
 
     Returns:
         float32 (H, W, 3) in [-1, 1].
@@ -56,8 +62,17 @@ def repair_fill(picture: Pixels, kept: BoolArray) -> Pixels:
     smooth = _smooth_fill(picture, kept, thickness)
     if thickness <= TEXTURED:
         return smooth
-    textured = patch_fill(picture, kept, start=smooth)
-    return smooth if textured is None else textured
+    patches = patch_fill(picture, kept, finest, smooth)
+    return smooth if patches is None else _mixed(smooth, patches, kept)
+
+
+def _mixed(smooth: Pixels, patches: Pixels, kept: BoolArray) -> Pixels:
+    """The patches, and the smooth fill where their colours are far from its: there they have gone astray."""
+    hidden = (~kept).astype(np.float32)
+    total = np.maximum(cv2.GaussianBlur(hidden, (0, 0), COMPARED), np.float32(1e-3))
+    apart = cv2.GaussianBlur((smooth - patches) * hidden[..., None], (0, 0), COMPARED) / total[..., None]
+    share = np.exp(-np.square(apart).mean(2, keepdims=True) / np.float32(ASTRAY**2))
+    return np.asarray(smooth + share * (patches - smooth), np.float32)
 
 
 def _smooth_fill(picture: Pixels, kept: BoolArray, thickness: float) -> Pixels:

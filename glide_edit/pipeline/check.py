@@ -140,7 +140,7 @@ def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
     if not isinstance(request, Inpaint):
         return ()
     image = request.image
-    return diagnose(
+    found = diagnose(
         request.mask,
         (image.height, image.width),
         image.orientation,
@@ -149,6 +149,8 @@ def findings(spec: ModelSpec, request: Request) -> tuple[Finding, ...]:
         grow=grow_of(request),
         protect=request.protect,
     )
+    # A repair sees the photograph as it is.
+    return tuple(each for each in found if not (each.code == "thin" and request.fills_alone))
 
 
 def remarks(

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from glide_edit.errors import TrainingError
 from glide_edit.models.model import Model
-from glide_edit.models.repair import load_repair, write_repair
+from glide_edit.models.repair import load_repair, provenance_of, write_repair
 from glide_edit.models.runtime import Runtime, choose_runtime
 from glide_edit.networks.repair import RepairConfig, RepairNetwork
 from glide_edit.training.batches import made_ahead, to_images, workers_for
@@ -188,6 +188,7 @@ def prepare_repair(
     module = RepairTrainingModule(RepairNetwork(config)).to(device=runtime.device, dtype=runtime.dtype)
     if runtime.channels_last:
         module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    before = {} if settings.start is None else {"started_from": provenance_of(Path(settings.start))}
     plan = RepairPlan(
         photos,
         others,
@@ -207,7 +208,7 @@ def prepare_repair(
         write_sheet(sheet, sheet_path(settings.out, progress.step))
 
     def export(averaged: dict[str, Tensor], progress: Progress) -> Path:
-        provenance = {"training": {"repair": settings.public_recipe() | asdict(progress)}}
+        provenance = {"training": {"repair": settings.public_recipe() | asdict(progress)}, **before}
         tensors = strip_prefix(averaged, "network.")
         return write_repair(settings.out / "repair", config, tensors, provenance)
 

@@ -60,7 +60,7 @@ def _pictures(editor: Editor) -> Iterator[tuple[str, Pixels]]:
     around = np.s_[50:400, 100:450]
     yield "detail", np.hstack([each[around] for each in (coffee, *(one.pictures[0].pixels for one in made))])
     handle = draw.ellipse((188, 226, 262, 312), coffee.shape[:2])
-    removed = editor.remove(coffee, handle, finish="auto").pictures[0].pixels
+    removed = editor.remove(coffee, handle).pictures[0].pixels
     yield "remove", np.hstack([_marked(coffee, handle), removed])
     scene = render(sample_scene(11), 256).image
     yield "outpaint", editor.outpaint(scene, "grass", aspect="16:9").pictures[0].pixels

@@ -15,7 +15,7 @@ import pytest
 from glide_edit.batch import MANIFEST, BatchLine, LineOutcome, parse_lines, read_lines, request_of, run_batch
 from glide_edit.editor import Editor
 from glide_edit.errors import GlideEditError, InputError
-from glide_edit.images import open_picture, save_picture
+from glide_edit.images import open_picture, put_in_place, save_picture
 from glide_edit.recipes import read_recipe
 from glide_edit.requests import Inpaint
 from glide_edit.results import EditResult
@@ -245,6 +245,48 @@ def test_files_of_others_are_left_alone(editor: Editor, files: Path) -> None:
     assert run(editor, files, written(GENERATE), force=True)[0].state == "done"
 
 
+def test_what_was_saved_under_an_earlier_result_s_name_is_left_alone(editor: Editor, files: Path) -> None:
+    run(editor, files, written(GENERATE, INPAINT))
+    for name in ("0001.png", "0002.png"):
+        (files / "out" / name).write_bytes(b"precious")
+    outcomes = run(editor, files, written({**GENERATE, "seed": 5}, INPAINT, GENERATE))
+    assert [outcome.state for outcome in outcomes] == ["failed", "failed", "done"]
+    assert "exists already" in str(outcomes[0].error)
+    assert (files / "out" / "0001.png").read_bytes() == b"precious"
+    assert (files / "out" / "0002.png").read_bytes() == b"precious"
+    assert run(editor, files, written(GENERATE), force=True)[0].state == "done"
+
+
+def test_a_file_under_the_name_of_a_failed_line_is_left_alone(editor: Editor, files: Path) -> None:
+    bad = {**INPAINT, "mask": "gone.png", "out": "a.png"}
+    assert run(editor, files, written(bad))[0].state == "failed"
+    (files / "out" / "a.png").write_bytes(b"precious")
+    assert run(editor, files, written({**INPAINT, "out": "a.png"}))[0].state == "failed"
+    assert (files / "out" / "a.png").read_bytes() == b"precious"
+
+
+def test_a_file_that_is_saved_while_the_line_runs_is_left_alone(editor: Editor, files: Path) -> None:
+    events = run_batch(editor, written({**GENERATE, "out": "a.png"}), files / "out", folder=files)
+    next(events)
+    (files / "out" / "a.png").write_bytes(b"precious")
+    outcome = next(event for event in events if isinstance(event, LineOutcome))
+    assert outcome.state == "failed"
+    assert "the new picture is a-2.png" in str(outcome.error)
+    assert (files / "out" / "a.png").read_bytes() == b"precious"
+    assert open_picture(files / "out" / "a-2.png").width > 0
+    assert names(files) == ["a-2.png", "a.png", MANIFEST]
+
+
+def test_a_list_of_an_older_version_owns_what_it_has_hashes_of(editor: Editor, files: Path) -> None:
+    run(editor, files, written(GENERATE, {**GENERATE, "seed": 4}))
+    entries = [{k: v for k, v in entry.items() if k != "owned"} for entry in manifest(files)]
+    entries[1] = {"line": 2, "state": "failed", "error": "", "files": ["0002.png"]}
+    path = files / "out" / MANIFEST
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    outcomes = run(editor, files, written({**GENERATE, "seed": 8}, {**GENERATE, "seed": 9}))
+    assert [outcome.state for outcome in outcomes] == ["done", "failed"]
+
+
 def test_two_lines_cannot_write_one_file(editor: Editor, files: Path) -> None:
     outcomes = run(
         editor, files, written({**GENERATE, "out": "a.png"}, {**GENERATE, "seed": 1, "out": "A.png"})
@@ -279,7 +321,7 @@ def test_pictures_of_a_run_that_died_are_known_as_its_own(
     editor: Editor, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of two pictures one is written when it is over; the next run may write it anew."""
-    real, calls = os.replace, list[Any]()
+    real, calls = os.link, list[Any]()
 
     def dying(source: Any, target: Any) -> None:
         calls.append(target)
@@ -287,11 +329,11 @@ def test_pictures_of_a_run_that_died_are_known_as_its_own(
             raise KeyboardInterrupt
         real(source, target)
 
-    monkeypatch.setattr(os, "replace", dying)
+    monkeypatch.setattr(os, "link", dying)
     with pytest.raises(KeyboardInterrupt):
         run(editor, files, written({**GENERATE, "n": 2}))
     assert names(files) == ["0001-1.png", MANIFEST]
-    monkeypatch.setattr(os, "replace", real)
+    monkeypatch.setattr(os, "link", real)
     assert states(run(editor, files, written({**GENERATE, "n": 2}))) == [(1, "done")]
 
 
@@ -346,6 +388,46 @@ def test_a_disk_that_is_full_after_the_work(
     assert "results.jsonl cannot be written" in (outcomes[0].error or "")
 
 
+def test_one_of_two_pictures_that_cannot_get_its_name(
+    editor: Editor, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is saved all the same."""
+
+    def failing(_: Path, target: Path, __: object) -> None:
+        if target.name == "a-1.png":
+            raise InputError(f"{target} cannot be written: bad luck.")
+        real(_, target, lambda _: False)
+
+    real = put_in_place
+    monkeypatch.setattr("glide_edit.batch.put_in_place", failing)
+    (outcome,) = run(editor, files, written({**GENERATE, "n": 2, "out": "a.png"}))
+    assert outcome.state == "failed"
+    assert "a-2.png" not in str(outcome.error)
+    assert read_recipe(files / "out" / "a-1-rescued.png").request["seed"] == 0
+    assert read_recipe(files / "out" / "a-2.png").request["seed"] == 1
+    assert names(files) == ["a-1-rescued.png", "a-2.png", MANIFEST]
+
+
+def test_pictures_that_cannot_be_listed_are_kept_under_other_names(
+    editor: Editor, files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under its own name a later run would take the picture for somebody else's."""
+
+    def work_on() -> None:
+        for event in run_batch(editor, written({**GENERATE, "out": "a.png"}), files / "out", folder=files):
+            if isinstance(event, LineOutcome):
+                outcomes.append(event)
+            else:
+                monkeypatch.setattr("glide_edit.batch.write_atomically", _full)
+
+    outcomes: list[LineOutcome] = []
+    work_on()
+    assert "results.jsonl cannot be written" in (outcomes[0].error or "")
+    assert names(files) == ["a-rescued.png", MANIFEST]
+    monkeypatch.undo()
+    assert states(run(editor, files, written({**GENERATE, "out": "a.png"}))) == [(1, "done")]
+
+
 def _full(*_: object, **__: object) -> None:
     raise InputError("results.jsonl cannot be written: full.")
 
@@ -364,7 +446,23 @@ def test_folders_that_cannot_be_written_to(editor: Editor, files: Path) -> None:
         run(editor, files, written(GENERATE))
 
 
-@pytest.mark.parametrize("content", ["words", '{"a": 1}', "[1]", '{"line": "x", "state": "done"}', "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "words",
+        '{"a": 1}',
+        "[1]",
+        '{"line": "x", "state": "done"}',
+        '{"line": 1e999, "state": "done"}',
+        '{"line": true, "state": "done"}',
+        '{"line": 1, "state": "gone"}',
+        '{"line": 1, "state": "done", "files": 7}',
+        '{"line": 1, "state": "done", "owned": [1]}',
+        '{"line": 1, "state": "done", "owned": {"a.png": "x"}}',
+        "[" * 100_000,
+        "\xff",
+    ],
+)
 def test_a_list_of_something_else_is_left_alone(editor: Editor, files: Path, content: str) -> None:
     (files / "out").mkdir()
     (files / "out" / MANIFEST).write_text(content, encoding="latin-1")

@@ -23,6 +23,7 @@ def test_every_error_is_caught_with_the_base_and_is_public_and_explained(error: 
         (errors.InputError, ValueError),
         (errors.ImageError, ValueError),
         (errors.OutputExists, FileExistsError),
+        (errors.DeviceBusy, TimeoutError),
     ],
 )
 def test_bad_input_is_also_what_python_calls_it(error: type[Exception], builtin: type[Exception]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -220,3 +221,33 @@ class TestIdentity:
         changed = copy.deepcopy(record)
         put(changed, value)
         assert ModelSpec.from_json(changed).identity != ModelSpec.from_json(record).identity
+
+
+@pytest.mark.parametrize(
+    ("put", "value", "message"),
+    [
+        (at("stages", 0, "config", "blocks"), [2_000_000], "config.blocks"),
+        (at("stages", 0, "config", "channels"), [16 * 10**9], "config.channels"),
+        (at("stages", 0, "config", "channels"), [16] * 100_000, "100000 entries"),
+        (at("stages", 0, "config", "image_size"), 2**40, "config.image_size"),
+        (at("stages", 0, "schedule", "num_timesteps"), 10**9, "1 to 100,000 steps"),
+        (at("text_encoder", "config", "layers"), 10**6, "config.layers"),
+        (at("text_encoder", "config", "vocabulary"), 10**9, "config.vocabulary"),
+    ],
+)
+def test_what_no_machine_could_hold_is_refused_before_it_is_made(
+    record: Any, put: Any, value: Any, message: str
+) -> None:
+    changed = copy.deepcopy(record)
+    put(changed, value)
+    with pytest.raises(ModelFormatError, match=re.escape(message)):
+        ModelSpec.from_json(changed)
+
+
+def test_a_description_of_many_keys_is_read_at_once(record: dict[str, Any], tmp_path: Path) -> None:
+    long = {**record, "provenance": {f"note {k}": k for k in range(100_000)}}
+    (tmp_path / "model.json").write_text(json.dumps(long))
+    assert len(read_spec(tmp_path).provenance) == 100_000  # minutes where keys are compared one by one
+    (tmp_path / "model.json").write_text(json.dumps({**record, "name": "x" * (9 * 2**20)}))
+    with pytest.raises(ModelFormatError, match="8 MB"):
+        read_spec(tmp_path)

@@ -9,13 +9,15 @@ import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from glide_edit.editor import Editor
-from glide_edit.errors import InputError
+from glide_edit.errors import DeviceBusy, InputError
 from glide_edit.operations.device_lock import device_lock
 from glide_edit.requests import Generate
 from glide_edit.results import EditResult
@@ -66,6 +68,54 @@ def test_another_thread_waits_until_a_stream_is_over(editor: Editor) -> None:
     assert told(other) == []
     assert len(list(stream)) == 3
     assert isinstance(waiting(), EditResult)
+
+
+def test_who_waits_no_longer_is_told_for_whom(editor: Editor) -> None:
+    stream = editor.stream(REQUEST)
+    next(stream)
+    for timeout in (0, 0.05):
+        with pytest.raises(DeviceBusy, match=r"generate with .*begun \d+ s ago") as raised:
+            in_thread(partial(editor.run, REQUEST, timeout=timeout))()
+        assert raised.value.code == "device_busy"
+    with pytest.raises(DeviceBusy):
+        in_thread(lambda: asyncio.run(editor.arun(REQUEST, timeout=0)))()
+    waiting = in_thread(partial(editor.run, REQUEST, timeout=PATIENCE))
+    stream.close()
+    assert isinstance(waiting(), EditResult)
+    assert isinstance(editor.run(REQUEST, timeout=0), EditResult), "nobody has it"
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf")])
+def test_a_timeout_that_is_none(editor: Editor, timeout: float) -> None:
+    with pytest.raises(InputError, match="timeout"):
+        editor.run(REQUEST, timeout=timeout)
+
+
+def test_many_threads_that_run_wait_fail_and_give_up_leave_the_device_free(editor: Editor) -> None:
+    """64 threads in a fixed pattern: runs, streams that are left, callbacks that fail, waits that end."""
+    expected = editor.run(REQUEST).pictures[0].pixels
+
+    def left() -> None:
+        with contextlib.closing(editor.stream(REQUEST)) as events:
+            next(events)
+
+    def failing() -> None:
+        def callback(progress: Any) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            editor.run(REQUEST, callback=callback)
+
+    def impatient() -> None:
+        with contextlib.suppress(DeviceBusy):
+            editor.run(REQUEST, timeout=0)
+
+    def patient() -> None:
+        assert np.array_equal(editor.run(REQUEST, timeout=PATIENCE).pictures[0].pixels, expected)
+
+    for join in [in_thread((left, failing, impatient, patient)[k % 4]) for k in range(64)]:
+        join()
+    assert np.array_equal(editor.run(REQUEST, timeout=0).pictures[0].pixels, expected)
 
 
 def test_the_device_is_free_when_the_result_is_there(editor: Editor) -> None:

@@ -133,7 +133,7 @@ def test_every_stage_begins_from_it(editor: Editor) -> None:
 
 
 def test_detail_begins_from_it_too(editor: Editor) -> None:
-    made = plan(removal(strength=0.02, context=3.0, detail=True), editor.model)
+    made = plan(removal(grow=8, strength=0.02, context=3.0, detail=True), editor.model)
     assert made.frames[0].passes[-1].size[0] > 80
     fresh = [replace(each, from_init=False) for each in made.frames[0].passes]
     other = replace(made, frames=(replace(made.frames[0], passes=tuple(fresh)),))
@@ -196,3 +196,17 @@ def test_a_selection_grows_as_far_as_the_thing_shows(editor: Editor) -> None:
     assert grown.allowed is not None
     assert 1.3 * exact.sum() < grown.allowed.count < 4 * exact.sum()
     assert any("grown" in note for note in grown.notes)
+
+
+def test_thin_selections_are_no_matter_for_a_repair(editor: Editor) -> None:
+    thin = np.zeros((SIDE, SIDE), bool)
+    thin[60:62, 10:110] = True
+    codes = [
+        {
+            each.code
+            for each in editor.diagnose(Remove(image=open_picture(striped()), mask=Mask(thin), **more))
+        }
+        for more in ({}, {"strength": 0.5})
+    ]
+    assert "thin" not in codes[0]
+    assert "thin" in codes[1]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from glide_edit.errors import TrainingError
 from glide_edit.models import choose_runtime
-from glide_edit.models.repair import load_repair
+from glide_edit.models.repair import load_repair, provenance_of
 from glide_edit.networks.repair import RepairConfig
 from glide_edit.training import hidden
 from glide_edit.training.hidden import MOST_HIDDEN, hidden_part
@@ -105,6 +105,7 @@ def test_it_may_start_from_another_of_the_same_shape(settings: TrainSettings, tm
     one, other = (load_repair(folder, float32).state_dict() for folder in (first, run(more).model))
     for name, value in one.items():
         assert torch.allclose(value, other[name], atol=1e-2), name
+    assert provenance_of(more.out / "repair")["started_from"] == provenance_of(first)
     wider = replace(CONFIG, channels=(16, 32))
     with pytest.raises(TrainingError, match="another one"):
         run(replace(settings, out=tmp_path / "other", start=first, network=wider))
