@@ -31,6 +31,13 @@ THICKEST = 64
 TEXTURED = 48
 """px: what is thicker gets patches."""
 
+PLAIN = 0.0102
+"""The detail around a hole, of pictures in [-1, 1] (1.3 levels of 255): with less, patches would show more
+borders than texture. It is that between 1 px and a ``COARSE``-th of the hole, within ``NEAR`` px, of a
+picture in which the hole is no thicker than ``LOOKED_AT``."""
+
+COARSE, NEAR, LOOKED_AT = 16, 24, 128
+
 COMPARED, ASTRAY = 4.0, 0.35
 """px over which the colours of both fills are compared, and how far apart they are, of -1 to 1, where most is
 taken of the smooth one."""
@@ -60,10 +67,24 @@ def repair_fill(picture: Pixels, kept: BoolArray, finest: int = FINEST) -> Pixel
         return picture
     thickness = 2 * float(shape.distance_inside(~kept).max()) if kept.any() else float(max(kept.shape))
     smooth = _smooth_fill(picture, kept, thickness)
-    if thickness <= TEXTURED:
+    if thickness <= TEXTURED or _detail_around(picture, kept, thickness) < PLAIN:
         return smooth
     patches = patch_fill(picture, kept, finest, smooth)
     return smooth if patches is None else _mixed(smooth, patches, kept)
+
+
+def _detail_around(picture: Pixels, kept: BoolArray, thickness: float) -> float:
+    """The median difference of two blurred pictures, so that neither grain nor a few edges count."""
+    if thickness > LOOKED_AT:
+        height, width = (max(1, round(side * LOOKED_AT / thickness)) for side in kept.shape)
+        picture, kept = shrink_known(picture, kept, (height, width))
+    blurred = []
+    for deviation in (1.0, min(thickness, LOOKED_AT) / COARSE):
+        known = cv2.GaussianBlur(kept.astype(np.float32), (0, 0), deviation)
+        total = cv2.GaussianBlur(np.where(kept[..., None], picture, np.float32(0)), (0, 0), deviation)
+        blurred.append(total / np.maximum(known, np.float32(1e-3))[..., None])
+    near = kept & (shape.distance_inside(kept) <= NEAR)
+    return float(np.median(np.abs(blurred[0] - blurred[1]).mean(2)[near])) if near.any() else 0.0
 
 
 def _mixed(smooth: Pixels, patches: Pixels, kept: BoolArray) -> Pixels:

@@ -77,3 +77,20 @@ def test_cells_join_without_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     cut = repair_fill(picture, kept)
     assert np.abs(cut - whole)[~kept].mean() < 0.02
     assert psnr(cut, picture, ~kept) > psnr(whole, picture, ~kept) - 0.3
+
+
+def roughness(picture: Picture, where: NDArray[np.bool_]) -> float:
+    return float(np.abs(picture - cv2.GaussianBlur(picture, (0, 0), 2))[where].mean())
+
+
+def test_a_large_hole_is_as_rough_as_what_surrounds_it() -> None:
+    rows, columns = np.mgrid[:256, :256].astype(np.float32)
+    sky = np.repeat((rows / 400 + 0.2 * np.sin(columns / 60) - 0.3)[..., None], 3, 2)
+    fine = np.random.default_rng(1).standard_normal((256, 256, 3)).astype(np.float32)
+    rough = np.clip(sky + 4 * cv2.GaussianBlur(fine, (0, 0), 2), -1, 1)
+    hidden = np.hypot(rows - 130, columns - 120) < 45
+    inside = np.hypot(rows - 130, columns - 120) < 38
+    plain_fill, rough_fill = (repair_fill(each, ~hidden) for each in (sky, rough))
+    assert roughness(plain_fill, inside) < 0.004
+    assert np.abs(plain_fill - sky)[inside].max() < 0.12
+    assert 0.6 < roughness(rough_fill, inside) / roughness(rough, inside) < 1.3
