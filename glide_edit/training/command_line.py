@@ -43,7 +43,6 @@ OPTIONS = (
     Option("cache_size", int, "N", "How many pictures the cache holds."),
     Option("photos", Path, "FOLDER", "Mix in photographs; the FOLDER needs metadata.jsonl."),
     Option("photo_share", float, "X", "The share of views that photographs get."),
-    Option("bend", float, "PX", "upsampler: bend what it enlarges, as small bases do; it learns to mend it."),
     Option(
         "text_encoder",
         str,

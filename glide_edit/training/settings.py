@@ -97,7 +97,6 @@ class TrainSettings(LoopOptions):
     both is what its default preset says. ``student_times`` names the student's times, "995,749,249", in place
     of evenly spaced ones. ``preset`` names the preset of the finished model in which the student takes the
     stage's place.
-    ``bend`` is how many px the low-resolution pictures of an upsampler are bent by, see ``training.bending``.
     The defaults marked ``_BY_STAGE`` are in ``configs.STAGES``.
 
     Raises:
@@ -111,7 +110,6 @@ class TrainSettings(LoopOptions):
     cache_size: int = 24576
     photos: Path | None = None
     photo_share: float = 0.25
-    bend: float = 0.0
     text_encoder: str | None = None
     batch_size: int = _BY_STAGE
     learning_rate: float = _BY_STAGE
@@ -151,10 +149,6 @@ class TrainSettings(LoopOptions):
             raise TrainingError("Photographs go with the toybox: leave them out with a folder of pictures.")
         if not 0 < self.photo_share < 1:
             raise TrainingError(f"The share of photographs is between 0 and 1, not {self.photo_share}.")
-        if not 0 <= self.bend < math.inf:
-            raise TrainingError(f"Pictures are bent by 0 px or more, not {self.bend}.")
-        if self.bend and self.stage != "upsampler":
-            raise TrainingError(f"The stage {self.stage} enlarges nothing: leave --bend out.")
         if self.text_encoder is not None and not self.network.text_width:
             raise TrainingError(f"The stage {self.stage} reads no text: leave --text-encoder out.")
 
@@ -280,7 +274,6 @@ class TrainSettings(LoopOptions):
             **(clip if self.is_clip else {"stage": self.stage, "data": self.data}),
             "cache_size": self.cache_size if self.cache else None,
             **(photos if self.photos else {}),
-            **({"bend": self.bend} if self.bend else {}),
             **(self._distillation() if self.is_distillation else {}),
             **({"text_encoder": language} if language else {}),
             "batch_size": self.batch_size,

@@ -20,7 +20,6 @@ from glide_edit.text.frozen import FrozenText
 from glide_edit.text.tokenizer import Tokens
 from glide_edit.text.transformer import TextTransformer
 from glide_edit.training.batches import Batch, shrink
-from glide_edit.training.bending import bend
 from glide_edit.training.feature_probe import FeatureProbe, are_tagged
 from glide_edit.training.losses import (
     high_noise_weight,
@@ -86,8 +85,7 @@ class TrainingModule(ModuleWithLoss[Batch]):
     """A U-Net and, for a base network, its text encoder, which are trained together.
 
     Of a frozen language model only the projection is trained; batches may then hold the model's states.
-    ``probes`` adds a ``FeatureProbe`` and, unless the text encoder is a frozen one, a ``TextProbe``. ``bend``
-    is how far an upsampler's input is bent, see ``training.bending``.
+    ``probes`` adds a ``FeatureProbe`` and, unless the text encoder is a frozen one, a ``TextProbe``.
     """
 
     def __init__(
@@ -96,13 +94,11 @@ class TrainingModule(ModuleWithLoss[Batch]):
         transformer: TextTransformer | FrozenText | None,
         tokenizer: Tokenizer | None,
         probes: bool = False,
-        bend: float = 0.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.transformer = transformer
         self.tokenizer = tokenizer
-        self.bend = bend
         self.feature_probe = FeatureProbe(network.config) if probes else None
         self.text_probe: TextProbe | None = None
         if probes and tokenizer is not None and isinstance(transformer, TextTransformer):
@@ -129,7 +125,7 @@ class TrainingModule(ModuleWithLoss[Batch]):
         eps = torch.randn(image.shape, generator=generator).to(device)
         low_res = noise_level = tokens = None
         if self.network.config.low_res:
-            low_res, noise_level = self._low_resolution(batch, generator)
+            low_res, noise_level = self._low_resolution(image, generator)
         if self.tokenizer is not None and self.transformer is not None and batch.text is None:
             tokens = self.tokenizer.encode(batch.captions)
         weight = pixel_weight(batch.foreground, batch.keep_mask, self.schedule.alpha_bar(t))
@@ -196,12 +192,9 @@ class TrainingModule(ModuleWithLoss[Batch]):
             low_res_noise=part.noise_level,
         )
 
-    def _low_resolution(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def _low_resolution(self, image: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """The picture at a quarter of the size, with noise mixed in (Imagen's conditioning augmentation)."""
-        image = batch.image
         small = shrink(image, image.shape[-1] // 4)
-        if self.bend:
-            small = bend(small, batch.keep_mask, self.bend, generator)
         level = (torch.rand(image.shape[0], generator=generator) * 0.5).to(image.device)
         level = level * (torch.rand(image.shape[0], generator=generator) < 0.9).to(image.device)
         noise = torch.randn(small.shape, generator=generator).to(image.device)

@@ -136,7 +136,7 @@ def _module(
     network = EfficientUNet(config, Schedule.cosine())
     probes = settings.data == TOYBOX and any(config.attention)
     if not config.text_width:
-        return TrainingModule(network, None, None, bend=settings.bend)
+        return TrainingModule(network, None, None)
     if settings.language is not None:
         folder, frozen = settings.language
         language = open_language(folder, frozen, device)

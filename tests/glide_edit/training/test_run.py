@@ -247,20 +247,6 @@ def test_the_model_folder_holds_the_moving_average(
     assert model.spec.provenance["training"][stage]["step"] == 3
 
 
-def test_an_upsampler_that_is_bent_learns_otherwise_and_its_model_says_so(
-    settings: TrainSettings, upsampler_config: EfficientUNetConfig, tmp_path: Path
-) -> None:
-    straight = replace(settings, stage="upsampler", network=upsampler_config, steps=2)
-    bent = replace(straight, bend=1.5, out=tmp_path / "bent")
-    outcome = run(bent)
-    run(straight)
-    assert losses(bent.out) != losses(straight.out)
-    spec = load_model(outcome.model, choose_runtime("cpu", "float32")).spec
-    assert spec.provenance["training"]["upsampler"]["bend"] == 1.5
-    with pytest.raises(TrainingError, match=r"other settings \(bend\)"):
-        run(replace(bent, bend=1.0))
-
-
 # -- beginning with given weights ----------------------------------------------------------------------
 
 
@@ -380,8 +366,6 @@ def test_the_tokenizer_learns_the_photographs_words(with_photos: TrainSettings) 
         ({"data": "toybox", "photos": Path("nowhere")}, r"nowhere has no readable metadata\.jsonl"),
         ({"photo_share": 0.0}, "share of photographs"),
         ({"photo_share": 1.0}, "share of photographs"),
-        ({"bend": 1.0}, "enlarges nothing"),
-        ({"bend": -1.0}, "0 px or more"),
         ({"data": "nowhere"}, r"nowhere has no readable metadata\.jsonl"),
         ({"device": "tpu"}, "tpu"),
         ({"precision": "int1"}, "int1"),
