@@ -34,9 +34,9 @@ class Example:
 
 
 PHOTOS = (
-    Example("cup.jpg", "a red ball", (0.33, 0.06, 0.75, 0.8)),
-    Example("grass.jpg", "a yellow cube", (0.3, 0.35, 0.7, 0.85)),
-    Example("snow.jpg", "a blue ball", (0.3, 0.35, 0.7, 0.85)),
+    Example("cup.jpg", "a blue ball", (0.81, 0.46, 0.99, 0.75)),
+    Example("grass.jpg", "a red ball", (0.62, 0.52, 0.92, 0.82)),
+    Example("snow.jpg", "a yellow cube", (0.6, 0.5, 0.92, 0.82)),
 )
 DRAWINGS = (
     Example("house.png", "a red house on grass"),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from masks import BoolArray, FloatArray
+from masks.shape import distance_inside
 
 _LOOKED_AT = 128
 """px: the side at which the thing is looked for."""
@@ -38,6 +39,9 @@ _DARKEST = 0.55
 
 _NEAR = 0.3
 """How far a shadow reaches, as a share of the thing's longer side."""
+
+_ENDS = 0.4
+"""Over this share of its reach a shadow ends at the border of the selection, where nothing may be darker."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ def cut_out(drawn: FloatArray, fill: FloatArray, known: BoolArray) -> Cutout | N
         return None
     alpha = np.zeros(known.shape, np.float32)
     alpha[window] = thing
-    return Cutout(alpha, fill * _shadow(drawn, fill, alpha))
+    return Cutout(alpha, fill * _shadow(drawn, fill, alpha, known))
 
 
 def _around(hidden: BoolArray) -> tuple[slice, slice]:
@@ -118,7 +122,7 @@ def _lab(picture: FloatArray) -> FloatArray:
     )
 
 
-def _shadow(drawn: FloatArray, fill: FloatArray, alpha: FloatArray) -> FloatArray:
+def _shadow(drawn: FloatArray, fill: FloatArray, alpha: FloatArray, known: BoolArray) -> FloatArray:
     """(H, W, 1), what is left of the fill's light: as much darker as what was drawn is, near the thing."""
     _, _, width, height = cv2.boundingRect((alpha > 0.5).astype(np.uint8))
     reach = max(1.0, _NEAR * max(width, height))
@@ -126,5 +130,6 @@ def _shadow(drawn: FloatArray, fill: FloatArray, alpha: FloatArray) -> FloatArra
     sigma = max(1.0, reach / 4)
     lights = [cv2.GaussianBlur(each.mean(axis=2), (0, 0), sigma) + 1 for each in (drawn, fill)]
     darker = np.clip(lights[0] / lights[1], _DARKEST, 1)
-    near = np.exp(-np.square(away / reach))
+    ends = (distance_inside(~known) / (_ENDS * reach)).clip(0, 1)
+    near = np.exp(-np.square(away / reach)) * ends
     return np.asarray(1 - near * (1 - darker), np.float32)[..., None]

@@ -90,6 +90,18 @@ def test_the_thing_casts_its_shadow_on_the_fill() -> None:
     assert dark < 0.9 * light
 
 
+def test_a_shadow_ends_where_the_selection_ends() -> None:
+    drawn = drawn_with((40, 60, 200))
+    drawn[SELECTED & ~THING] *= 0.75
+    known, fill = ~SELECTED, wood().astype(np.float32)
+    cutout = cut_out(np.where(known[..., None], fill, drawn), fill, known)
+    assert cutout is not None
+    away = cv2.distanceTransform(SELECTED.astype(np.uint8), cv2.DIST_L2, 5)
+    left = cutout.behind.mean(2) / fill.mean(2)
+    assert left[(away > 0) & (away < 2)].min() > 0.95
+    assert left[(away > 22) & ~THING].max() < 0.92
+
+
 @pytest.mark.parametrize("thing", [None, (140, 110, 90)])
 def test_where_no_thing_is_told_the_picture_is_as_drawn(thing: tuple[int, int, int] | None) -> None:
     drawn = drawn_with(thing)
