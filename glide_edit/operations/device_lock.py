@@ -6,6 +6,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -80,37 +81,38 @@ class DeviceLock:
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self._holder: Lease | None = None
+        self._waiting: deque[object] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait for the device."""
+        return len(self._waiting)
 
     @contextmanager
     def lease(self, name: str, timeout: float | None = None) -> Iterator[Lease]:
         """Wait until the device is free, ``timeout`` seconds at most, and hold it; ``name`` says what for.
+
+        Who came first gets it first.
 
         Raises:
             DeviceBusy: it was not free in time.
             InputError: the caller holds it already, by a stream that is neither finished nor closed.
             Cancelled: the caller was gone before the device was free.
         """
-        caller = _CALLER.get() or Caller.here()
+        caller, ticket = _CALLER.get() or Caller.here(), object()
         until = math.inf if timeout is None else time.monotonic() + timeout
         with self.changed:
-            while self._holder is not None and not caller.gone:
-                if self._holder.is_held_by(caller):
-                    raise InputError(
-                        f"A stream that was started here is still open ({self._holder.name}), and a device "
-                        "does one run at a time: finish it or close() it first.",
-                        code="stream_still_open",
-                    )
-                now = time.monotonic()
-                if now >= until:
-                    raise DeviceBusy(
-                        f"The device is still busy with another run after {timeout:g} s: "
-                        f"{self._holder.name}, begun {now - self._holder.since:.0f} s ago. "
-                        "Wait longer, or stop that run."
-                    )
-                self.changed.wait(min(_RECHECK, until - now))
-            if caller.gone:
-                raise Cancelled("The run was cancelled before the device was free.")
-            self._holder = lease = Lease(name)
+            self._waiting.append(ticket)
+            try:
+                while not caller.gone and (self._holder is not None or self._waiting[0] is not ticket):
+                    self._refuse(self._holder, caller, until, timeout)
+                    self.changed.wait(min(_RECHECK, until - time.monotonic()))
+                if caller.gone:
+                    raise Cancelled("The run was cancelled before the device was free.")
+                self._holder = lease = Lease(name)
+            finally:
+                self._waiting.remove(ticket)
+                self.changed.notify_all()
         try:
             yield lease
         finally:
@@ -118,6 +120,24 @@ class DeviceLock:
             with self.changed:
                 self._holder = None
                 self.changed.notify_all()
+
+    @staticmethod
+    def _refuse(holder: Lease | None, caller: Caller, until: float, timeout: float | None) -> None:
+        """Raise what ``lease`` raises where the caller is not to wait, or no longer."""
+        if holder is not None and holder.is_held_by(caller):
+            raise InputError(
+                f"A stream that was started here is still open ({holder.name}), and a device "
+                "does one run at a time: finish it or close() it first.",
+                code="stream_still_open",
+            )
+        now = time.monotonic()
+        if now < until:
+            return
+        run = "others wait" if holder is None else f"{holder.name}, begun {now - holder.since:.0f} s ago"
+        raise DeviceBusy(
+            f"The device is still busy with another run after {timeout:g} s: {run}. "
+            "Wait longer, or stop that run."
+        )
 
 
 class InAnotherThread:

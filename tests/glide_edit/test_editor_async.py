@@ -54,7 +54,9 @@ class Standin(AsyncEditor):
             raise InputError("No model 'surprise'.")
         return cls()
 
-    def stream(self, request: Any, *, on_step: Any = None) -> Generator[Progress | EditResult, None, None]:
+    def stream(
+        self, request: Any, *, on_step: Any = None, timeout: float | None = None
+    ) -> Generator[Progress | EditResult, None, None]:
         if request is None:
             raise InputError("A request is needed.")
         return self._events(on_step)

@@ -7,6 +7,7 @@ import collections
 import contextlib
 import contextvars
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from functools import partial
@@ -83,6 +84,24 @@ def test_who_waits_no_longer_is_told_for_whom(editor: Editor) -> None:
     stream.close()
     assert isinstance(waiting(), EditResult)
     assert isinstance(editor.run(REQUEST, timeout=0), EditResult), "nobody has it"
+
+
+def test_who_came_first_is_first(editor: Editor) -> None:
+    lock, order = device_lock(torch.device("cpu")), list[int]()
+    joins = []
+
+    def turn(number: int) -> None:
+        with lock.lease(f"run {number}"):
+            order.append(number)
+
+    with lock.lease("the first"):
+        for number in range(12):
+            joins.append(in_thread(partial(turn, number)))
+            while lock.waiting < len(joins):
+                time.sleep(0.001)
+    for join in joins:
+        join()
+    assert order == list(range(12))
 
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf")])
