@@ -38,6 +38,20 @@ def test_shrunk_again_it_is_the_picture_it_was_whatever_the_network_drew() -> No
         assert np.abs(again - PHOTO).mean() < 6
 
 
+def test_detail_is_drawn_where_the_source_has_some_and_nowhere_else() -> None:
+    source = np.full((40, 60, 3), 150, np.uint8)
+    source[:, 30:] = np.random.default_rng(0).integers(90, 210, (40, 30, 3))
+    plain, grainy = (
+        enlarging_editor(torch.zeros(3, 16, 16), grain=grain)
+        .upscale(source, 4)
+        .pictures[0]
+        .pixels.astype(int)
+        for grain in (0, 0.2)
+    )
+    assert np.unique(grainy[:, :88]).tolist() == [150]
+    assert np.abs(grainy - plain)[:, 150:].mean() > 8
+
+
 def test_an_upsampler_that_only_enlarges_gives_a_plain_enlargement() -> None:
     large = enlarging_editor(torch.zeros(3, 16, 16)).upscale(PHOTO, 4).pictures[0].pixels.astype(int)
     plain = cv2.resize(PHOTO, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC).astype(int)
